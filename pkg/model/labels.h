@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Labels, selectors, node selectors, taints and tolerations over interned ids. All structs are
+ * plain data that points into an arena or a packed block; nothing here owns memory. Matching
+ * functions are pure and allocate nothing. Source of semantics: k8s.io/apimachinery/pkg/labels,
+ * k8s.io/component-helpers/scheduling/corev1 (v0.37.2). */
+#pragma once
+
+#include "base/strings.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sy_label {
+    sy_sid key;
+    sy_sid value;
+};
+
+/* Sorted by key id, keys unique. */
+struct sy_labels {
+    const struct sy_label *p;
+    uint32_t len;
+};
+
+/* The value id of a key, or 0. O(log n). */
+sy_sid sy_labels_get(struct sy_labels labels, sy_sid key);
+/* Sorts by key id; of equal keys the last given wins. Returns the new length. */
+uint32_t sy_labels_sort(struct sy_label *p, uint32_t len);
+bool sy_labels_eq(struct sy_labels a, struct sy_labels b);
+
+enum sy_op {
+    SY_OP_IN,
+    SY_OP_NOT_IN,
+    SY_OP_EXISTS,
+    SY_OP_DOES_NOT_EXIST,
+    SY_OP_GT, /* node selectors only */
+    SY_OP_LT,
+    SY_OP_INVALID, /* unknown text: matches nothing */
+};
+
+struct sy_requirement {
+    sy_sid key;
+    uint8_t op; /* enum sy_op */
+    /* Gt and Lt: the one value is an integer. When false the whole term matches nothing, as
+     * upstream fails to parse it. */
+    bool number_ok;
+    uint32_t values_len;
+    const sy_sid *values; /* sorted by id, unique */
+    int64_t number;       /* Gt and Lt */
+};
+
+/* metav1.LabelSelector with matchLabels folded in as In requirements. A nil selector matches
+ * nothing
+ * (`is_nil`), an empty one everything. */
+struct sy_selector {
+    const struct sy_requirement *reqs; /* sorted by key id, then op; all must match */
+    uint32_t len;
+    bool is_nil;
+    bool is_invalid; /* would not convert upstream; matches nothing */
+};
+
+/* One v1.NodeSelectorTerm: expressions and fields must all match; a term with neither matches no
+ * node. */
+struct sy_node_term {
+    const struct sy_requirement *exprs; /* over labels */
+    uint32_t exprs_len;
+    const struct sy_requirement *fields; /* over metadata.name; key is the id of that text */
+    uint32_t fields_len;
+};
+
+/* v1.NodeSelector: any term. */
+struct sy_node_selector {
+    const struct sy_node_term *terms;
+    uint32_t len;
+    bool is_set; /* a nil node selector matches all nodes; a set one with no terms none */
+};
+
+struct sy_preferred_node_term {
+    int32_t weight;
+    struct sy_node_term term;
+};
+
+enum sy_effect {
+    SY_EFFECT_NONE,
+    SY_EFFECT_NO_SCHEDULE,
+    SY_EFFECT_PREFER_NO_SCHEDULE,
+    SY_EFFECT_NO_EXECUTE
+};
+
+struct sy_taint {
+    sy_sid key;
+    sy_sid value; /* the id of "" when the taint has none */
+    uint8_t effect;
+};
+
+enum sy_toleration_op {
+    SY_TOLERATION_EQUAL,
+    SY_TOLERATION_EXISTS,
+    SY_TOLERATION_GT, /* numeric, k8s >= 1.35 (KEP-5471), behind the gate upstream */
+    SY_TOLERATION_LT,
+    SY_TOLERATION_INVALID,
+};
+
+struct sy_toleration {
+    sy_sid key;     /* 0: absent or empty */
+    sy_sid value;   /* the id of "" when absent */
+    uint8_t op;     /* enum sy_toleration_op */
+    uint8_t effect; /* SY_EFFECT_NONE: all effects */
+};
+
+bool sy_requirement_matches(const struct sy_requirement *req, const struct sy_strings *strings,
+                            struct sy_labels labels);
+bool sy_selector_matches(const struct sy_selector *sel, const struct sy_strings *strings,
+                         struct sy_labels labels);
+/* name: the node's name; name_field: the id of "metadata.name". */
+bool sy_node_term_matches(const struct sy_node_term *term, const struct sy_strings *strings,
+                          struct sy_labels labels, sy_sid name, sy_sid name_field);
+bool sy_node_selector_matches(const struct sy_node_selector *sel, const struct sy_strings *strings,
+                              struct sy_labels labels, sy_sid name, sy_sid name_field);
+bool sy_toleration_covers(const struct sy_toleration *t, const struct sy_strings *strings,
+                          const struct sy_taint *taint);
+/* The first taint with an effect in effect_mask (1 << enum sy_effect) that no toleration covers, or
+ * NULL. */
+const struct sy_taint *
+sy_taints_first_untolerated(const struct sy_taint *taints, uint32_t taints_len,
+                            const struct sy_toleration *tolerations, uint32_t tolerations_len,
+                            const struct sy_strings *strings, uint32_t effect_mask);

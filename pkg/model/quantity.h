@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Kubernetes resource quantities ("1500m", "2Gi", "1e3", "0.5"), exactly: integer arithmetic, no
+ * floating point. Source: k8s.io/apimachinery/pkg/api/resource/quantity.go (v0.37.2). */
+#pragma once
+
+#include "base/err.h"
+#include "base/str.h"
+
+#include <stdint.h>
+
+enum sy_quantity_scale {
+    SY_SCALE_UNIT = 0,  /* Quantity.Value(): whole units, rounded up (away from zero) */
+    SY_SCALE_MILLI = 3, /* Quantity.MilliValue(): thousandths, rounded up */
+};
+
+/* Parses all of s at the given scale.
+ * in:     s: the text, e.g. "100m"; suffixes n u m "" k M G T P E, Ki Mi Gi Ti Pi Ei, e/E
+ * exponents. out:    *ret_value, written on success; on -ERANGE it is set to INT64_MAX or
+ * INT64_MIN, so that a decoder can go on with a saturated value. errors: -EINVAL not a quantity;
+ * -ERANGE does not fit in int64 at this scale. cost:   O(len), no allocation. */
+int sy_quantity_parse(struct sy_str s, enum sy_quantity_scale scale, int64_t *ret_value,
+                      struct sy_err *err) SY_NODISCARD;

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Amounts of named resources, and the requests of a pod as Kubernetes computes them. Source:
+ * k8s.io/component-helpers/resource/helpers.go (v0.37.2), KEP-753 (sidecars), KEP-2837 (pod-level
+ * resources), KEP-1287 (in-place resize). */
+#pragma once
+
+#include "base/arena.h"
+#include "base/strings.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* cpu in milli-cores, memory, ephemeral-storage and hugepages in bytes, all else in units. */
+struct sy_amount {
+    sy_sid resource;
+    int64_t amount;
+};
+
+/* Sorted by resource id, unique. An entry with amount 0 says "present and zero". */
+struct sy_amounts {
+    const struct sy_amount *p;
+    uint32_t len;
+};
+
+/* The amount, or 0 when absent. */
+int64_t sy_amounts_get(struct sy_amounts a, sy_sid resource);
+bool sy_amounts_has(struct sy_amounts a, sy_sid resource);
+/* Sorts by resource id, the last of equal ids wins. Returns the new length. */
+uint32_t sy_amounts_sort(struct sy_amount *p, uint32_t len);
+/* Element-wise sum (saturating) and maximum, in `arena`; on failure .p is NULL with len UINT32_MAX.
+ */
+struct sy_amounts sy_amounts_sum(struct sy_arena *arena, struct sy_amounts a, struct sy_amounts b);
+struct sy_amounts sy_amounts_max(struct sy_arena *arena, struct sy_amounts a, struct sy_amounts b);
+
+enum sy_container_kind { SY_CONTAINER_MAIN, SY_CONTAINER_INIT, SY_CONTAINER_SIDECAR };
+
+struct sy_container {
+    uint8_t kind; /* SIDECAR: an init container with restartPolicy Always */
+    struct sy_amounts requests;
+    /* From the container's status; used for bound pods (in-place resize). */
+    bool has_status;
+    struct sy_amounts status_requests;  /* status.resources.requests */
+    struct sy_amounts status_allocated; /* status.allocatedResources */
+};
+
+struct sy_pod_resources {
+    const struct sy_container *containers; /* init containers first, in spec order */
+    uint32_t containers_len;
+    bool has_pod_level;
+    struct sy_amounts pod_level; /* spec.resources.requests */
+    struct sy_amounts overhead;
+    bool
+        resize_infeasible; /* PodResizePending=True with reason Infeasible: use what is allocated */
+};
+
+struct sy_pod_request_totals {
+    struct sy_amounts requests;   /* what the scheduler charges */
+    int64_t nonzero_cpu_milli;    /* with 100m for containers that ask for none; for scoring */
+    int64_t nonzero_memory_bytes; /* with 200 MiB for containers that ask for none */
+};
+
+/* Ids of the resource names that have special rules; filled once per string table. */
+struct sy_resource_names {
+    sy_sid cpu;
+    sy_sid memory;
+    sy_sid ephemeral_storage;
+    sy_sid pods;
+    sy_sid nvidia_gpu;
+};
+void sy_resource_names_init(struct sy_resource_names *n, struct sy_strings *strings);
+
+/* out: totals point into arena. Returns 0, -ENOMEM or -E2BIG. */
+int sy_pod_requests(struct sy_arena *arena, const struct sy_strings *strings,
+                    const struct sy_resource_names *names, const struct sy_pod_resources *in,
+                    struct sy_pod_request_totals *ret) SY_NODISCARD;
