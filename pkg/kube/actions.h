@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the scheduler writes to the API server: bindings, pod conditions, events. Bodies are built
+ * here; sending, retry and accounting of results too. Loop thread only. */
+#pragma once
+
+#include "kube/client.h"
+
+/* Result of a bind after which the scheduler need not look further. */
+enum sy_bind_outcome {
+    SY_BIND_OK,       /* the server said so (201), or a GET after a lost answer showed our node */
+    SY_BIND_CONFLICT, /* 409: already bound, deleted or another pod of that name; watch will tell */
+    SY_BIND_GONE,     /* 404 */
+    SY_BIND_REFUSED,  /* another definite refusal (403, 422, 429 after retries...): forget, back off
+                       */
+    SY_BIND_UNKNOWN, /* the answer was lost and could not be settled yet: keep the assumption; it is
+                        settled by a later call of the callback */
+};
+/* May be called twice: first UNKNOWN, later the settled outcome. err: NULL on OK. */
+typedef void sy_bind_fn(void *arg, uint64_t ticket, enum sy_bind_outcome outcome,
+                        const struct sy_err *err, int64_t duration_ns);
+
+struct sy_actions;
+struct sy_actions_options {
+    const char *component; /* reportingController of events: the scheduler's name */
+    const char *instance;  /* reportingInstance: "<component>-<hostname>" */
+    uint32_t
+        bind_timeout_ms; /* 0: 10000; sent as ?timeout= too so that late binds die at the server */
+    uint32_t events_max_queued; /* 0: 20000; further ones are dropped and counted */
+    /* Events give way to binds: while binds are in flight at most this many event requests are.
+     * 0: 2. */
+    uint32_t events_in_flight_while_binding;
+    uint32_t events_in_flight; /* when idle; 0: 32 */
+    sy_bind_fn *on_bind;
+    void *arg;
+};
+int sy_actions_new(struct sy_kube *k, const struct sy_actions_options *options,
+                   struct sy_actions **ret, struct sy_err *err) SY_NODISCARD;
+void sy_actions_free(struct sy_actions *a);
+
+/* POST .../pods/NAME/binding with the pod's UID. ticket is given back to on_bind. Strings are
+ * copied. annotations: NULL or "k", "v", ..., NULL pairs written with the bind. */
+void sy_actions_bind(struct sy_actions *a, uint64_t ticket, const char *ns, const char *name,
+                     const char *uid, const char *node, const char *const *annotations);
+uint32_t sy_actions_binds_in_flight(const struct sy_actions *a);
+
+/* Sets condition PodScheduled=False (strategic-merge PATCH on .../status). reason: "Unschedulable",
+ * "SchedulerError"; nominated_node NULL leaves it, "" clears it. Repeats for the same UID that are
+ * still queued are merged, the last wins. */
+void sy_actions_condition(struct sy_actions *a, const char *ns, const char *name, const char *uid,
+                          const char *reason, const char *message, const char *nominated_node);
+
+/* events.k8s.io/v1 Event about a pod. type "Normal" or "Warning"; reason "Scheduled",
+ * "FailedScheduling"; action "Binding", "Scheduling". note is cut to 1 KiB with " ...". Equal
+ * (pod, reason, note) repeats become a series PATCH as client-go tools/events does. */
+void sy_actions_event(struct sy_actions *a, const char *type, const char *reason,
+                      const char *action, const char *ns, const char *name, const char *uid,
+                      const char *note);
+/* Nothing queued and nothing in flight (for a clean shutdown). */
+bool sy_actions_is_idle(const struct sy_actions *a);
+/* Drops queued events so that shutdown waits for binds only. */
+void sy_actions_drain(struct sy_actions *a);
+
+struct sy_actions_stats {
+    uint64_t binds_sent, binds_ok, binds_conflict, binds_refused, binds_unknown, conditions_sent,
+        events_sent, events_dropped, events_merged, event_errors, condition_errors;
+};
+const struct sy_actions_stats *sy_actions_stats(const struct sy_actions *a);

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Requests to one API server: authentication with rotation (token files, CA, client certificates,
+ * exec plugins), optional client-side rate limit, retry on 429 and 5xx with Retry-After, and
+ * decoding of Status errors. Loop thread only. Source: client-go rest/with_retry.go,
+ * transport/token_source.go. */
+#pragma once
+
+#include "base/err.h"
+#include "base/str.h"
+#include "kube/decode.h"
+#include "kube/kubeconfig.h"
+#include "net/http.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sy_kube;
+
+struct sy_kube_options {
+    double qps; /* 0: no client-side limit */
+    uint32_t burst;
+    const char *user_agent; /* "steelyard/VERSION (linux/amd64)" */
+    uint32_t unary_connections;
+    bool force_json; /* decode JSON only; for tests */
+};
+
+/* config is copied. Runs an exec plugin if one is configured (posix_spawn, loop kept running later;
+ * the first run may block up to 60 s). */
+int sy_kube_new(struct sy_loop *loop, const struct sy_kubeconfig *config,
+                const struct sy_kube_options *options, struct sy_kube **ret,
+                struct sy_err *err) SY_NODISCARD;
+void sy_kube_free(struct sy_kube *k);
+struct sy_loop *sy_kube_loop(const struct sy_kube *k);
+const char *sy_kube_server(const struct sy_kube *k);
+
+/* What came of a request. code 0: 2xx. Else err is filled: code -EEXIST/-ECONFLICT style mapping:
+ * 401 -EACCES, 403 -EPERM, 404 -ENOENT, 409 -EEXIST, 410 -ESTALE, 422 -EINVAL, 429 -EAGAIN,
+ * 5xx -EREMOTEIO; transport errors as in sy_http_result. */
+struct sy_kube_result {
+    int code;
+    int http_status;
+    bool maybe_applied; /* the server may have carried it out although no answer was had */
+    struct sy_str body; /* borrowed for the callback */
+    bool body_is_protobuf;
+    const struct sy_err *err; /* when code != 0 */
+    int64_t duration_ns;      /* of the last try */
+    uint32_t tries;
+};
+typedef void sy_kube_done_fn(void *arg, const struct sy_kube_result *result);
+
+enum sy_kube_retry {
+    SY_RETRY_NONE, /* the caller decides (binding) */
+    SY_RETRY_SAFE, /* retried up to 10 times on 429, 5xx with Retry-After and transport errors */
+};
+
+struct sy_kube_call {
+    const char *method;
+    const char *path;         /* "/api/v1/..." with query, percent-encoded */
+    const char *content_type; /* of body; NULL: application/json */
+    const char *accept;       /* NULL: application/json */
+    struct sy_str body;       /* copied */
+    uint32_t timeout_ms;      /* per try; 0: 30000 */
+    enum sy_kube_retry retry;
+    sy_kube_done_fn *on_done; /* exactly once, never from inside sy_kube_send */
+    void *arg;
+};
+int sy_kube_send(struct sy_kube *k, const struct sy_kube_call *call, sy_http_id *ret_id,
+                 struct sy_err *err) SY_NODISCARD;
+void sy_kube_cancel(struct sy_kube *k, sy_http_id id);
+
+/* Health of the path to the server: boot-time of the last byte that came from it, and whether the
+ * periodic probe (a cheap GET each 3 s while otherwise silent) is overdue: then the server counts
+ * as unreachable within 10 s even when TCP still answers. */
+sy_time_ns sy_kube_last_heard_ns(const struct sy_kube *k);
+bool sy_kube_is_reachable(const struct sy_kube *k);
+
+/* Counters for /metrics (rest_client_requests_total{code,method} style). */
+struct sy_kube_stats {
+    uint64_t requests_by_class[6]; /* [0]: no answer; [n]: nxx */
+    uint64_t retries;
+    uint64_t throttled_by_server;
+    uint64_t throttled_by_client;
+    uint64_t token_reloads;
+};
+const struct sy_kube_stats *sy_kube_stats(const struct sy_kube *k);
