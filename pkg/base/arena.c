@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 enum { FIRST_BLOCK_BYTES = 4096 };
@@ -50,6 +51,25 @@ void sy_arena_reset(struct sy_arena *a)
     a->end = keep->data + keep->size;
 }
 
+static int add_block(struct sy_arena *a, size_t bytes)
+{
+    struct sy_arena_block *b = sy_try_malloc(sizeof(*b) + bytes);
+
+    if (!b)
+        return -ENOMEM;
+    b->older = a->blocks;
+    b->size = bytes;
+    a->blocks = b;
+    a->next = b->data;
+    a->end = b->data + bytes;
+    return 0;
+}
+
+int sy_arena_reserve(struct sy_arena *a, size_t bytes)
+{
+    return add_block(a, bytes);
+}
+
 void *sy_arena_alloc(struct sy_arena *a, size_t size)
 {
     if (size > a->cap_bytes)
@@ -59,16 +79,8 @@ void *sy_arena_alloc(struct sy_arena *a, size_t size)
         return NULL;
     if ((size_t)(a->end - a->next) < size) {
         size_t block_bytes = a->blocks ? 2 * a->blocks->size : FIRST_BLOCK_BYTES;
-        if (block_bytes < size)
-            block_bytes = size;
-        struct sy_arena_block *b = sy_try_malloc(sizeof(*b) + block_bytes);
-        if (!b)
+        if (add_block(a, block_bytes < size ? size : block_bytes) < 0)
             return NULL;
-        b->older = a->blocks;
-        b->size = block_bytes;
-        a->blocks = b;
-        a->next = b->data;
-        a->end = b->data + block_bytes;
     }
     void *p = a->next;
     a->next += size;

@@ -24,6 +24,10 @@ void sy_arena_done(struct sy_arena *a);
 /* Forgets all allocations; keeps one block so that steady use makes no malloc calls. */
 void sy_arena_reset(struct sy_arena *a);
 
+/* On an empty arena: makes the first block exactly this large, so that a packed copy of known size
+ * wastes nothing. 0 or -ENOMEM. */
+int sy_arena_reserve(struct sy_arena *a, size_t bytes) SY_NODISCARD;
+
 /* Zeroed memory aligned to 8 bytes, valid until reset/done. NULL when the cap or memory is
  * exhausted (the caller returns -E2BIG or -ENOMEM). */
 void *sy_arena_alloc(struct sy_arena *a, size_t size) SY_NODISCARD;

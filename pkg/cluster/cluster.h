@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The state that decisions are made on: nodes, pods, what each node has left, and the assumptions
+ * that we made and the API server has not confirmed yet. All pods on a node count, whatever their
+ * scheduler. Pure: no I/O, no clock. One thread.
+ *
+ * Hot data are columns indexed by node slot. A slot is stable while its node exists or pods are
+ * charged to it; generations are drawn from one counter that never goes back. Every change that a
+ * filter or scorer can see is noted in a log of slots, so that caches re-evaluate only those. */
+#pragma once
+
+#include "base/map.h"
+#include "base/vec.h"
+#include "cluster/specs.h"
+#include "model/node.h"
+#include "model/pod.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SY_NONE UINT32_MAX /* no such slot */
+
+enum {
+    SY_COLUMN_CPU_MILLI,
+    SY_COLUMN_MEMORY_BYTES,
+    SY_COLUMN_EPHEMERAL_BYTES,
+    SY_COLUMN_PODS,
+    SY_COLUMN_FIRST_EXTENDED,
+    SY_COLUMNS_MAX = 512, /* further resource names are refused: no pod that asks for one fits */
+};
+
+/* One resource over all node slots. */
+struct sy_column {
+    sy_sid resource;
+    int64_t *allocatable; /* as the node says, negative values as 0 */
+    int64_t *used;        /* requests of all non-terminal pods, assumed ones included */
+};
+
+enum sy_node_flags {
+    SY_NODE_ALIVE = 1 << 0, /* the API server has it; else only pods refer to it */
+    SY_NODE_UNSCHEDULABLE = 1 << 1,
+    SY_NODE_READY = 1 << 2,
+};
+
+struct sy_node_slot {
+    struct sy_arena arena; /* holds `node` */
+    struct sy_node node;   /* valid while ALIVE; name always */
+    uint32_t first_pod;    /* head of the list of pods charged here */
+    uint32_t pods_len;
+};
+
+enum sy_pod_flags {
+    SY_POD_ALIVE = 1 << 0,
+    SY_POD_ASSUMED = 1 << 1, /* charged to `node` by our decision, not confirmed by a watch event */
+    SY_POD_TERMINATING = 1 << 2,
+    SY_POD_GATED = 1 << 3,
+    SY_POD_SEEN = 1 << 4, /* in the replacement that is going on */
+    SY_POD_RUNNING = 1 << 5,
+    SY_POD_NEVER_PREEMPTS = 1 << 6,
+};
+
+struct sy_pod_slot {
+    const struct sy_shared_spec *spec;
+    const struct sy_shared_labels *labels;
+    char *name; /* owned block: name NUL uid NUL */
+    const char *uid;
+    uint64_t uid_hash;
+    int64_t created_wall_ns;
+    int64_t started_wall_ns;
+    sy_sid ns;
+    sy_sid nominated_node;
+    uint32_t node; /* slot it is charged to, or SY_NONE */
+    uint32_t next_on_node, prev_on_node;
+    int32_t priority;
+    uint16_t flags; /* enum sy_pod_flags */
+    uint32_t user;  /* for pkg/sched: index of its queue entry, or SY_NONE */
+};
+
+struct sy_cluster {
+    struct sy_strings *strings; /* borrowed */
+    struct sy_resource_names names;
+    struct sy_specs *specs;
+
+    uint32_t nodes_len; /* node slots in use or free: loops go to here */
+    uint32_t nodes_alive;
+    uint32_t nodes_room;
+    struct sy_node_slot *nodes;
+    uint8_t *node_flags;
+    uint64_t *node_generation;
+    uint32_t columns_len;
+    struct sy_column columns[SY_COLUMNS_MAX];
+    int64_t *used_nonzero_cpu_milli; /* with kube-scheduler's defaults for pods that ask for none */
+    int64_t *used_nonzero_memory_bytes;
+    struct sy_map node_by_name; /* hash of the name's id to slot */
+    SY_VEC(uint32_t) free_nodes;
+
+    SY_VEC(struct sy_pod_slot) pods;
+    SY_VEC(uint32_t) free_pods;
+    uint32_t pods_alive;
+    uint32_t pods_assumed;
+    struct sy_map pod_by_uid;
+
+    uint64_t generation; /* of the last change; also the position in the log's numbering */
+    uint32_t *log;       /* ring of changed node slots: entry g is at g % log_room */
+    uint32_t log_room;   /* power of two */
+    uint64_t log_start;  /* generations <= this are no longer in the log */
+    /* Bumped when something changed that touches all nodes (a model's normaliser, columns). */
+    uint64_t epoch;
+    uint64_t capacity_max[2]; /* largest allocatable cpu and memory of any node, for the models */
+    struct sy_arena scratch;
+};
+
+void sy_cluster_init(struct sy_cluster *c, struct sy_strings *strings);
+void sy_cluster_done(struct sy_cluster *c);
+
+/* What an upsert changed, for the scheduling queue. */
+enum sy_node_change {
+    SY_NODE_ADDED = 1 << 0,
+    SY_NODE_ALLOCATABLE = 1 << 1,
+    SY_NODE_LABELS = 1 << 2,
+    SY_NODE_TAINTS = 1 << 3,
+    SY_NODE_SCHEDULABLE = 1 << 4,
+    SY_NODE_READINESS = 1 << 5,
+    SY_NODE_OTHER = 1 << 6, /* images, annotations, uid */
+};
+
+/* Adds or updates a node. node is borrowed (its ids must be of c->strings). A heartbeat that
+ * changes nothing that scheduling looks at costs one comparison and leaves no trace. out:
+ * *ret_slot; *ret_change mask of enum sy_node_change, 0 when nothing changed. errors: -ENOMEM,
+ * -E2BIG. */
+int sy_cluster_node_upsert(struct sy_cluster *c, const struct sy_node *node, uint32_t *ret_slot,
+                           uint32_t *ret_change) SY_NODISCARD;
+/* The node is gone; its pods stay charged to the slot until they go too. Returns its slot or
+ * SY_NONE. */
+uint32_t sy_cluster_node_delete(struct sy_cluster *c, sy_sid name);
+uint32_t sy_cluster_node_find(const struct sy_cluster *c, sy_sid name);
+static inline bool sy_cluster_node_is_alive(const struct sy_cluster *c, uint32_t slot)
+{
+    return c->node_flags[slot] & SY_NODE_ALIVE;
+}
+
+enum sy_pod_change {
+    SY_POD_ADDED = 1 << 0,
+    SY_POD_BOUND = 1 << 1,     /* became charged to a node by the API server's word */
+    SY_POD_CONFIRMED = 1 << 2, /* our assumption was confirmed as it was */
+    SY_POD_MOVED = 1 << 3,     /* the API server has it on another node than we assumed */
+    SY_POD_FREED = 1 << 4,     /* resources were given back */
+    SY_POD_SPEC = 1 << 5,      /* spec, labels or priority differ */
+    SY_POD_GATES = 1 << 6,
+    SY_POD_STARTED = 1 << 7, /* went to Running */
+    SY_POD_DELETING = 1 << 8,
+};
+
+/* Adds or updates a pod as the API server has it. A terminal pod is treated as deleted (then
+ * *ret_slot is SY_NONE). An assumption survives updates that do not bind. */
+int sy_cluster_pod_upsert(struct sy_cluster *c, const struct sy_pod *pod, uint32_t *ret_slot,
+                          uint32_t *ret_change) SY_NODISCARD;
+uint32_t sy_cluster_pod_find(const struct sy_cluster *c, struct sy_str uid);
+/* Removes a pod, gives its resources back. Returns the node slot that was freed, or SY_NONE. */
+uint32_t sy_cluster_pod_delete(struct sy_cluster *c, uint32_t slot);
+
+/* Charges an unbound pod to a node before the API server knows. Returns -EBUSY when it is bound or
+ * assumed already. Does not check fit: the scheduler has. */
+int sy_cluster_assume(struct sy_cluster *c, uint32_t pod, uint32_t node) SY_NODISCARD;
+/* Takes an assumption back; no effect on a pod that the API server has bound. */
+void sy_cluster_forget(struct sy_cluster *c, uint32_t pod);
+
+/* The column of a resource, SY_NONE when no node and no pod named it yet. */
+uint32_t sy_cluster_column(const struct sy_cluster *c, sy_sid resource);
+
+/* Replacement of all pods after a list: begin, upsert each, then take the slots that were not seen
+ * again (the caller deletes them). *at starts at 0; returns SY_NONE at the end. */
+void sy_cluster_pods_replace_begin(struct sy_cluster *c);
+uint32_t sy_cluster_pods_next_unseen(const struct sy_cluster *c, uint32_t *at);
+void sy_cluster_nodes_replace_begin(struct sy_cluster *c);
+uint32_t sy_cluster_nodes_next_unseen(const struct sy_cluster *c, uint32_t *at);
+
+/* Notes that something that filters or scorers see changed on a node outside of this file. */
+void sy_cluster_touch_node(struct sy_cluster *c, uint32_t node);
+
+/* Marks every string id held here. */
+void sy_cluster_mark(const struct sy_cluster *c);
+/* Recomputes all sums from the pods and compares; the first difference as text, or NULL when equal.
+ * Cost O(nodes x columns + pods). For tests, the simulator and the audit. */
+const char *sy_cluster_audit(const struct sy_cluster *c, char *text, size_t text_size);

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Filters and scorers. One file each; registry.c has the tables. To add one: add a file, declare
+ * its struct in plugins.h, add one line to the table. All are pure functions of the cluster, the
+ * shape and the profile: same input, same output, no allocation. */
+#pragma once
+
+#include "cluster/cluster.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* kube-scheduler's codes: UNRESOLVABLE says that removing pods from the node would not help. */
+enum sy_code { SY_FIT, SY_UNSCHEDULABLE, SY_UNRESOLVABLE, SY_ERROR };
+
+enum {
+    SY_REASONS_MAX = 8, /* per node and filter */
+    SY_FILTERS_MAX = 24,
+    SY_SCORERS_MAX = 24,
+    SY_SCORE_MAX =
+        100000, /* 100 points in thousandths; kube-scheduler's plugins use whole points */
+};
+
+/* Why a filter refused one node: reasons are interned texts, as kube-scheduler words them. */
+struct sy_verdict {
+    uint8_t code;   /* enum sy_code */
+    uint8_t filter; /* index in the profile, set by the caller */
+    uint8_t reasons_len;
+    sy_sid reasons[SY_REASONS_MAX];
+};
+
+struct sy_profile;
+
+/* What a filter or scorer sees of the incoming pod. */
+struct sy_shape_view {
+    const struct sy_cluster *cluster;
+    const struct sy_profile *profile;
+    const struct sy_pod_spec *spec;
+    struct sy_labels labels;
+    sy_sid ns;
+    /* spec->requests by column, resolved once per shape: parallel arrays. A request whose resource
+     * no node has got a column for is SY_NONE there. */
+    uint32_t requests_len;
+    const uint32_t *request_columns;
+    const int64_t *request_amounts;
+    const sy_sid *request_reasons; /* "Insufficient <resource>" */
+    const struct sy_policy_texts *texts;
+};
+
+/* Texts that filters refer to, interned once. */
+struct sy_policy_texts {
+    sy_sid metadata_name; /* "metadata.name" */
+    sy_sid empty;
+    sy_sid too_many_pods;
+    sy_sid unschedulable;
+    sy_sid node_name;
+    sy_sid affinity;
+    sy_sid unschedulable_taint_key; /* node.kubernetes.io/unschedulable */
+};
+void sy_policy_texts_init(struct sy_policy_texts *t, struct sy_strings *strings);
+
+struct sy_filter {
+    const char *name; /* kube-scheduler's plugin name where there is one */
+    /* False: this shape asks nothing of the filter; it is left out for all nodes. NULL: never left
+     * out. */
+    bool (*applies)(const struct sy_shape_view *shape);
+    /* Fills *v and returns true when the node is refused. Called for alive nodes only. May intern
+     * texts (a taint's). */
+    bool (*refuses)(const struct sy_shape_view *shape, uint32_t node, struct sy_verdict *v);
+};
+
+struct sy_scorer {
+    const char *name;
+    /* Points in [0, SY_SCORE_MAX] for a feasible node, as if the pod were placed there. */
+    int32_t (*score)(const struct sy_shape_view *shape, uint32_t node);
+};
+
+const struct sy_filter *sy_filter_find(const char *name);
+const struct sy_scorer *sy_scorer_find(const char *name);
+/* The i-th of all, NULL after the last; for `config check` and docs. */
+const struct sy_filter *sy_filter_at(uint32_t i);
+const struct sy_scorer *sy_scorer_at(uint32_t i);
+
+struct sy_weighted_scorer {
+    const struct sy_scorer *scorer;
+    int32_t weight; /* 1..10000 */
+};
+
+/* Weights of resources in the utilization models; by default cpu 1, memory 1 and 1 for each
+ * extended resource that the pod asks for. */
+struct sy_resource_weight {
+    sy_sid resource;
+    int32_t weight;
+};
+
+struct sy_profile {
+    const char *scheduler_name;
+    const struct sy_filter *filters[SY_FILTERS_MAX]; /* in order */
+    uint32_t filters_len;
+    struct sy_weighted_scorer scorers[SY_SCORERS_MAX];
+    uint32_t scorers_len;
+};
+/* Default filters and scorers for a scheduler name (borrowed). */
+void sy_profile_default(struct sy_profile *p, const char *scheduler_name);

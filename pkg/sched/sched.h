@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The scheduler's core as a state machine: inputs (what the API server said, results of binds, the
+ * time) go in, decisions come out. No sockets, no clock of its own, no global state: the daemon,
+ * the simulators and the tests drive the same object. One thread.
+ *
+ * Life of a pod: pending pod of ours -> active -> (filter, score, assume) -> BIND decision ->
+ * result; or -> unschedulable, grouped by shape, and woken when a changed node passes all filters
+ * of that shape, at the latest by the safety sweep. */
+#pragma once
+
+#include "base/histogram.h"
+#include "base/rng.h"
+#include "cluster/cluster.h"
+#include "policy/policy.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sy_sched;
+
+struct sy_sched_options {
+    const struct sy_profile *profiles; /* copied; at least one */
+    uint32_t profiles_len;
+    int64_t backoff_initial_ns;   /* 0: 1 s */
+    int64_t backoff_max_ns;       /* 0: 10 s */
+    int64_t sweep_ns;             /* safety sweep of unschedulable pods; 0: 30 s */
+    uint32_t binds_in_flight_max; /* 0: 128 */
+    bool exact; /* recompute every cached verdict and score and compare; counts differences */
+    /* Measures only (durations in metrics), never decides. NULL: no durations. */
+    sy_time_ns (*clock)(void);
+};
+
+enum sy_decision_kind {
+    SY_DECIDE_BIND,      /* POST a binding; answer with sy_sched_bind_result(ticket) */
+    SY_DECIDE_CONDITION, /* set PodScheduled=False with reason and message */
+    SY_DECIDE_EVENT,     /* emit an event */
+};
+
+/* Text is borrowed until the next call of any sy_sched_ function. */
+struct sy_decision {
+    enum sy_decision_kind kind;
+    uint64_t ticket; /* BIND */
+    const char *ns;
+    const char *name;
+    const char *uid;
+    const char *node; /* BIND */
+    const char *type; /* EVENT: "Normal" or "Warning" */
+    const char
+        *reason; /* EVENT: "Scheduled", "FailedScheduling"; CONDITION: "Unschedulable", ... */
+    const char *action;  /* EVENT: "Binding" or "Scheduling" */
+    const char *message; /* EVENT and CONDITION */
+};
+/* The decision is the receiver's to carry out; called from inside sy_sched_run() and
+ * sy_sched_bind_result(); must not call back into the scheduler. */
+typedef void sy_decision_fn(void *arg, const struct sy_decision *decision);
+
+struct sy_sched *sy_sched_new(struct sy_strings *strings, const struct sy_sched_options *options,
+                              sy_decision_fn *fn, void *arg);
+void sy_sched_free(struct sy_sched *s);
+/* New profiles and settings (config reload); pods, assumptions and queue places stay; pods of names
+ * that no profile has any more leave the queue. */
+void sy_sched_configure(struct sy_sched *s, const struct sy_sched_options *options, sy_time_ns now);
+struct sy_cluster *sy_sched_cluster(struct sy_sched *s);
+
+/* Inputs from the watches. Errors: -ENOMEM, -E2BIG (object not taken over; state as before). */
+int sy_sched_pod(struct sy_sched *s, const struct sy_pod *pod, sy_time_ns now) SY_NODISCARD;
+void sy_sched_pod_deleted(struct sy_sched *s, struct sy_str uid, sy_time_ns now);
+int sy_sched_node(struct sy_sched *s, const struct sy_node *node, sy_time_ns now) SY_NODISCARD;
+void sy_sched_node_deleted(struct sy_sched *s, sy_sid name, sy_time_ns now);
+/* Around a full list: what was not given between begin and end is deleted at end. */
+void sy_sched_pods_replace_begin(struct sy_sched *s);
+void sy_sched_pods_replace_end(struct sy_sched *s, sy_time_ns now);
+void sy_sched_nodes_replace_begin(struct sy_sched *s);
+void sy_sched_nodes_replace_end(struct sy_sched *s, sy_time_ns now);
+
+enum sy_bind_result {
+    SY_BIND_RESULT_OK,
+    SY_BIND_RESULT_CONFLICT, /* bound by somebody else, deleted or replaced: a watch event follows
+                              */
+    SY_BIND_RESULT_GONE,
+    SY_BIND_RESULT_REFUSED, /* a definite no: forget, back off, try again */
+    SY_BIND_RESULT_UNKNOWN, /* keep the assumption; a definite result follows */
+};
+/* error: text for the event when REFUSED, else NULL. A ticket that is not in flight is ignored. */
+void sy_sched_bind_result(struct sy_sched *s, uint64_t ticket, enum sy_bind_result result,
+                          const char *error, sy_time_ns now);
+
+/* Decides up to max_cycles pods (0: until nothing is active or binds in flight are at their limit).
+ * Returns when to call again at the latest (boot-time ns; INT64_MAX: only after an input). `active`
+ * false: only keeps time, decides nothing (not synced, not leader, watch stale). */
+sy_time_ns sy_sched_run(struct sy_sched *s, bool active, uint32_t max_cycles, sy_time_ns now);
+/* Whether sy_sched_run() would find a pod to decide now. */
+bool sy_sched_has_work(const struct sy_sched *s);
+uint32_t sy_sched_binds_in_flight(const struct sy_sched *s);
+
+struct sy_sched_stats {
+    uint64_t attempts_scheduled, attempts_unschedulable, attempts_error;
+    uint64_t binds_ok, binds_conflict, binds_refused, binds_unknown, binds_gone;
+    uint32_t active, backoff, unschedulable, gated;
+    uint64_t incoming_added, incoming_woken, incoming_backoff, incoming_swept;
+    uint64_t rescued_by_sweep; /* scheduled after only the sweep woke them */
+    uint64_t shape_hits, shape_builds, nodes_evaluated;
+    uint64_t exact_differences;
+    uint64_t pods_refused;           /* objects that could not be taken over */
+    struct sy_histogram algorithm_s; /* scheduling_algorithm_duration_seconds */
+    struct sy_histogram attempt_s;   /* scheduling_attempt_duration_seconds, result scheduled */
+    struct sy_histogram attempt_unschedulable_s;
+    struct sy_histogram sli_s;    /* pod_scheduling_sli_duration_seconds */
+    struct sy_histogram attempts; /* pod_scheduling_attempts */
+};
+const struct sy_sched_stats *sy_sched_stats(const struct sy_sched *s);
+
+/* Utilization of the whole cluster per resource, for the table and /metrics: alive nodes only. */
+struct sy_utilization {
+    sy_sid resource;
+    int64_t used;
+    int64_t total;
+};
+/* Writes up to room entries, returns how many resources there are. */
+uint32_t sy_sched_utilization(const struct sy_sched *s, struct sy_utilization *ret, uint32_t room);
