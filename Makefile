@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The whole build, its checks and its tests. `make help` lists what there is.
+# Objects lie under build/<configuration>/; nothing is written beside a source.
+
+CC         ?= gcc
+CLANG      ?= clang
+ifeq ($(origin CC),default)
+CC         := gcc
+endif
+PKG_CONFIG ?= pkg-config
+OPT        ?= -O2
+PREFIX     ?= /usr/local
+DESTDIR    ?=
+FUZZ_TIME  ?= 5
+FUZZ_RUNS  ?= 20000
+VERSION    ?= $(shell git describe --tags --always 2>/dev/null || echo unknown)
+JOBS       ?= $(shell nproc 2>/dev/null || echo 2)
+# A substring that picks among unit, fuzz, bench and integration programs: make unit T=quantity
+T          ?=
+
+ifeq ($(MAKELEVEL),0)
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS  += -j$(JOBS) -Otarget
+endif
+endif
+MAKEFLAGS  += --no-builtin-rules --no-print-directory
+.DELETE_ON_ERROR:
+.SECONDARY:
+.DEFAULT_GOAL := all
+
+V ?= 0
+ifeq ($(V),1)
+Q :=
+say = @:
+else
+Q := @
+say = @printf '  %-7s %s\n'
+endif
+
+# ---- what there is to build ----------------------------------------------------------------------
+
+PKG_SRCS   := $(sort $(wildcard pkg/*/*.c))
+CMD_SRCS   := $(sort $(wildcard cmd/steelyard/*.c))
+UNIT_SRCS  := $(sort $(wildcard tests/unit/test_*.c))
+FUZZ_SRCS  := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+BENCH_SRCS := $(sort $(wildcard tests/bench/bench_*.c))
+C_SRCS     := $(PKG_SRCS) $(CMD_SRCS) $(UNIT_SRCS) $(FUZZ_SRCS) $(BENCH_SRCS)
+C_FILES    := $(C_SRCS) $(sort $(wildcard pkg/*/*.h cmd/steelyard/*.h tests/*/*.h))
+
+LIBS       := libcurl json-c yaml-0.1 libevent libevent_openssl libevent_pthreads openssl libnghttp2
+TEST_LIBS  := cmocka
+
+# help, deps and clean work on a machine that has nothing yet.
+ifneq ($(filter-out help deps clean test,$(or $(MAKECMDGOALS),all)),)
+LIBS_MISSING := $(strip $(foreach l,$(LIBS) $(TEST_LIBS),$(if $(shell $(PKG_CONFIG) --exists $(l) 2>/dev/null && echo y),,$(l))))
+ifneq ($(LIBS_MISSING),)
+$(error pkg-config does not find: $(LIBS_MISSING). Run `make deps` first)
+endif
+# System headers are held to no warnings of ours.
+LIB_CFLAGS := $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags $(LIBS)))
+LIB_LIBS   := $(shell $(PKG_CONFIG) --libs $(LIBS)) -lm
+TEST_LIB   := $(shell $(PKG_CONFIG) --libs $(TEST_LIBS))
+endif
+
+# ---- flags, one set per configuration ------------------------------------------------------------
+
+WARN := -Wall -Wextra -Wshadow -Wundef -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 \
+        -Wimplicit-fallthrough
+ifeq ($(WERROR),1)
+WARN += -Werror
+endif
+BASE := -std=gnu17 -D_GNU_SOURCE -Ipkg $(LIB_CFLAGS) $(WARN) -g -fno-omit-frame-pointer -pthread
+HARD := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
+ifeq ($(shell uname -m),x86_64)
+HARD += -fcf-protection
+endif
+LINK := -pthread -Wl,--as-needed
+
+CFG_release_CC     := $(CC)
+CFG_release_CFLAGS := $(BASE) $(OPT) $(HARD)
+CFG_release_LINK   := $(LINK) -pie -Wl,-z,relro,-z,now
+
+# Sanitizers make gcc see paths that are not there, so this one warning is left to `lint`.
+CFG_asan_CC        := $(CC)
+CFG_asan_CFLAGS    := $(BASE) -O1 -Werror -Wno-maybe-uninitialized -fsanitize=address,undefined \
+                      -fno-sanitize-recover=all
+CFG_asan_LINK      := $(LINK) -fsanitize=address,undefined
+
+CFG_tsan_CC        := $(CC)
+CFG_tsan_CFLAGS    := $(BASE) -O1 -Werror -Wno-maybe-uninitialized -Wno-tsan -fsanitize=thread
+CFG_tsan_LINK      := $(LINK) -fsanitize=thread
+
+CFG_fuzz_CC        := $(CLANG)
+CFG_fuzz_CFLAGS    := $(BASE) -O1 -Werror -Wno-missing-prototypes \
+                      -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+CFG_fuzz_LINK      := $(LINK) -fsanitize=fuzzer,address,undefined
+
+CFG_gcc_CC         := gcc
+CFG_gcc_CFLAGS     := $(BASE) -O2 $(HARD) -Werror
+CFG_clang_CC       := $(CLANG)
+CFG_clang_CFLAGS   := $(BASE) -O2 $(HARD) -Werror
+
+CFGS := release asan tsan fuzz gcc clang
+
+# make SANITIZE=address|thread builds the program and the tests that way.
+ifeq ($(SANITIZE),thread)
+CFG      := tsan
+UNIT_CFG := tsan
+else ifeq ($(SANITIZE),address)
+CFG      := asan
+UNIT_CFG := asan
+else ifeq ($(SANITIZE),)
+CFG      := release
+UNIT_CFG := asan
+else
+$(error SANITIZE=$(SANITIZE): use address, thread or nothing)
+endif
+PROGRAM := $(if $(filter release,$(CFG)),build/steelyard,build/$(CFG)/steelyard)
+
+# ---- rules, one set per configuration ------------------------------------------------------------
+
+.PHONY: FORCE
+FORCE:
+
+define config_rules
+# Changed flags rebuild; unchanged ones leave the stamp alone.
+build/$(1)/flags: FORCE
+	@mkdir -p $$(@D)
+	@printf '%s\n' '$$(CFG_$(1)_CC) $$(CFG_$(1)_CFLAGS) $$(CFG_$(1)_LINK) $$(LIB_LIBS)' > $$@.new
+	@if cmp -s $$@.new $$@; then rm -f $$@.new; else mv -f $$@.new $$@; fi
+
+build/$(1)/obj/%.o: %.c build/$(1)/flags
+	@mkdir -p $$(@D)
+	$$(say) CC $$<
+	$$(Q)$$(CFG_$(1)_CC) $$(CFG_$(1)_CFLAGS) $$(CPPFLAGS_$$(firstword $$(subst /, ,$$<))) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
+
+build/$(1)/obj/cmd/%.o: build/version
+
+build/$(1)/libsteelyard.a: $$(PKG_SRCS:%.c=build/$(1)/obj/%.o) build/$(1)/sources
+	@rm -f $$@
+	$$(say) AR $$@
+	$$(Q)ar rcs $$@ $$(filter %.o,$$^)
+
+# A source that went away must leave the archive.
+build/$(1)/sources: FORCE
+	@mkdir -p $$(@D)
+	@printf '%s\n' $$(PKG_SRCS) > $$@.new
+	@if cmp -s $$@.new $$@; then rm -f $$@.new; else mv -f $$@.new $$@; fi
+
+$(if $(filter release,$(1)),build/steelyard,build/$(1)/steelyard): \
+		$$(CMD_SRCS:%.c=build/$(1)/obj/%.o) build/$(1)/libsteelyard.a
+	$$(say) LINK $$@
+	$$(Q)$$(CFG_$(1)_CC) $$(CFG_$(1)_LINK) $$(LDFLAGS) -o $$@ $$^ $$(LIB_LIBS)
+
+build/$(1)/unit/%: build/$(1)/obj/tests/unit/%.o build/$(1)/libsteelyard.a
+	@mkdir -p $$(@D)
+	$$(say) LINK $$@
+	$$(Q)$$(CFG_$(1)_CC) $$(CFG_$(1)_LINK) $$(LDFLAGS) -o $$@ $$^ $$(LIB_LIBS) $$(TEST_LIB)
+
+build/$(1)/bench/%: build/$(1)/obj/tests/bench/%.o build/$(1)/libsteelyard.a
+	@mkdir -p $$(@D)
+	$$(say) LINK $$@
+	$$(Q)$$(CFG_$(1)_CC) $$(CFG_$(1)_LINK) $$(LDFLAGS) -o $$@ $$^ $$(LIB_LIBS)
+endef
+$(foreach c,$(CFGS),$(eval $(call config_rules,$(c))))
+
+build/fuzz/bin/%: build/fuzz/obj/tests/fuzz/%.o build/fuzz/libsteelyard.a
+	@mkdir -p $(@D)
+	$(say) LINK $@
+	$(Q)$(CFG_fuzz_CC) $(CFG_fuzz_LINK) $(LDFLAGS) -o $@ $^ $(LIB_LIBS)
+
+# Only the commands know their version, so that a commit does not rebuild the rest.
+CPPFLAGS_cmd = -DSY_VERSION='"$(VERSION)"'
+build/version: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(VERSION)' > $@.new
+	@if cmp -s $@.new $@; then rm -f $@.new; else mv -f $@.new $@; fi
+
+-include $(foreach c,$(CFGS),$(C_SRCS:%.c=build/$(c)/obj/%.d))
+
+pick = $(if $(T),$(foreach p,$(1),$(if $(findstring $(T),$(notdir $(p))),$(p))),$(1))
+UNIT_BINS    := $(call pick,$(UNIT_SRCS:tests/unit/%.c=build/$(UNIT_CFG)/unit/%))
+TORTURE_BINS := $(filter %/test_torture% %_torture,$(UNIT_BINS))
+FUZZ_BINS    := $(call pick,$(FUZZ_SRCS:tests/fuzz/%.c=build/fuzz/bin/%))
+BENCH_BINS   := $(call pick,$(BENCH_SRCS:tests/bench/%.c=build/release/bench/%))
+
+# ---- targets -------------------------------------------------------------------------------------
+
+.PHONY: all help deps lint fmt unit torture fuzz integration test demo bench install clean \
+        unit-build fuzz-build lint-gcc lint-clang lint-format lint-tidy lint-layers lint-banned \
+        lint-selftest lint-shell lint-go objects-gcc objects-clang
+
+all: $(if $(CMD_SRCS),$(PROGRAM),build/$(CFG)/libsteelyard.a) ## build build/steelyard (SANITIZE=address|thread: build/asan, build/tsan)
+
+help: ## this list
+	@echo 'usage: make [target] [V=1] [WERROR=1] [SANITIZE=address|thread] [T=part-of-a-test-name]'
+	@echo
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  %-13s %s\n", $$1, $$2}' Makefile
+
+deps: ## install missing Debian packages (or list them), check Go
+	@hack/install-deps.sh
+
+check = @hack/run-check lint
+
+lint: lint-gcc lint-clang lint-format lint-layers lint-banned lint-selftest lint-shell lint-go lint-tidy ## all static checks
+
+objects-gcc: $(C_SRCS:%.c=build/gcc/obj/%.o)
+objects-clang: $(C_SRCS:%.c=build/clang/obj/%.o)
+build/gcc/obj/tests/fuzz/%.o build/clang/obj/tests/fuzz/%.o: CFLAGS += -Wno-missing-prototypes
+
+lint-gcc: ## every file by gcc with -Werror
+	+$(check) gcc-werror $(MAKE) objects-gcc
+lint-clang: ## every file by clang with -Werror
+	+$(check) clang-werror $(MAKE) objects-clang
+lint-format: ## clang-format finds nothing to change
+	$(check) clang-format hack/check-format $(C_FILES)
+lint-layers: ## includes point down only; the core stays pure
+	$(check) layers hack/check-layers
+lint-banned: ## functions that this project does not call
+	$(check) banned-functions hack/check-banned
+lint-selftest: ## the checks find what they are for
+	$(check) checks-can-fail hack/check-selftest
+lint-shell: ## shellcheck, or at least bash -n
+	$(check) shell hack/check-shell
+lint-go: ## gofmt and go vet
+	$(check) go hack/check-go
+lint-tidy: ## clang-tidy, only files that changed
+	$(check) clang-tidy hack/check-tidy $(CLANG) '$(BASE)' $(C_SRCS)
+
+fmt: ## format C and Go sources in place
+	clang-format -i $(C_FILES)
+	@if command -v gofmt >/dev/null; then gofmt -w $$(git ls-files -co --exclude-standard '*.go'); fi
+
+unit-build: $(UNIT_BINS)
+unit: $(UNIT_BINS) ## unit tests under ASan and UBSan (T=name picks)
+	@hack/run-unit unit $(UNIT_BINS)
+
+torture: $(TORTURE_BINS) ## tests that fail every allocation in turn
+	@hack/run-unit torture $(TORTURE_BINS)
+
+fuzz-build: $(FUZZ_BINS)
+fuzz: $(FUZZ_BINS) ## each fuzz target for FUZZ_TIME seconds (5) or FUZZ_RUNS runs
+	@FUZZ_TIME=$(FUZZ_TIME) FUZZ_RUNS=$(FUZZ_RUNS) hack/run-fuzz $(FUZZ_BINS)
+
+integration: all ## tests against a real control plane (tests/integration/*.sh)
+	@hack/run-integration $(call pick,$(sort $(wildcard tests/integration/*.sh)))
+
+test: ## everything CI runs: deps, lint, unit, fuzz, integration; ends in "N passed, M failed"
+	+@hack/run-test $(MAKE)
+
+demo: ## 100 nodes, 500 pods, both schedulers, on this machine
+	@hack/demo.sh
+
+bench: $(BENCH_BINS) ## benchmarks (T=name picks)
+	@hack/run-bench $(BENCH_BINS) $(call pick,$(sort $(wildcard tests/bench/*.sh)))
+
+install: all ## install to $(DESTDIR)$(PREFIX)/bin
+	install -D -m 0755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/steelyard
+
+clean: ## remove build/
+	rm -rf build compile_commands.json
