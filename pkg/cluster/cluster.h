@@ -20,6 +20,10 @@
 
 #define SY_NONE UINT32_MAX /* no such slot */
 
+/* A pod is charged at most this much of a resource, so that no sum over the pods that fit on a node
+ * can wrap. More than a pebibyte, or a million million cores, is on no node. */
+#define SY_CHARGE_MAX ((int64_t)1 << 50)
+
 enum {
     SY_COLUMN_CPU_MILLI,
     SY_COLUMN_MEMORY_BYTES,
@@ -40,6 +44,7 @@ enum sy_node_flags {
     SY_NODE_ALIVE = 1 << 0, /* the API server has it; else only pods refer to it */
     SY_NODE_UNSCHEDULABLE = 1 << 1,
     SY_NODE_READY = 1 << 2,
+    SY_NODE_SEEN = 1 << 3, /* in the replacement that is going on */
 };
 
 struct sy_node_slot {
@@ -67,6 +72,7 @@ struct sy_pod_slot {
     uint64_t uid_hash;
     int64_t created_wall_ns;
     int64_t started_wall_ns;
+    sy_time_ns bound_ns; /* when our bind was acknowledged; 0: not ours or long ago */
     sy_sid ns;
     sy_sid nominated_node;
     uint32_t node; /* slot it is charged to, or SY_NONE */
@@ -74,6 +80,15 @@ struct sy_pod_slot {
     int32_t priority;
     uint16_t flags; /* enum sy_pod_flags */
     uint32_t user;  /* for pkg/sched: index of its queue entry, or SY_NONE */
+};
+
+/* Ring of the node slots that changed. Entry number n (from 1) is ring[n % SY_LOG_ROOM]; a reader
+ * keeps the number up to which it has read, and starts over when that is before `len -
+ * SY_LOG_ROOM`. */
+enum { SY_LOG_ROOM = 16384 };
+struct sy_change_log {
+    uint32_t *ring;
+    uint64_t len; /* entries ever written */
 };
 
 struct sy_cluster {
@@ -91,6 +106,8 @@ struct sy_cluster {
     struct sy_column columns[SY_COLUMNS_MAX];
     int64_t *used_nonzero_cpu_milli; /* with kube-scheduler's defaults for pods that ask for none */
     int64_t *used_nonzero_memory_bytes;
+    float *performance; /* factors of the dynamic weight in [0,1]; 1 for a node without history */
+    float *reliability;
     struct sy_map node_by_name; /* hash of the name's id to slot */
     SY_VEC(uint32_t) free_nodes;
 
@@ -100,13 +117,14 @@ struct sy_cluster {
     uint32_t pods_assumed;
     struct sy_map pod_by_uid;
 
-    uint64_t generation; /* of the last change; also the position in the log's numbering */
-    uint32_t *log;       /* ring of changed node slots: entry g is at g % log_room */
-    uint32_t log_room;   /* power of two */
-    uint64_t log_start;  /* generations <= this are no longer in the log */
+    uint64_t generation;          /* of the last change of any node */
+    struct sy_change_log changes; /* every change that a filter or scorer can see */
+    struct sy_change_log relief;  /* those that can make room: for waking what waits */
     /* Bumped when something changed that touches all nodes (a model's normaliser, columns). */
     uint64_t epoch;
-    uint64_t capacity_max[2]; /* largest allocatable cpu and memory of any node, for the models */
+    /* Largest allocatable of any alive node: what the models normalise capacity by. */
+    int64_t max_cpu_milli;
+    int64_t max_memory_bytes;
     struct sy_arena scratch;
 };
 
@@ -175,8 +193,9 @@ uint32_t sy_cluster_pods_next_unseen(const struct sy_cluster *c, uint32_t *at);
 void sy_cluster_nodes_replace_begin(struct sy_cluster *c);
 uint32_t sy_cluster_nodes_next_unseen(const struct sy_cluster *c, uint32_t *at);
 
-/* Notes that something that filters or scorers see changed on a node outside of this file. */
-void sy_cluster_touch_node(struct sy_cluster *c, uint32_t node);
+/* Sets the factors of the dynamic weight that are learned, in [0,1]. */
+void sy_cluster_set_factors(struct sy_cluster *c, uint32_t node, float performance,
+                            float reliability);
 
 /* Marks every string id held here. */
 void sy_cluster_mark(const struct sy_cluster *c);

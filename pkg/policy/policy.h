@@ -38,6 +38,7 @@ struct sy_shape_view {
     const struct sy_pod_spec *spec;
     struct sy_labels labels;
     sy_sid ns;
+    sy_sid node_name; /* spec.nodeName; 0 for a pod that waits */
     /* spec->requests by column, resolved once per shape: parallel arrays. A request whose resource
      * no node has got a column for is SY_NONE there. */
     uint32_t requests_len;
@@ -54,7 +55,8 @@ struct sy_policy_texts {
     sy_sid too_many_pods;
     sy_sid unschedulable;
     sy_sid node_name;
-    sy_sid affinity;
+    sy_sid node_affinity;
+    sy_sid untolerated_taint;
     sy_sid unschedulable_taint_key; /* node.kubernetes.io/unschedulable */
 };
 void sy_policy_texts_init(struct sy_policy_texts *t, struct sy_strings *strings);
@@ -64,8 +66,7 @@ struct sy_filter {
     /* False: this shape asks nothing of the filter; it is left out for all nodes. NULL: never left
      * out. */
     bool (*applies)(const struct sy_shape_view *shape);
-    /* Fills *v and returns true when the node is refused. Called for alive nodes only. May intern
-     * texts (a taint's). */
+    /* Fills *v and returns true when the node is refused. Called for alive nodes only. */
     bool (*refuses)(const struct sy_shape_view *shape, uint32_t node, struct sy_verdict *v);
 };
 
@@ -84,13 +85,6 @@ const struct sy_scorer *sy_scorer_at(uint32_t i);
 struct sy_weighted_scorer {
     const struct sy_scorer *scorer;
     int32_t weight; /* 1..10000 */
-};
-
-/* Weights of resources in the utilization models; by default cpu 1, memory 1 and 1 for each
- * extended resource that the pod asks for. */
-struct sy_resource_weight {
-    sy_sid resource;
-    int32_t weight;
 };
 
 struct sy_profile {

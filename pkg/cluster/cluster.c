@@ -1,0 +1,733 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cluster/cluster.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const size_t SCRATCH_MAX_BYTES = (size_t)64 << 20;
+
+static void add_column(struct sy_cluster *c, sy_sid resource);
+
+void sy_cluster_init(struct sy_cluster *c, struct sy_strings *strings)
+{
+    memset(c, 0, sizeof(*c));
+    c->strings = strings;
+    sy_resource_names_init(&c->names, strings);
+    c->specs = sy_specs_new(strings);
+    c->changes.ring = sy_xcalloc(SY_LOG_ROOM, sizeof(*c->changes.ring));
+    c->relief.ring = sy_xcalloc(SY_LOG_ROOM, sizeof(*c->relief.ring));
+    sy_arena_init(&c->scratch, SCRATCH_MAX_BYTES);
+    add_column(c, c->names.cpu);
+    add_column(c, c->names.memory);
+    add_column(c, c->names.ephemeral_storage);
+    add_column(c, c->names.pods);
+}
+
+void sy_cluster_done(struct sy_cluster *c)
+{
+    for (uint32_t i = 0; i < c->nodes_len; i++)
+        sy_arena_done(&c->nodes[i].arena);
+    free(c->nodes);
+    free(c->node_flags);
+    free(c->node_generation);
+    free(c->used_nonzero_cpu_milli);
+    free(c->used_nonzero_memory_bytes);
+    for (uint32_t i = 0; i < c->columns_len; i++) {
+        free(c->columns[i].allocatable);
+        free(c->columns[i].used);
+    }
+    for (size_t i = 0; i < c->pods.len; i++)
+        free(c->pods.p[i].name);
+    sy_vec_done(&c->pods);
+    sy_vec_done(&c->free_pods);
+    sy_vec_done(&c->free_nodes);
+    sy_map_done(&c->node_by_name);
+    sy_map_done(&c->pod_by_uid);
+    sy_specs_free(c->specs);
+    free(c->changes.ring);
+    free(c->relief.ring);
+    free(c->performance);
+    free(c->reliability);
+    sy_arena_done(&c->scratch);
+    memset(c, 0, sizeof(*c));
+}
+
+static void note(struct sy_change_log *log, uint32_t node)
+{
+    log->len++;
+    log->ring[log->len % SY_LOG_ROOM] = node;
+}
+
+/* relief: the change may let a pod fit that did not before. */
+static void touch_node(struct sy_cluster *c, uint32_t node, bool relief)
+{
+    c->node_generation[node] = ++c->generation;
+    note(&c->changes, node);
+    if (relief)
+        note(&c->relief, node);
+}
+
+void sy_cluster_set_factors(struct sy_cluster *c, uint32_t node, float performance,
+                            float reliability)
+{
+    if (c->performance[node] == performance && c->reliability[node] == reliability)
+        return;
+    c->performance[node] = performance;
+    c->reliability[node] = reliability;
+    touch_node(c, node, false);
+}
+
+/* -- resource columns -- */
+
+uint32_t sy_cluster_column(const struct sy_cluster *c, sy_sid resource)
+{
+    for (uint32_t i = 0; i < c->columns_len; i++) {
+        if (c->columns[i].resource == resource)
+            return i;
+    }
+    return SY_NONE;
+}
+
+static void add_column(struct sy_cluster *c, sy_sid resource)
+{
+    struct sy_column *column = &c->columns[c->columns_len++];
+
+    column->resource = resource;
+    column->allocatable = sy_xcalloc(c->nodes_room, sizeof(*column->allocatable));
+    column->used = sy_xcalloc(c->nodes_room, sizeof(*column->used));
+    c->epoch++; /* shapes that ask for it resolve their columns again */
+}
+
+/* SY_NONE when the table is full. */
+static uint32_t ensure_column(struct sy_cluster *c, sy_sid resource)
+{
+    uint32_t column = sy_cluster_column(c, resource);
+
+    if (column == SY_NONE && c->columns_len < SY_COLUMNS_MAX) {
+        add_column(c, resource);
+        column = c->columns_len - 1;
+    }
+    return column;
+}
+
+/* -- node slots -- */
+
+static void grow_nodes(struct sy_cluster *c)
+{
+    uint32_t old = c->nodes_room, room = old ? 2 * old : 64;
+
+#define GROW(array)                                                                                \
+    do {                                                                                           \
+        (array) = sy_xreallocarray((array), room, sizeof(*(array)));                               \
+        memset((array) + old, 0, (room - old) * sizeof(*(array)));                                 \
+    } while (0)
+    GROW(c->nodes);
+    GROW(c->node_flags);
+    GROW(c->node_generation);
+    GROW(c->used_nonzero_cpu_milli);
+    GROW(c->used_nonzero_memory_bytes);
+    GROW(c->performance);
+    GROW(c->reliability);
+    for (uint32_t i = 0; i < c->columns_len; i++) {
+        GROW(c->columns[i].allocatable);
+        GROW(c->columns[i].used);
+    }
+#undef GROW
+    c->nodes_room = room;
+}
+
+static bool node_has_name(const void *arg, const void *key, uint32_t slot)
+{
+    const struct sy_cluster *c = arg;
+
+    return c->nodes[slot].node.name == *(const sy_sid *)key;
+}
+
+uint32_t sy_cluster_node_find(const struct sy_cluster *c, sy_sid name)
+{
+    return sy_map_get(&c->node_by_name, sy_hash_u64(name), node_has_name, c, &name);
+}
+
+static uint32_t ensure_node(struct sy_cluster *c, sy_sid name)
+{
+    uint32_t slot = sy_cluster_node_find(c, name);
+
+    if (slot != SY_NONE)
+        return slot;
+    if (c->free_nodes.len) {
+        slot = c->free_nodes.p[--c->free_nodes.len];
+    } else {
+        if (c->nodes_len == c->nodes_room)
+            grow_nodes(c);
+        slot = c->nodes_len++;
+    }
+    struct sy_node_slot *n = &c->nodes[slot];
+    sy_arena_init(&n->arena, SCRATCH_MAX_BYTES);
+    n->node = (struct sy_node){.name = name};
+    n->first_pod = SY_NONE;
+    n->pods_len = 0;
+    c->node_flags[slot] = 0;
+    c->performance[slot] = c->reliability[slot] = 1;
+    sy_map_add(&c->node_by_name, sy_hash_u64(name), slot);
+    return slot;
+}
+
+/* A slot goes back to the free list when neither the API server nor any pod refers to it. */
+static void release_node_if_unused(struct sy_cluster *c, uint32_t slot)
+{
+    struct sy_node_slot *n = &c->nodes[slot];
+
+    if ((c->node_flags[slot] & SY_NODE_ALIVE) || n->pods_len)
+        return;
+    sy_map_del(&c->node_by_name, sy_hash_u64(n->node.name), slot);
+    sy_arena_done(&n->arena);
+    n->node = (struct sy_node){0};
+    sy_vec_push(&c->free_nodes, slot);
+}
+
+static int64_t allocatable_of(const struct sy_node *node, sy_sid resource)
+{
+    int64_t amount = sy_amounts_get(node->allocatable, resource);
+
+    return amount > 0 ? amount : 0;
+}
+
+static void find_maxima(const struct sy_cluster *c, int64_t *cpu, int64_t *memory)
+{
+    *cpu = *memory = 0;
+    for (uint32_t i = 0; i < c->nodes_len; i++) {
+        if (!sy_cluster_node_is_alive(c, i))
+            continue;
+        if (c->columns[SY_COLUMN_CPU_MILLI].allocatable[i] > *cpu)
+            *cpu = c->columns[SY_COLUMN_CPU_MILLI].allocatable[i];
+        if (c->columns[SY_COLUMN_MEMORY_BYTES].allocatable[i] > *memory)
+            *memory = c->columns[SY_COLUMN_MEMORY_BYTES].allocatable[i];
+    }
+}
+
+/* Follows a node's allocatable cpu and memory from `old` to what the columns say now. A full scan
+ * happens only when a node that held a maximum shrank. */
+static void follow_maxima(struct sy_cluster *c, int64_t old_cpu, int64_t old_memory, int64_t cpu,
+                          int64_t memory)
+{
+    int64_t max_cpu = c->max_cpu_milli, max_memory = c->max_memory_bytes;
+
+    if ((old_cpu == max_cpu && cpu < old_cpu) ||
+        (old_memory == max_memory && memory < old_memory)) {
+        find_maxima(c, &max_cpu, &max_memory);
+    } else {
+        max_cpu = cpu > max_cpu ? cpu : max_cpu;
+        max_memory = memory > max_memory ? memory : max_memory;
+    }
+    if (max_cpu == c->max_cpu_milli && max_memory == c->max_memory_bytes)
+        return;
+    c->max_cpu_milli = max_cpu;
+    c->max_memory_bytes = max_memory;
+    c->epoch++;
+}
+
+static void set_allocatable(struct sy_cluster *c, uint32_t slot, const struct sy_node *node)
+{
+    int64_t old_cpu = c->columns[SY_COLUMN_CPU_MILLI].allocatable[slot];
+    int64_t old_memory = c->columns[SY_COLUMN_MEMORY_BYTES].allocatable[slot];
+
+    if (node) {
+        for (uint32_t i = 0; i < node->allocatable.len; i++)
+            ensure_column(c, node->allocatable.p[i].resource);
+    }
+    for (uint32_t i = 0; i < c->columns_len; i++)
+        c->columns[i].allocatable[slot] = node ? allocatable_of(node, c->columns[i].resource) : 0;
+    follow_maxima(c, old_cpu, old_memory, c->columns[SY_COLUMN_CPU_MILLI].allocatable[slot],
+                  c->columns[SY_COLUMN_MEMORY_BYTES].allocatable[slot]);
+}
+
+static bool same_amounts(struct sy_amounts a, struct sy_amounts b)
+{
+    return a.len == b.len && (!a.len || memcmp(a.p, b.p, a.len * sizeof(*a.p)) == 0);
+}
+
+static bool same_taints(const struct sy_node *a, const struct sy_node *b)
+{
+    if (a->taints_len != b->taints_len)
+        return false;
+    for (uint32_t i = 0; i < a->taints_len; i++) {
+        const struct sy_taint *x = &a->taints[i], *y = &b->taints[i];
+        if (x->key != y->key || x->value != y->value || x->effect != y->effect)
+            return false;
+    }
+    return true;
+}
+
+static uint32_t node_difference(const struct sy_node *old, const struct sy_node *node)
+{
+    uint32_t change = 0;
+
+    if (!same_amounts(old->allocatable, node->allocatable))
+        change |= SY_NODE_ALLOCATABLE;
+    if (!sy_labels_eq(old->labels, node->labels))
+        change |= SY_NODE_LABELS;
+    if (!same_taints(old, node))
+        change |= SY_NODE_TAINTS;
+    if (old->unschedulable != node->unschedulable)
+        change |= SY_NODE_SCHEDULABLE;
+    if (old->ready != node->ready)
+        change |= SY_NODE_READINESS;
+    return change ? change : SY_NODE_OTHER;
+}
+
+/* Makes *ret a packed copy of node in an arena of exactly its size. */
+static int pack_node(struct sy_cluster *c, const struct sy_node *node, struct sy_arena *ret_arena,
+                     struct sy_node *ret)
+{
+    sy_arena_reset(&c->scratch);
+    int r = sy_node_copy(&c->scratch, node, ret);
+    size_t bytes = c->scratch.used_bytes;
+    sy_arena_reset(&c->scratch);
+    if (r < 0)
+        return r;
+    sy_arena_init(ret_arena, SCRATCH_MAX_BYTES);
+    if (bytes && (r = sy_arena_reserve(ret_arena, bytes)) < 0)
+        return r;
+    r = sy_node_copy(ret_arena, node, ret);
+    if (r < 0)
+        sy_arena_done(ret_arena);
+    return r;
+}
+
+int sy_cluster_node_upsert(struct sy_cluster *c, const struct sy_node *node, uint32_t *ret_slot,
+                           uint32_t *ret_change)
+{
+    struct sy_arena arena;
+    struct sy_node packed;
+    uint32_t slot = sy_cluster_node_find(c, node->name);
+    bool was_alive = slot != SY_NONE && sy_cluster_node_is_alive(c, slot);
+
+    if (was_alive && sy_node_same_for_scheduling(&c->nodes[slot].node, node)) {
+        c->node_flags[slot] |= SY_NODE_SEEN;
+        *ret_slot = slot;
+        *ret_change = 0;
+        return 0;
+    }
+    int r = pack_node(c, node, &arena, &packed);
+    if (r < 0)
+        return r;
+
+    slot = ensure_node(c, node->name);
+    struct sy_node_slot *n = &c->nodes[slot];
+    *ret_change = was_alive ? node_difference(&n->node, node) : SY_NODE_ADDED;
+    sy_arena_done(&n->arena);
+    n->arena = arena;
+    n->node = packed;
+    c->node_flags[slot] =
+        (uint8_t)(SY_NODE_ALIVE | SY_NODE_SEEN | (node->unschedulable ? SY_NODE_UNSCHEDULABLE : 0) |
+                  (node->ready == SY_CONDITION_TRUE ? SY_NODE_READY : 0));
+    if (!was_alive)
+        c->nodes_alive++;
+    set_allocatable(c, slot, &n->node);
+    touch_node(c, slot, true);
+    *ret_slot = slot;
+    return 0;
+}
+
+uint32_t sy_cluster_node_delete(struct sy_cluster *c, sy_sid name)
+{
+    uint32_t slot = sy_cluster_node_find(c, name);
+
+    if (slot == SY_NONE || !sy_cluster_node_is_alive(c, slot))
+        return SY_NONE;
+    struct sy_node_slot *n = &c->nodes[slot];
+    c->node_flags[slot] = 0;
+    c->nodes_alive--;
+    set_allocatable(c, slot, NULL);
+    sy_arena_done(&n->arena);
+    n->node = (struct sy_node){.name = name};
+    touch_node(c, slot, false);
+    release_node_if_unused(c, slot);
+    return slot;
+}
+
+/* -- charging pods to nodes -- */
+
+static int64_t bounded(int64_t amount)
+{
+    return amount < 0 ? 0 : amount < SY_CHARGE_MAX ? amount : SY_CHARGE_MAX;
+}
+
+static void charge(struct sy_cluster *c, const struct sy_shared_spec *shared, uint32_t slot,
+                   int sign)
+{
+    const struct sy_pod_request_totals *totals = &shared->spec.requests;
+
+    for (uint32_t i = 0; i < totals->requests.len; i++) {
+        uint32_t column = ensure_column(c, totals->requests.p[i].resource);
+        if (column != SY_NONE) /* else the table is full, and no node has such a column either */
+            c->columns[column].used[slot] += sign * bounded(totals->requests.p[i].amount);
+    }
+    c->columns[SY_COLUMN_PODS].used[slot] += sign;
+    c->used_nonzero_cpu_milli[slot] += sign * bounded(totals->nonzero_cpu_milli);
+    c->used_nonzero_memory_bytes[slot] += sign * bounded(totals->nonzero_memory_bytes);
+}
+
+static void attach(struct sy_cluster *c, uint32_t pod, uint32_t slot)
+{
+    struct sy_pod_slot *p = &c->pods.p[pod];
+    struct sy_node_slot *n = &c->nodes[slot];
+
+    charge(c, p->spec, slot, 1);
+    p->node = slot;
+    p->prev_on_node = SY_NONE;
+    p->next_on_node = n->first_pod;
+    if (n->first_pod != SY_NONE)
+        c->pods.p[n->first_pod].prev_on_node = pod;
+    n->first_pod = pod;
+    n->pods_len++;
+    touch_node(c, slot, false);
+}
+
+/* Returns the slot that the pod was on. */
+static uint32_t detach(struct sy_cluster *c, uint32_t pod)
+{
+    struct sy_pod_slot *p = &c->pods.p[pod];
+    uint32_t slot = p->node;
+
+    if (slot == SY_NONE)
+        return SY_NONE;
+    struct sy_node_slot *n = &c->nodes[slot];
+    charge(c, p->spec, slot, -1);
+    if (p->prev_on_node != SY_NONE)
+        c->pods.p[p->prev_on_node].next_on_node = p->next_on_node;
+    else
+        n->first_pod = p->next_on_node;
+    if (p->next_on_node != SY_NONE)
+        c->pods.p[p->next_on_node].prev_on_node = p->prev_on_node;
+    n->pods_len--;
+    p->node = SY_NONE;
+    touch_node(c, slot, true);
+    release_node_if_unused(c, slot);
+    return slot;
+}
+
+/* -- pods -- */
+
+static uint64_t uid_hash(const struct sy_cluster *c, struct sy_str uid)
+{
+    uint64_t hash[2];
+
+    sy_siphash128(uid.p, uid.len, sy_strings_hash_key(c->strings), hash);
+    return hash[0];
+}
+
+static bool pod_has_uid(const void *arg, const void *key, uint32_t slot)
+{
+    const struct sy_cluster *c = arg;
+
+    return sy_str_eqz(*(const struct sy_str *)key, c->pods.p[slot].uid);
+}
+
+uint32_t sy_cluster_pod_find(const struct sy_cluster *c, struct sy_str uid)
+{
+    return sy_map_get(&c->pod_by_uid, uid_hash(c, uid), pod_has_uid, c, &uid);
+}
+
+uint32_t sy_cluster_pod_delete(struct sy_cluster *c, uint32_t slot)
+{
+    struct sy_pod_slot *p = &c->pods.p[slot];
+
+    if (p->flags & SY_POD_ASSUMED)
+        c->pods_assumed--;
+    uint32_t node = detach(c, slot);
+    sy_map_del(&c->pod_by_uid, p->uid_hash, slot);
+    sy_specs_unref(c->specs, p->spec);
+    sy_specs_unref_labels(c->specs, p->labels);
+    free(p->name);
+    *p = (struct sy_pod_slot){.node = SY_NONE, .user = SY_NONE};
+    sy_vec_push(&c->free_pods, slot);
+    c->pods_alive--;
+    return node;
+}
+
+/* Takes text that has no NUL inside (the API server allows none; a hostile one could send them). */
+static char *copy_names(struct sy_str name, struct sy_str uid, const char **ret_uid)
+{
+    if (name.len > 4096 || uid.len > 4096 || (name.len && memchr(name.p, 0, name.len)) ||
+        (uid.len && memchr(uid.p, 0, uid.len)))
+        return NULL;
+    char *block = sy_try_malloc(name.len + uid.len + 2);
+    if (!block)
+        return NULL;
+    if (name.len)
+        memcpy(block, name.p, name.len);
+    block[name.len] = '\0';
+    if (uid.len)
+        memcpy(block + name.len + 1, uid.p, uid.len);
+    block[name.len + 1 + uid.len] = '\0';
+    *ret_uid = block + name.len + 1;
+    return block;
+}
+
+static int add_pod(struct sy_cluster *c, const struct sy_pod *pod, uint32_t *ret_slot)
+{
+    const char *uid;
+    char *name = copy_names(pod->name, pod->uid, &uid);
+
+    if (!name)
+        return -ENOMEM;
+    uint32_t slot;
+    if (c->free_pods.len) {
+        slot = c->free_pods.p[--c->free_pods.len];
+    } else {
+        slot = (uint32_t)c->pods.len;
+        sy_vec_push(&c->pods, (struct sy_pod_slot){0});
+    }
+    c->pods.p[slot] = (struct sy_pod_slot){
+        .name = name,
+        .uid = uid,
+        .uid_hash = uid_hash(c, pod->uid),
+        .ns = pod->ns,
+        .created_wall_ns = pod->created_wall_ns,
+        .node = SY_NONE,
+        .user = SY_NONE,
+    };
+    sy_map_add(&c->pod_by_uid, c->pods.p[slot].uid_hash, slot);
+    c->pods_alive++;
+    *ret_slot = slot;
+    return 0;
+}
+
+static uint16_t flags_of(const struct sy_pod *pod)
+{
+    return (uint16_t)(SY_POD_ALIVE | SY_POD_SEEN |
+                      (pod->deleting_wall_ns ? SY_POD_TERMINATING : 0) |
+                      (pod->gates_len ? SY_POD_GATED : 0) |
+                      (pod->phase == SY_PHASE_RUNNING ? SY_POD_RUNNING : 0) |
+                      (pod->never_preempts ? SY_POD_NEVER_PREEMPTS : 0));
+}
+
+/* Brings the charge in line with what the API server says about the pod's node. */
+static uint32_t place_pod(struct sy_cluster *c, uint32_t slot, sy_sid node_name)
+{
+    struct sy_pod_slot *p = &c->pods.p[slot];
+
+    if (!node_name)
+        return 0;
+    uint32_t node = ensure_node(c, node_name);
+    uint32_t change = 0;
+    if (p->flags & SY_POD_ASSUMED) {
+        p->flags &= (uint16_t)~SY_POD_ASSUMED;
+        c->pods_assumed--;
+        change = p->node == node ? SY_POD_CONFIRMED : SY_POD_MOVED | SY_POD_FREED;
+    } else if (p->node == SY_NONE) {
+        change = SY_POD_BOUND;
+    }
+    if (p->node == node)
+        return change;
+    detach(c, slot);
+    /* detach() may have released the slot if both names were one; look it up again. */
+    attach(c, slot, ensure_node(c, node_name));
+    return change | SY_POD_BOUND;
+}
+
+int sy_cluster_pod_upsert(struct sy_cluster *c, const struct sy_pod *pod, uint32_t *ret_slot,
+                          uint32_t *ret_change)
+{
+    uint32_t slot = sy_cluster_pod_find(c, pod->uid);
+
+    if (sy_pod_is_terminal(pod)) {
+        *ret_change = slot == SY_NONE ? 0 : SY_POD_FREED;
+        if (slot != SY_NONE)
+            sy_cluster_pod_delete(c, slot);
+        *ret_slot = SY_NONE;
+        return 0;
+    }
+
+    const struct sy_shared_spec *spec = sy_specs_ref(c->specs, &pod->spec);
+    const struct sy_shared_labels *labels =
+        spec ? sy_specs_ref_labels(c->specs, pod->labels) : NULL;
+    bool is_new = slot == SY_NONE;
+    if (!labels || (is_new && add_pod(c, pod, &slot) < 0)) {
+        sy_specs_unref(c->specs, spec);
+        sy_specs_unref_labels(c->specs, labels);
+        return -ENOMEM;
+    }
+
+    struct sy_pod_slot *p = &c->pods.p[slot];
+    uint32_t change = is_new ? SY_POD_ADDED : 0;
+    uint16_t flags = flags_of(pod);
+    if (!is_new) {
+        if (p->spec != spec || p->labels != labels || p->priority != pod->priority)
+            change |= SY_POD_SPEC;
+        if ((p->flags ^ flags) & SY_POD_GATED)
+            change |= SY_POD_GATES;
+        if ((p->flags ^ flags) & SY_POD_TERMINATING)
+            change |= SY_POD_DELETING;
+    }
+    if ((flags & SY_POD_RUNNING) && !(p->flags & SY_POD_RUNNING))
+        change |= SY_POD_STARTED;
+
+    uint32_t node = p->node;
+    if (!is_new && node != SY_NONE && p->spec != spec) {
+        /* Resized in place: the node is charged what the new spec says. */
+        charge(c, p->spec, node, -1);
+        charge(c, spec, node, 1);
+        touch_node(c, node, true);
+        change |= SY_POD_FREED;
+    } else if (node != SY_NONE && (change & (SY_POD_SPEC | SY_POD_DELETING))) {
+        touch_node(c, node, false);
+    }
+    sy_specs_unref(c->specs, p->spec);
+    sy_specs_unref_labels(c->specs, p->labels);
+    p->spec = spec;
+    p->labels = labels;
+    p->priority = pod->priority;
+    p->nominated_node = pod->nominated_node;
+    p->started_wall_ns = pod->started_wall_ns;
+    p->flags = (uint16_t)(flags | (p->flags & SY_POD_ASSUMED));
+    change |= place_pod(c, slot, pod->node);
+    *ret_slot = slot;
+    *ret_change = change;
+    return 0;
+}
+
+int sy_cluster_assume(struct sy_cluster *c, uint32_t pod, uint32_t node)
+{
+    struct sy_pod_slot *p = &c->pods.p[pod];
+
+    if (p->node != SY_NONE)
+        return -EBUSY;
+    p->flags |= SY_POD_ASSUMED;
+    c->pods_assumed++;
+    attach(c, pod, node);
+    return 0;
+}
+
+void sy_cluster_forget(struct sy_cluster *c, uint32_t pod)
+{
+    struct sy_pod_slot *p = &c->pods.p[pod];
+
+    if (!(p->flags & SY_POD_ASSUMED))
+        return;
+    p->flags &= (uint16_t)~SY_POD_ASSUMED;
+    c->pods_assumed--;
+    detach(c, pod);
+}
+
+/* -- replacement after a list -- */
+
+void sy_cluster_pods_replace_begin(struct sy_cluster *c)
+{
+    for (size_t i = 0; i < c->pods.len; i++)
+        c->pods.p[i].flags &= (uint16_t)~SY_POD_SEEN;
+}
+
+uint32_t sy_cluster_pods_next_unseen(const struct sy_cluster *c, uint32_t *at)
+{
+    while (*at < c->pods.len) {
+        uint32_t slot = (*at)++;
+        if ((c->pods.p[slot].flags & (SY_POD_ALIVE | SY_POD_SEEN)) == SY_POD_ALIVE)
+            return slot;
+    }
+    return SY_NONE;
+}
+
+void sy_cluster_nodes_replace_begin(struct sy_cluster *c)
+{
+    for (uint32_t i = 0; i < c->nodes_len; i++)
+        c->node_flags[i] &= (uint8_t)~SY_NODE_SEEN;
+}
+
+uint32_t sy_cluster_nodes_next_unseen(const struct sy_cluster *c, uint32_t *at)
+{
+    while (*at < c->nodes_len) {
+        uint32_t slot = (*at)++;
+        if ((c->node_flags[slot] & (SY_NODE_ALIVE | SY_NODE_SEEN)) == SY_NODE_ALIVE)
+            return slot;
+    }
+    return SY_NONE;
+}
+
+/* -- upkeep -- */
+
+void sy_cluster_mark(const struct sy_cluster *c)
+{
+    sy_specs_mark(c->specs);
+    for (uint32_t i = 0; i < c->nodes_len; i++)
+        sy_node_mark(&c->nodes[i].node, c->strings);
+    for (uint32_t i = 0; i < c->columns_len; i++)
+        sy_strings_mark(c->strings, c->columns[i].resource);
+    for (size_t i = 0; i < c->pods.len; i++) {
+        sy_strings_mark(c->strings, c->pods.p[i].ns);
+        sy_strings_mark(c->strings, c->pods.p[i].nominated_node);
+    }
+}
+
+/* What one node's sums should be, from its list of pods; returns the number of pods in the list. */
+static uint32_t recount(const struct sy_cluster *c, uint32_t node, int64_t *used, int64_t *nonzero)
+{
+    uint32_t pods = 0;
+
+    memset(used, 0, SY_COLUMNS_MAX * sizeof(*used));
+    nonzero[0] = nonzero[1] = 0;
+    for (uint32_t i = c->nodes[node].first_pod; i != SY_NONE && pods <= c->pods.len;
+         i = c->pods.p[i].next_on_node) {
+        const struct sy_pod_request_totals *totals = &c->pods.p[i].spec->spec.requests;
+        for (uint32_t j = 0; j < totals->requests.len; j++) {
+            uint32_t column = sy_cluster_column(c, totals->requests.p[j].resource);
+            if (column != SY_NONE)
+                used[column] += bounded(totals->requests.p[j].amount);
+        }
+        used[SY_COLUMN_PODS]++;
+        nonzero[0] += bounded(totals->nonzero_cpu_milli);
+        nonzero[1] += bounded(totals->nonzero_memory_bytes);
+        pods++;
+    }
+    return pods;
+}
+
+const char *sy_cluster_audit(const struct sy_cluster *c, char *text, size_t text_size)
+{
+    int64_t used[SY_COLUMNS_MAX], nonzero[2];
+    uint32_t listed = 0, charged = 0, assumed = 0, alive = 0;
+
+    for (uint32_t n = 0; n < c->nodes_len; n++) {
+        if (!c->nodes[n].node.name)
+            continue;
+        uint32_t pods = recount(c, n, used, nonzero);
+        listed += pods;
+        const char *name = sy_strings_getz(c->strings, c->nodes[n].node.name);
+        if (pods != c->nodes[n].pods_len) {
+            snprintf(text, text_size, "node %s: %u pods listed, %u counted", name, pods,
+                     c->nodes[n].pods_len);
+            return text;
+        }
+        for (uint32_t i = 0; i < c->columns_len; i++) {
+            if (c->columns[i].used[n] == used[i])
+                continue;
+            snprintf(text, text_size, "node %s: %s used %lld, pods add up to %lld", name,
+                     sy_strings_getz(c->strings, c->columns[i].resource),
+                     (long long)c->columns[i].used[n], (long long)used[i]);
+            return text;
+        }
+        if (c->used_nonzero_cpu_milli[n] != nonzero[0] ||
+            c->used_nonzero_memory_bytes[n] != nonzero[1]) {
+            snprintf(text, text_size, "node %s: sums of non-zero requests differ", name);
+            return text;
+        }
+    }
+    for (size_t i = 0; i < c->pods.len; i++) {
+        const struct sy_pod_slot *p = &c->pods.p[i];
+        alive += (p->flags & SY_POD_ALIVE) != 0;
+        assumed += (p->flags & SY_POD_ASSUMED) != 0;
+        charged += (p->flags & SY_POD_ALIVE) && p->node != SY_NONE;
+    }
+    int64_t max_cpu, max_memory;
+    find_maxima(c, &max_cpu, &max_memory);
+    if (listed != charged || assumed != c->pods_assumed || alive != c->pods_alive ||
+        max_cpu != c->max_cpu_milli || max_memory != c->max_memory_bytes) {
+        snprintf(text, text_size,
+                 "pods alive %u/%u, charged %u/%u, assumed %u/%u; or node maxima differ", alive,
+                 c->pods_alive, charged, listed, assumed, c->pods_assumed);
+        return text;
+    }
+    return NULL;
+}

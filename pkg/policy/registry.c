@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The tables of filters and scorers, and the default profile. */
+#include "policy/plugins.h"
+
+#include <string.h>
+
+/* In kube-scheduler's order: the first filter that refuses a node names the reason. */
+static const struct sy_filter *const FILTERS[] = {
+    &sy_filter_node_unschedulable, &sy_filter_node_name,          &sy_filter_taint_toleration,
+    &sy_filter_node_affinity,      &sy_filter_node_resources_fit,
+};
+
+static const struct sy_scorer *const SCORERS[] = {
+    &sy_scorer_utilization,
+    &sy_scorer_dynamic_weight,
+};
+
+const struct sy_filter *sy_filter_at(uint32_t i)
+{
+    return i < SY_ARRAY_LEN(FILTERS) ? FILTERS[i] : NULL;
+}
+
+const struct sy_scorer *sy_scorer_at(uint32_t i)
+{
+    return i < SY_ARRAY_LEN(SCORERS) ? SCORERS[i] : NULL;
+}
+
+const struct sy_filter *sy_filter_find(const char *name)
+{
+    for (size_t i = 0; i < SY_ARRAY_LEN(FILTERS); i++) {
+        if (strcmp(FILTERS[i]->name, name) == 0)
+            return FILTERS[i];
+    }
+    return NULL;
+}
+
+const struct sy_scorer *sy_scorer_find(const char *name)
+{
+    for (size_t i = 0; i < SY_ARRAY_LEN(SCORERS); i++) {
+        if (strcmp(SCORERS[i]->name, name) == 0)
+            return SCORERS[i];
+    }
+    return NULL;
+}
+
+void sy_profile_default(struct sy_profile *p, const char *scheduler_name)
+{
+    *p = (struct sy_profile){.scheduler_name = scheduler_name};
+    for (uint32_t i = 0; i < SY_ARRAY_LEN(FILTERS); i++)
+        p->filters[p->filters_len++] = FILTERS[i];
+    for (uint32_t i = 0; i < SY_ARRAY_LEN(SCORERS); i++)
+        p->scorers[p->scorers_len++] = (struct sy_weighted_scorer){SCORERS[i], 1};
+}
+
+void sy_policy_texts_init(struct sy_policy_texts *t, struct sy_strings *strings)
+{
+    *t = (struct sy_policy_texts){
+        .metadata_name = sy_strings_addz(strings, "metadata.name"),
+        .empty = sy_strings_addz(strings, ""),
+        .too_many_pods = sy_strings_addz(strings, "Too many pods"),
+        .unschedulable = sy_strings_addz(strings, "node(s) were unschedulable"),
+        .node_name = sy_strings_addz(strings, "node(s) didn't match the requested node name"),
+        .node_affinity =
+            sy_strings_addz(strings, "node(s) didn't match Pod's node affinity/selector"),
+        .untolerated_taint = sy_strings_addz(strings, "node(s) had untolerated taint(s)"),
+        .unschedulable_taint_key = sy_strings_addz(strings, "node.kubernetes.io/unschedulable"),
+    };
+}
+
+bool sy_refuse(struct sy_verdict *v, enum sy_code code, sy_sid reason)
+{
+    v->code = (uint8_t)code;
+    v->reasons[0] = reason;
+    v->reasons_len = 1;
+    return true;
+}
