@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#undef sy_err_set
+#undef sy_err_wrap
+
 static void clean_line(char *s)
 {
     for (; *s; s++) {
