@@ -121,6 +121,12 @@ const struct sy_shared_spec *sy_specs_ref(struct sy_specs *s, const struct sy_po
     return shared;
 }
 
+const struct sy_shared_spec *sy_specs_retain(struct sy_specs *s, const struct sy_shared_spec *spec)
+{
+    s->specs.p[spec->id]->refs++;
+    return spec;
+}
+
 void sy_specs_unref(struct sy_specs *s, const struct sy_shared_spec *spec)
 {
     if (!spec)

@@ -32,6 +32,8 @@ void sy_specs_free(struct sy_specs *s);
  * MiB). Cost: one encode and hash when known; a copy when new. */
 const struct sy_shared_spec *sy_specs_ref(struct sy_specs *s,
                                           const struct sy_pod_spec *spec) SY_NODISCARD;
+/* One more reference to a shared copy. */
+const struct sy_shared_spec *sy_specs_retain(struct sy_specs *s, const struct sy_shared_spec *spec);
 void sy_specs_unref(struct sy_specs *s, const struct sy_shared_spec *spec);
 const struct sy_shared_labels *sy_specs_ref_labels(struct sy_specs *s,
                                                    struct sy_labels labels) SY_NODISCARD;

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Queue entries and the heaps that hold them. An entry is in at most one heap and knows its place
+ * there, so it can be taken out in O(log n) wherever it is. */
+#pragma once
+
+#include "base/clock.h"
+#include "base/vec.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SY_NO_ENTRY UINT32_MAX
+
+enum sy_entry_state {
+    SY_ENTRY_FREE,
+    SY_ENTRY_ACTIVE,  /* in the active heap */
+    SY_ENTRY_BACKOFF, /* in the backoff heap until `until_ns` */
+    SY_ENTRY_WAITING, /* unschedulable: in its shape's heap; `until_ns` is the sweep's deadline */
+    SY_ENTRY_GATED,
+    SY_ENTRY_BINDING, /* a bind is in flight */
+};
+
+struct sy_entry {
+    uint32_t
+        pod; /* slot in the cluster; SY_NO_ENTRY when the pod went while its bind was in flight */
+    uint32_t shape; /* id */
+    uint8_t state;
+    bool swept;     /* what woke it last was only the safety sweep */
+    uint32_t place; /* index in its heap */
+    uint32_t node;  /* BINDING: the slot assumed */
+    uint32_t attempts;
+    int32_t priority;
+    uint64_t order;       /* arrival: ties of priority go by age */
+    uint64_t serial;      /* of the bind ticket; 0: none */
+    uint64_t said_hash;   /* of the condition last written, so that only changes are written */
+    sy_time_ns queued_ns; /* first seen */
+    sy_time_ns until_ns;
+    sy_time_ns attempt_ns; /* start of the attempt that is in flight */
+    uint32_t older, newer; /* WAITING: list in order of until_ns */
+};
+
+struct sy_entries {
+    SY_VEC(struct sy_entry) all;
+    SY_VEC(uint32_t) free;
+    uint64_t next_order;
+};
+
+struct sy_heap {
+    SY_VEC(uint32_t) at;
+    bool by_time; /* ordered by until_ns; else by priority, then age */
+};
+
+uint32_t sy_entry_new(struct sy_entries *e);
+void sy_entry_free(struct sy_entries *e, uint32_t i);
+void sy_heap_push(struct sy_heap *h, struct sy_entries *e, uint32_t entry);
+void sy_heap_remove(struct sy_heap *h, struct sy_entries *e, uint32_t entry);
+/* The first, or SY_NO_ENTRY. */
+static inline uint32_t sy_heap_top(const struct sy_heap *h)
+{
+    return h->at.len ? h->at.p[0] : SY_NO_ENTRY;
+}
