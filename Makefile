@@ -52,7 +52,7 @@ LIBS       := libcurl json-c yaml-0.1 libevent libevent_openssl libevent_pthread
 TEST_LIBS  := cmocka
 
 # help, deps and clean work on a machine that has nothing yet.
-ifneq ($(filter-out help deps clean test,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out help deps clean test demo,$(or $(MAKECMDGOALS),all)),)
 LIBS_MISSING := $(strip $(foreach l,$(LIBS) $(TEST_LIBS),$(if $(shell $(PKG_CONFIG) --exists $(l) 2>/dev/null && echo y),,$(l))))
 ifneq ($(LIBS_MISSING),)
 $(error pkg-config does not find: $(LIBS_MISSING). Run `make deps` first)
@@ -189,7 +189,7 @@ BENCH_BINS   := $(call pick,$(BENCH_SRCS:tests/bench/%.c=build/release/bench/%))
 
 .PHONY: all help deps lint fmt unit torture fuzz integration test demo bench install clean \
         unit-build fuzz-build lint-gcc lint-clang lint-format lint-tidy lint-layers lint-banned \
-        lint-selftest lint-shell lint-go objects-gcc objects-clang
+        lint-selftest lint-shell lint-go lint-checks objects-gcc objects-clang
 
 all: $(if $(CMD_SRCS),$(PROGRAM),build/$(CFG)/libsteelyard.a) ## build build/steelyard (SANITIZE=address|thread: build/asan, build/tsan)
 
@@ -203,7 +203,9 @@ deps: ## install missing Debian packages (or list them), check Go
 
 check = @hack/run-check lint
 
-lint: lint-gcc lint-clang lint-format lint-layers lint-banned lint-selftest lint-shell lint-go lint-tidy ## all static checks
+lint: ## all static checks
+	+@$(MAKE) -k lint-checks
+lint-checks: lint-gcc lint-clang lint-format lint-layers lint-banned lint-selftest lint-shell lint-go lint-tidy
 
 objects-gcc: $(C_SRCS:%.c=build/gcc/obj/%.o)
 objects-clang: $(C_SRCS:%.c=build/clang/obj/%.o)
