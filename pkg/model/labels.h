@@ -27,6 +27,12 @@ sy_sid sy_labels_get(struct sy_labels labels, sy_sid key);
 /* Sorts by key id; of equal keys the last given wins. Returns the new length. */
 uint32_t sy_labels_sort(struct sy_label *p, uint32_t len);
 bool sy_labels_eq(struct sy_labels a, struct sy_labels b);
+/* Sorts ids and drops repeats: for lists of values and namespaces. Returns the new length. */
+uint32_t sy_sids_sort(sy_sid *p, uint32_t len);
+
+/* Whether upstream takes the text as a label's key ([prefix/]name) or value. O(len). */
+bool sy_label_key_valid(struct sy_str key);
+bool sy_label_value_valid(struct sy_str value);
 
 enum sy_op {
     SY_OP_IN,
@@ -50,8 +56,7 @@ struct sy_requirement {
 };
 
 /* metav1.LabelSelector with matchLabels folded in as In requirements. A nil selector matches
- * nothing
- * (`is_nil`), an empty one everything. */
+ * nothing (`is_nil`), an empty one everything. */
 struct sy_selector {
     const struct sy_requirement *reqs; /* sorted by key id, then op; all must match */
     uint32_t len;
@@ -108,15 +113,27 @@ struct sy_toleration {
     uint8_t effect; /* SY_EFFECT_NONE: all effects */
 };
 
+/* For decoders, once key, op and values are set: does what labels.NewRequirement checks. Fills
+ * number and number_ok, and turns op into SY_OP_INVALID where upstream fails to build the
+ * requirement (bad key or value, wrong count of values), because then the whole term or selector
+ * matches nothing. Not for matchFields, whose values are not labels. O(bytes of key and values). */
+void sy_requirement_check(struct sy_requirement *req, const struct sy_strings *strings);
+
+/* Whether labels satisfy one requirement. A NotIn matches an absent key; Gt and Lt match only a
+ * value that is an integer; a requirement that upstream could not build matches nothing.
+ * O(log labels + log values). */
 bool sy_requirement_matches(const struct sy_requirement *req, const struct sy_strings *strings,
                             struct sy_labels labels);
+/* All requirements match. Gt and Lt do not exist here and match nothing. */
 bool sy_selector_matches(const struct sy_selector *sel, const struct sy_strings *strings,
                          struct sy_labels labels);
-/* name: the node's name; name_field: the id of "metadata.name". */
+/* name: the node's name, 0 when it has none; name_field: the id of "metadata.name". */
 bool sy_node_term_matches(const struct sy_node_term *term, const struct sy_strings *strings,
                           struct sy_labels labels, sy_sid name, sy_sid name_field);
 bool sy_node_selector_matches(const struct sy_node_selector *sel, const struct sy_strings *strings,
                               struct sy_labels labels, sy_sid name, sy_sid name_field);
+/* Whether t tolerates taint. SY_TOLERATION_GT and _LT cover nothing: their gate,
+ * TaintTolerationComparisonOperators, is alpha and off in v1.37. */
 bool sy_toleration_covers(const struct sy_toleration *t, const struct sy_strings *strings,
                           const struct sy_taint *taint);
 /* The first taint with an effect in effect_mask (1 << enum sy_effect) that no toleration covers, or
