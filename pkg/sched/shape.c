@@ -246,8 +246,10 @@ static void resolve_view(struct sy_shapes *s, struct sy_shape *shape)
     shape->filters_len = 0;
     for (uint32_t i = 0; i < shape->profile->filters_len; i++) {
         const struct sy_filter *filter = shape->profile->filters[i];
-        if (!filter->applies || filter->applies(&shape->view))
-            shape->filters[shape->filters_len++] = filter;
+        if (filter->applies && !filter->applies(&shape->view))
+            continue;
+        shape->filter_index[shape->filters_len] = (uint8_t)i;
+        shape->filters[shape->filters_len++] = filter;
     }
     shape->view_epoch = c->epoch;
 }
@@ -256,7 +258,7 @@ static bool fits(const struct sy_shape *shape, uint32_t node, struct sy_verdict 
 {
     for (uint32_t i = 0; i < shape->filters_len; i++) {
         if (shape->filters[i]->refuses(&shape->view, node, v)) {
-            v->filter = (uint8_t)i;
+            v->filter = shape->filter_index[i];
             return false;
         }
     }

@@ -21,6 +21,7 @@ struct sy_shape {
     uint64_t view_epoch;  /* of the cluster, when `view` was resolved */
     struct sy_shape_view view;
     const struct sy_filter *filters[SY_FILTERS_MAX]; /* those that apply */
+    uint8_t filter_index[SY_FILTERS_MAX];            /* of each, in the profile */
     uint32_t filters_len;
     struct sy_shape_cache *cache; /* NULL when not built or evicted */
     uint64_t last_used;

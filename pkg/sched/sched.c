@@ -1,0 +1,766 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sched/sched.h"
+
+#include "base/mem.h"
+#include "sched/learn.h"
+#include "sched/queue.h"
+#include "sched/shape.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NOTE_MAX_BYTES = 1024, DEFAULT_BINDS_IN_FLIGHT = 128 };
+static const size_t SHAPE_CACHE_MAX_BYTES = (size_t)32 << 20;
+static const int64_t DECAY_EVERY_NS = 60 * SY_NS_PER_S;
+/* Looking at each waiting shape costs little, but with many shapes and a busy cluster it adds up:
+ * beyond this many it is done at most once in the interval. */
+enum { WAKE_AT_ONCE_SHAPES = 64 };
+static const int64_t WAKE_INTERVAL_NS = 10 * SY_NS_PER_MS;
+
+struct sy_sched {
+    struct sy_strings *strings;
+    struct sy_cluster cluster;
+    struct sy_shapes shapes;
+    struct sy_learner learner;
+    struct sy_sched_options options;
+    struct sy_profile *profiles; /* owned, with owned names */
+    sy_sid *profile_names;
+
+    struct sy_entries entries;
+    struct sy_heap active;
+    struct sy_heap backoff;
+    uint32_t waiting_oldest, waiting_newest; /* all WAITING entries, in order of their sweep */
+    uint32_t in_flight;
+    uint64_t next_serial;
+    uint64_t relief_looked_at; /* entries of the relief log that waiting shapes have been shown */
+    sy_time_ns next_wake_ns;
+    sy_time_ns next_decay_ns;
+
+    sy_decision_fn *decide;
+    void *decide_arg;
+    struct sy_sched_stats stats;
+};
+
+static struct sy_entry *entry(struct sy_sched *s, uint32_t i)
+{
+    return &s->entries.all.p[i];
+}
+
+static struct sy_shape *shape_of(struct sy_sched *s, const struct sy_entry *e)
+{
+    return s->shapes.all.p[e->shape];
+}
+
+/* -- life of the object -- */
+
+static void free_profiles(struct sy_profile *profiles, uint32_t len)
+{
+    for (uint32_t i = 0; i < len; i++)
+        free((void *)(uintptr_t)profiles[i].scheduler_name);
+    free(profiles);
+}
+
+static void take_options(struct sy_sched *s, const struct sy_sched_options *options)
+{
+    s->options = *options;
+    if (!s->options.backoff_initial_ns)
+        s->options.backoff_initial_ns = SY_NS_PER_S;
+    if (!s->options.backoff_max_ns)
+        s->options.backoff_max_ns = 10 * SY_NS_PER_S;
+    if (!s->options.sweep_ns)
+        s->options.sweep_ns = 30 * SY_NS_PER_S;
+    if (!s->options.binds_in_flight_max)
+        s->options.binds_in_flight_max = DEFAULT_BINDS_IN_FLIGHT;
+    s->profiles = sy_xcalloc(options->profiles_len, sizeof(*s->profiles));
+    s->profile_names =
+        sy_xreallocarray(s->profile_names, options->profiles_len, sizeof(*s->profile_names));
+    for (uint32_t i = 0; i < options->profiles_len; i++) {
+        s->profiles[i] = options->profiles[i];
+        s->profiles[i].scheduler_name = sy_xstrdup(options->profiles[i].scheduler_name);
+        s->profile_names[i] = sy_strings_addz(s->strings, s->profiles[i].scheduler_name);
+    }
+    s->options.profiles = s->profiles;
+}
+
+struct sy_sched *sy_sched_new(struct sy_strings *strings, const struct sy_sched_options *options,
+                              sy_decision_fn *fn, void *arg)
+{
+    struct sy_sched *s = sy_xcalloc(1, sizeof(*s));
+
+    s->strings = strings;
+    sy_cluster_init(&s->cluster, strings);
+    sy_shapes_init(&s->shapes, &s->cluster, SHAPE_CACHE_MAX_BYTES);
+    take_options(s, options);
+    s->backoff.by_time = true;
+    s->waiting_oldest = s->waiting_newest = SY_NO_ENTRY;
+    s->next_serial = 1;
+    s->decide = fn;
+    s->decide_arg = arg;
+    /* Bounds as kube-scheduler's pkg/scheduler/metrics has them. */
+    sy_histogram_init(&s->stats.algorithm_s, 0.001, 2, 15);
+    sy_histogram_init(&s->stats.attempt_s, 0.001, 2, 15);
+    sy_histogram_init(&s->stats.attempt_unschedulable_s, 0.001, 2, 15);
+    sy_histogram_init(&s->stats.sli_s, 0.01, 2, 20);
+    sy_histogram_init(&s->stats.attempts, 1, 2, 5);
+    return s;
+}
+
+void sy_sched_free(struct sy_sched *s)
+{
+    if (!s)
+        return;
+    sy_shapes_done(&s->shapes);
+    sy_cluster_done(&s->cluster);
+    sy_learner_done(&s->learner);
+    free_profiles(s->profiles, s->options.profiles_len);
+    free(s->profile_names);
+    sy_vec_done(&s->entries.all);
+    sy_vec_done(&s->entries.free);
+    sy_vec_done(&s->active.at);
+    sy_vec_done(&s->backoff.at);
+    free(s);
+}
+
+struct sy_cluster *sy_sched_cluster(struct sy_sched *s)
+{
+    return &s->cluster;
+}
+
+uint32_t sy_sched_binds_in_flight(const struct sy_sched *s)
+{
+    return s->in_flight;
+}
+
+/* -- queue places -- */
+
+static void list_append(struct sy_sched *s, uint32_t i)
+{
+    struct sy_entry *e = entry(s, i);
+
+    e->older = s->waiting_newest;
+    e->newer = SY_NO_ENTRY;
+    if (s->waiting_newest != SY_NO_ENTRY)
+        entry(s, s->waiting_newest)->newer = i;
+    else
+        s->waiting_oldest = i;
+    s->waiting_newest = i;
+}
+
+static void list_remove(struct sy_sched *s, uint32_t i)
+{
+    struct sy_entry *e = entry(s, i);
+
+    if (e->older != SY_NO_ENTRY)
+        entry(s, e->older)->newer = e->newer;
+    else
+        s->waiting_oldest = e->newer;
+    if (e->newer != SY_NO_ENTRY)
+        entry(s, e->newer)->older = e->older;
+    else
+        s->waiting_newest = e->older;
+    e->older = e->newer = SY_NO_ENTRY;
+}
+
+/* Takes the entry out of whatever holds it. */
+static void leave(struct sy_sched *s, uint32_t i)
+{
+    struct sy_entry *e = entry(s, i);
+
+    switch (e->state) {
+    case SY_ENTRY_ACTIVE:
+        sy_heap_remove(&s->active, &s->entries, i);
+        break;
+    case SY_ENTRY_BACKOFF:
+        sy_heap_remove(&s->backoff, &s->entries, i);
+        break;
+    case SY_ENTRY_WAITING: {
+        struct sy_shape *shape = shape_of(s, e);
+        sy_heap_remove(&shape->waiting, &s->entries, i);
+        s->shapes.waiting_shapes -= shape->waiting.at.len == 0;
+        list_remove(s, i);
+        s->stats.unschedulable--;
+        break;
+    }
+    case SY_ENTRY_GATED:
+        s->stats.gated--;
+        break;
+    case SY_ENTRY_BINDING:
+        s->in_flight--;
+        break;
+    default:
+        break;
+    }
+    e->state = SY_ENTRY_FREE;
+}
+
+static void enter_active(struct sy_sched *s, uint32_t i)
+{
+    leave(s, i);
+    entry(s, i)->state = SY_ENTRY_ACTIVE;
+    sy_heap_push(&s->active, &s->entries, i);
+}
+
+static void enter_waiting(struct sy_sched *s, uint32_t i, sy_time_ns now)
+{
+    struct sy_entry *e = entry(s, i);
+    struct sy_shape *shape = shape_of(s, e);
+
+    leave(s, i);
+    e->state = SY_ENTRY_WAITING;
+    e->until_ns = now + s->options.sweep_ns;
+    s->shapes.waiting_shapes += shape->waiting.at.len == 0;
+    sy_heap_push(&shape->waiting, &s->entries, i);
+    list_append(s, i);
+    s->stats.unschedulable++;
+}
+
+static void enter_backoff(struct sy_sched *s, uint32_t i, sy_time_ns now)
+{
+    struct sy_entry *e = entry(s, i);
+    int64_t wait = s->options.backoff_initial_ns;
+
+    leave(s, i);
+    for (uint32_t n = 1; n < e->attempts && wait < s->options.backoff_max_ns; n++)
+        wait *= 2;
+    if (wait > s->options.backoff_max_ns)
+        wait = s->options.backoff_max_ns;
+    e->state = SY_ENTRY_BACKOFF;
+    e->until_ns = now + wait;
+    e->swept = false;
+    sy_heap_push(&s->backoff, &s->entries, i);
+    s->stats.incoming_backoff++;
+}
+
+static void enter_gated(struct sy_sched *s, uint32_t i)
+{
+    leave(s, i);
+    entry(s, i)->state = SY_ENTRY_GATED;
+    s->stats.gated++;
+}
+
+/* The entry's job is done, or its pod is nothing of ours any more. */
+static void drop_entry(struct sy_sched *s, uint32_t i)
+{
+    struct sy_entry *e = entry(s, i);
+
+    leave(s, i);
+    if (e->pod != SY_NO_ENTRY)
+        s->cluster.pods.p[e->pod].user = SY_NONE;
+    sy_shape_unref(&s->shapes, shape_of(s, e));
+    sy_entry_free(&s->entries, i);
+}
+
+static void wake_first(struct sy_sched *s, struct sy_shape *shape)
+{
+    uint32_t i = sy_heap_top(&shape->waiting);
+
+    if (i == SY_NO_ENTRY)
+        return;
+    entry(s, i)->swept = false;
+    enter_active(s, i);
+    s->stats.incoming_woken++;
+}
+
+/* -- pods -- */
+
+static const struct sy_profile *profile_of(const struct sy_sched *s, sy_sid scheduler_name)
+{
+    for (uint32_t i = 0; i < s->options.profiles_len; i++) {
+        if (s->profile_names[i] == scheduler_name)
+            return &s->profiles[i];
+    }
+    return NULL;
+}
+
+static uint64_t hash_said(const char *reason, struct sy_str message)
+{
+    static const uint64_t KEY[2] = {0x7374656c, 0x79617264}; /* no secret: guards nothing */
+    uint64_t r[2], m[2];
+
+    sy_siphash128(reason, strlen(reason), KEY, r);
+    sy_siphash128(message.p, message.len, KEY, m);
+    return sy_hash_u64(r[0] ^ sy_hash_u64(m[0]));
+}
+
+static void enqueue(struct sy_sched *s, uint32_t slot, const struct sy_profile *profile,
+                    sy_time_ns now)
+{
+    struct sy_pod_slot *p = &s->cluster.pods.p[slot];
+    uint32_t i = sy_entry_new(&s->entries);
+    struct sy_entry *e = entry(s, i);
+
+    e->pod = slot;
+    e->shape = sy_shape_ref(&s->shapes, p->spec, profile)->id;
+    e->priority = p->priority;
+    e->queued_ns = now;
+    p->user = i;
+    if (p->flags & SY_POD_GATED) {
+        enter_gated(s, i);
+        return;
+    }
+    enter_active(s, i);
+    s->stats.incoming_added++;
+}
+
+/* Whether a pod is ours to schedule, and under which profile. */
+static const struct sy_profile *wanted_by(const struct sy_sched *s, const struct sy_pod_slot *p)
+{
+    if (p->node != SY_NONE || (p->flags & SY_POD_TERMINATING))
+        return NULL;
+    return profile_of(s, p->spec->spec.scheduler_name);
+}
+
+static void pod_changed_in_queue(struct sy_sched *s, uint32_t slot, uint32_t change, sy_time_ns now)
+{
+    struct sy_pod_slot *p = &s->cluster.pods.p[slot];
+    uint32_t i = p->user;
+    struct sy_entry *e = entry(s, i);
+
+    if (e->state == SY_ENTRY_BINDING)
+        return; /* the result of the bind decides */
+    const struct sy_profile *profile = wanted_by(s, p);
+    if (!profile) {
+        drop_entry(s, i);
+        return;
+    }
+    if (!(change & (SY_POD_SPEC | SY_POD_GATES)))
+        return;
+    leave(s, i);
+    struct sy_shape *old = shape_of(s, e);
+    e->shape = sy_shape_ref(&s->shapes, p->spec, profile)->id;
+    sy_shape_unref(&s->shapes, old);
+    e->priority = p->priority;
+    if (p->flags & SY_POD_GATED) {
+        enter_gated(s, i);
+        return;
+    }
+    e->swept = false;
+    if (change & SY_POD_GATES)
+        e->queued_ns = now; /* the time behind a gate is not ours */
+    enter_active(s, i);
+}
+
+int sy_sched_pod(struct sy_sched *s, const struct sy_pod *pod, sy_time_ns now)
+{
+    uint32_t slot, change;
+
+    if (sy_pod_is_terminal(pod)) {
+        sy_sched_pod_deleted(s, pod->uid, now);
+        return 0;
+    }
+    int r = sy_cluster_pod_upsert(&s->cluster, pod, &slot, &change);
+    if (r < 0) {
+        s->stats.pods_refused++;
+        return r;
+    }
+    struct sy_pod_slot *p = &s->cluster.pods.p[slot];
+    if ((change & SY_POD_STARTED) && p->bound_ns) {
+        if (p->node != SY_NONE)
+            sy_learn_start(&s->learner, &s->cluster, p->node, (double)(now - p->bound_ns) / 1e9,
+                           now);
+        p->bound_ns = 0;
+    }
+    if (p->user != SY_NONE) {
+        pod_changed_in_queue(s, slot, change, now);
+        return 0;
+    }
+    const struct sy_profile *profile = wanted_by(s, p);
+    if (!profile || (p->flags & SY_POD_ASSUMED))
+        return 0;
+    enqueue(s, slot, profile, now);
+    if (pod->scheduled == SY_CONDITION_FALSE)
+        entry(s, p->user)->said_hash =
+            hash_said(sy_strings_getz(s->strings, pod->scheduled_reason), pod->scheduled_message);
+    return 0;
+}
+
+static void forget_pod(struct sy_sched *s, uint32_t slot)
+{
+    uint32_t i = s->cluster.pods.p[slot].user;
+
+    if (i != SY_NONE) {
+        if (entry(s, i)->state == SY_ENTRY_BINDING)
+            entry(s, i)->pod = SY_NO_ENTRY; /* waits for the bind's result only */
+        else
+            drop_entry(s, i);
+    }
+    sy_cluster_pod_delete(&s->cluster, slot);
+}
+
+void sy_sched_pod_deleted(struct sy_sched *s, struct sy_str uid, sy_time_ns now)
+{
+    uint32_t slot = sy_cluster_pod_find(&s->cluster, uid);
+
+    (void)now;
+    if (slot != SY_NONE)
+        forget_pod(s, slot);
+}
+
+void sy_sched_pods_replace_begin(struct sy_sched *s)
+{
+    sy_cluster_pods_replace_begin(&s->cluster);
+}
+
+void sy_sched_pods_replace_end(struct sy_sched *s, sy_time_ns now)
+{
+    uint32_t at = 0;
+
+    (void)now;
+    for (uint32_t slot; (slot = sy_cluster_pods_next_unseen(&s->cluster, &at)) != SY_NONE;)
+        forget_pod(s, slot);
+}
+
+/* -- nodes -- */
+
+int sy_sched_node(struct sy_sched *s, const struct sy_node *node, sy_time_ns now)
+{
+    uint32_t slot, change;
+    uint32_t before = sy_cluster_node_find(&s->cluster, node->name);
+    bool was_ready = before != SY_NONE && (s->cluster.node_flags[before] & SY_NODE_READY);
+
+    int r = sy_cluster_node_upsert(&s->cluster, node, &slot, &change);
+    if (r < 0)
+        return r;
+    if ((change & SY_NODE_READINESS) && was_ready && !(s->cluster.node_flags[slot] & SY_NODE_READY))
+        sy_learn_failure(&s->learner, &s->cluster, slot, now);
+    return 0;
+}
+
+void sy_sched_node_deleted(struct sy_sched *s, sy_sid name, sy_time_ns now)
+{
+    (void)now;
+    (void)sy_cluster_node_delete(&s->cluster, name);
+}
+
+void sy_sched_nodes_replace_begin(struct sy_sched *s)
+{
+    sy_cluster_nodes_replace_begin(&s->cluster);
+}
+
+void sy_sched_nodes_replace_end(struct sy_sched *s, sy_time_ns now)
+{
+    uint32_t at = 0;
+
+    for (uint32_t slot; (slot = sy_cluster_nodes_next_unseen(&s->cluster, &at)) != SY_NONE;)
+        sy_sched_node_deleted(s, s->cluster.nodes[slot].node.name, now);
+}
+
+/* -- decisions -- */
+
+static void decide_about(struct sy_sched *s, const struct sy_entry *e, struct sy_decision *d)
+{
+    const struct sy_pod_slot *p = &s->cluster.pods.p[e->pod];
+
+    d->ns = sy_strings_getz(s->strings, p->ns);
+    d->name = p->name;
+    d->uid = p->uid;
+    s->decide(s->decide_arg, d);
+}
+
+/* kube-scheduler's truncateMessage. */
+static void emit_event(struct sy_sched *s, const struct sy_entry *e, const char *type,
+                       const char *reason, const char *action, const char *message)
+{
+    static const char CUT[] = " ...";
+    char note[NOTE_MAX_BYTES + 1];
+    size_t len = strlen(message);
+
+    if (len > NOTE_MAX_BYTES) {
+        memcpy(note, message, NOTE_MAX_BYTES);
+        memcpy(note + NOTE_MAX_BYTES - (sizeof(CUT) - 1), CUT, sizeof(CUT));
+        message = note;
+    }
+    decide_about(s, e,
+                 &(struct sy_decision){.kind = SY_DECIDE_EVENT,
+                                       .type = type,
+                                       .reason = reason,
+                                       .action = action,
+                                       .message = message});
+}
+
+/* Writes the condition and the event, if they say something new. */
+static void say(struct sy_sched *s, struct sy_entry *e, const char *reason, const char *message)
+{
+    uint64_t hash = hash_said(reason, sy_str_from(message));
+
+    if (e->said_hash == hash)
+        return;
+    e->said_hash = hash;
+    emit_event(s, e, "Warning", "FailedScheduling", "Scheduling", message);
+    decide_about(
+        s, e,
+        &(struct sy_decision){.kind = SY_DECIDE_CONDITION, .reason = reason, .message = message});
+}
+
+static sy_time_ns measure(const struct sy_sched *s)
+{
+    return s->options.clock ? s->options.clock() : 0;
+}
+
+static void send_bind(struct sy_sched *s, uint32_t i, uint32_t node)
+{
+    struct sy_entry *e = entry(s, i);
+
+    e->state = SY_ENTRY_BINDING;
+    e->node = node;
+    e->serial = s->next_serial++ & UINT32_MAX;
+    if (!e->serial)
+        e->serial = s->next_serial++ & UINT32_MAX;
+    s->in_flight++;
+    decide_about(s, e,
+                 &(struct sy_decision){
+                     .kind = SY_DECIDE_BIND,
+                     .ticket = e->serial << 32 | i,
+                     .node = sy_strings_getz(s->strings, s->cluster.nodes[node].node.name),
+                 });
+}
+
+/* One scheduling cycle: the pod is bound or told why not. */
+static void attempt(struct sy_sched *s, uint32_t i, sy_time_ns now)
+{
+    struct sy_entry *e = entry(s, i);
+    struct sy_shape *shape = shape_of(s, e);
+    sy_time_ns started = measure(s);
+
+    leave(s, i);
+    e->attempts++;
+    e->attempt_ns = now;
+    uint32_t node = sy_shape_best(&s->shapes, shape);
+    if (s->options.exact)
+        s->stats.exact_differences += sy_shape_check(&s->shapes, shape);
+    double took_s = (double)(measure(s) - started) / 1e9;
+    sy_histogram_add(&s->stats.algorithm_s, took_s);
+    if (node == SY_NONE) {
+        s->stats.attempts_unschedulable++;
+        sy_histogram_add(&s->stats.attempt_unschedulable_s, took_s);
+        shape->relief_seen = s->cluster.relief.len;
+        say(s, e, "Unschedulable", sy_shape_message(&s->shapes, shape));
+        enter_waiting(s, i, now);
+        return;
+    }
+    if (sy_cluster_assume(&s->cluster, e->pod, node) < 0) {
+        drop_entry(s, i); /* bound behind our back: nothing left to do */
+        return;
+    }
+    send_bind(s, i, node);
+}
+
+static void bind_succeeded(struct sy_sched *s, uint32_t i, sy_time_ns now)
+{
+    struct sy_entry *e = entry(s, i);
+    struct sy_pod_slot *p = &s->cluster.pods.p[e->pod];
+    char note[NOTE_MAX_BYTES];
+
+    s->stats.attempts_scheduled++;
+    s->stats.rescued_by_sweep += e->swept;
+    sy_histogram_add(&s->stats.attempt_s, (double)(now - e->attempt_ns) / 1e9);
+    sy_histogram_add(&s->stats.sli_s, (double)(now - e->queued_ns) / 1e9);
+    sy_histogram_add(&s->stats.attempts, e->attempts);
+    if (!(p->flags & SY_POD_RUNNING))
+        p->bound_ns = now;
+    snprintf(note, sizeof(note), "Successfully assigned %s/%s to %s",
+             sy_strings_getz(s->strings, p->ns), p->name,
+             sy_strings_getz(s->strings, s->cluster.nodes[e->node].node.name));
+    emit_event(s, e, "Normal", "Scheduled", "Binding", note);
+    drop_entry(s, i);
+}
+
+static void bind_failed(struct sy_sched *s, uint32_t i, const char *error, sy_time_ns now)
+{
+    struct sy_entry *e = entry(s, i);
+
+    sy_cluster_forget(&s->cluster, e->pod);
+    if (!wanted_by(s, &s->cluster.pods.p[e->pod])) {
+        drop_entry(s, i); /* bound by another, or going away */
+        return;
+    }
+    s->stats.attempts_error++;
+    if (error)
+        say(s, e, "SchedulerError", error);
+    enter_backoff(s, i, now);
+}
+
+void sy_sched_bind_result(struct sy_sched *s, uint64_t ticket, enum sy_bind_result result,
+                          const char *error, sy_time_ns now)
+{
+    uint32_t i = (uint32_t)ticket;
+
+    if (i >= s->entries.all.len || entry(s, i)->state != SY_ENTRY_BINDING ||
+        entry(s, i)->serial != ticket >> 32)
+        return;
+    switch (result) {
+    case SY_BIND_RESULT_OK:
+        s->stats.binds_ok++;
+        break;
+    case SY_BIND_RESULT_CONFLICT:
+        s->stats.binds_conflict++;
+        break;
+    case SY_BIND_RESULT_GONE:
+        s->stats.binds_gone++;
+        break;
+    case SY_BIND_RESULT_REFUSED:
+        s->stats.binds_refused++;
+        break;
+    case SY_BIND_RESULT_UNKNOWN:
+        s->stats.binds_unknown++;
+        return; /* it may have landed: the slot stays taken until the API server settles it */
+    }
+    if (entry(s, i)->pod == SY_NO_ENTRY)
+        drop_entry(s, i); /* the pod was deleted meanwhile, and its charge with it */
+    else if (result == SY_BIND_RESULT_OK)
+        bind_succeeded(s, i, now);
+    else
+        bind_failed(s, i, result == SY_BIND_RESULT_REFUSED ? error : NULL, now);
+}
+
+/* -- time -- */
+
+/* Wakes the first pod of each shape that a change gave room to. The next one is woken when this one
+ * has been placed, so that ten thousand equal pods do not all run for one free slot. */
+static void wake_relieved(struct sy_sched *s, sy_time_ns now)
+{
+    if (s->relief_looked_at == s->cluster.relief.len || !s->shapes.waiting_shapes)
+        return;
+    if (s->shapes.waiting_shapes > WAKE_AT_ONCE_SHAPES && now < s->next_wake_ns)
+        return;
+    s->next_wake_ns = now + WAKE_INTERVAL_NS;
+    s->relief_looked_at = s->cluster.relief.len;
+    for (size_t i = 0; i < s->shapes.all.len; i++) {
+        struct sy_shape *shape = s->shapes.all.p[i];
+        if (shape && shape->waiting.at.len && sy_shape_is_relieved(&s->shapes, shape))
+            wake_first(s, shape);
+    }
+}
+
+static void end_backoffs(struct sy_sched *s, sy_time_ns now)
+{
+    for (uint32_t i; (i = sy_heap_top(&s->backoff)) != SY_NO_ENTRY && entry(s, i)->until_ns <= now;)
+        enter_active(s, i);
+}
+
+/* Events can be missed (released versions of etcd and of watches have lost some): nobody waits
+ * longer than this for a fresh look. */
+static void sweep(struct sy_sched *s, sy_time_ns now)
+{
+    for (uint32_t i; (i = s->waiting_oldest) != SY_NO_ENTRY && entry(s, i)->until_ns <= now;) {
+        entry(s, i)->swept = true;
+        enter_active(s, i);
+        s->stats.incoming_swept++;
+    }
+}
+
+static sy_time_ns earlier(sy_time_ns a, sy_time_ns b)
+{
+    return a < b ? a : b;
+}
+
+static sy_time_ns next_deadline(struct sy_sched *s)
+{
+    sy_time_ns next = s->next_decay_ns;
+
+    if (s->backoff.at.len)
+        next = earlier(next, entry(s, sy_heap_top(&s->backoff))->until_ns);
+    if (s->waiting_oldest != SY_NO_ENTRY)
+        next = earlier(next, entry(s, s->waiting_oldest)->until_ns);
+    if (s->relief_looked_at != s->cluster.relief.len && s->shapes.waiting_shapes)
+        next = earlier(next, s->next_wake_ns);
+    return next;
+}
+
+sy_time_ns sy_sched_run(struct sy_sched *s, bool active, uint32_t max_cycles, sy_time_ns now)
+{
+    if (now >= s->next_decay_ns) {
+        sy_learn_decay(&s->learner, &s->cluster, now);
+        s->next_decay_ns = now + DECAY_EVERY_NS;
+    }
+    if (active) {
+        wake_relieved(s, now);
+        end_backoffs(s, now);
+        sweep(s, now);
+        for (uint32_t cycles = 0; sy_sched_has_work(s) && (!max_cycles || cycles < max_cycles);
+             cycles++) {
+            uint32_t i = sy_heap_top(&s->active);
+            struct sy_shape *shape = shape_of(s, entry(s, i));
+            attempt(s, i, now);
+            /* The shape is still referred to by those that wait. */
+            if (entry(s, i)->state == SY_ENTRY_BINDING && shape->waiting.at.len &&
+                sy_shape_best(&s->shapes, shape) != SY_NONE)
+                wake_first(s, shape);
+        }
+    }
+    s->stats.active = (uint32_t)s->active.at.len;
+    s->stats.backoff = (uint32_t)s->backoff.at.len;
+    s->stats.shape_hits = s->shapes.hits;
+    s->stats.shape_builds = s->shapes.builds;
+    s->stats.nodes_evaluated = s->shapes.evaluated;
+    return active ? next_deadline(s) : s->next_decay_ns;
+}
+
+bool sy_sched_has_work(const struct sy_sched *s)
+{
+    return s->active.at.len && s->in_flight < s->options.binds_in_flight_max;
+}
+
+/* -- configuration and figures -- */
+
+void sy_sched_configure(struct sy_sched *s, const struct sy_sched_options *options, sy_time_ns now)
+{
+    struct sy_profile *old = s->profiles;
+    uint32_t old_len = s->options.profiles_len;
+
+    take_options(s, options);
+    for (uint32_t slot = 0; slot < s->cluster.pods.len; slot++) {
+        struct sy_pod_slot *p = &s->cluster.pods.p[slot];
+        if (!(p->flags & SY_POD_ALIVE))
+            continue;
+        const struct sy_profile *profile = wanted_by(s, p);
+        if (p->user == SY_NONE) {
+            if (profile && !(p->flags & SY_POD_ASSUMED))
+                enqueue(s, slot, profile, now);
+            continue;
+        }
+        /* A shape belongs to a profile, and all profiles are new. A bind in flight keeps a shape
+         * only to give it back, so any profile will do. */
+        struct sy_entry *e = entry(s, p->user);
+        if (e->state == SY_ENTRY_BINDING) {
+            struct sy_shape *shape = shape_of(s, e);
+            e->shape = sy_shape_ref(&s->shapes, p->spec, profile ? profile : s->profiles)->id;
+            sy_shape_unref(&s->shapes, shape);
+        } else {
+            pod_changed_in_queue(s, slot, SY_POD_SPEC, now);
+        }
+    }
+    for (uint32_t i = 0; i < s->entries.all.len; i++) {
+        struct sy_entry *e = entry(s, i);
+        if (e->state != SY_ENTRY_BINDING || e->pod != SY_NO_ENTRY)
+            continue;
+        struct sy_shape *shape = shape_of(s, e);
+        e->shape = sy_shape_ref(&s->shapes, shape->spec, s->profiles)->id;
+        sy_shape_unref(&s->shapes, shape);
+    }
+    sy_shapes_drop_caches(&s->shapes);
+    free_profiles(old, old_len);
+}
+
+const struct sy_sched_stats *sy_sched_stats(const struct sy_sched *s)
+{
+    return &s->stats;
+}
+
+uint32_t sy_sched_utilization(const struct sy_sched *s, struct sy_utilization *ret, uint32_t room)
+{
+    const struct sy_cluster *c = &s->cluster;
+
+    for (uint32_t i = 0; i < c->columns_len && i < room; i++) {
+        ret[i] = (struct sy_utilization){.resource = c->columns[i].resource};
+        for (uint32_t node = 0; node < c->nodes_len; node++) {
+            if (!sy_cluster_node_is_alive(c, node))
+                continue;
+            ret[i].used = sy_add_saturate(ret[i].used, c->columns[i].used[node]);
+            ret[i].total = sy_add_saturate(ret[i].total, c->columns[i].allocatable[node]);
+        }
+    }
+    return c->columns_len;
+}
