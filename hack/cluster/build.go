@@ -228,20 +228,10 @@ func buildOne(ctx context.Context, t tool, label string, begin time.Time) error 
 	defer stop()
 
 	var compiled, fetched atomic.Int64
-	done := make(chan struct{})
-	go func() {
-		tick := time.NewTicker(5 * time.Second)
-		defer tick.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-tick.C:
-				say("%s %s: %d modules fetched, %d packages compiled, %s (%s in all)", label, t.name,
-					fetched.Load(), compiled.Load(), round(time.Since(begun)), round(time.Since(begin)))
-			}
-		}
-	}()
+	quiet := every(5*time.Second, func() {
+		say("%s %s: %d modules fetched, %d packages compiled, %s (%s in all)", label, t.name,
+			fetched.Load(), compiled.Load(), round(time.Since(begun)), round(time.Since(begin)))
+	})
 	var rest []string
 	lines := bufio.NewScanner(pipe)
 	lines.Buffer(nil, 1<<20)
@@ -256,7 +246,7 @@ func buildOne(ctx context.Context, t tool, label string, begin time.Time) error 
 		}
 	}
 	err = cmd.Wait()
-	close(done)
+	quiet()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

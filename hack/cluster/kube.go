@@ -143,3 +143,21 @@ func each(ctx context.Context, n, workers int, f func(ctx context.Context, i int
 	wg.Wait()
 	return context.Cause(ctx)
 }
+
+// every runs f again and again until stop is called.
+func every(d time.Duration, f func()) (stop func()) {
+	done := make(chan struct{})
+	go func() {
+		t := time.NewTicker(d)
+		defer t.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-t.C:
+				f()
+			}
+		}
+	}()
+	return func() { close(done) }
+}

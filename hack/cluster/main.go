@@ -90,7 +90,7 @@ func parseUp(args []string) (upOptions, error) {
 	fs.BoolVar(&o.Foreground, "foreground", false, "stay, and take it down on Ctrl-C")
 	fs.BoolVar(&o.EtcdTmpfs, "etcd-tmpfs", true, "keep etcd's data in /dev/shm where that has room")
 	fs.IntVar(&o.SchedulerQPS, "scheduler-qps", 0, "kube-scheduler's client limit, with a burst of twice that (default: its own, 50)")
-	fs.IntVar(&o.LeaseSeconds, "lease-seconds", 0, "duration of node leases (default 40, 240 with more than 1000 nodes)")
+	fs.IntVar(&o.LeaseSeconds, "lease-seconds", 0, "duration of node leases (default 40, from 250 nodes on 0.16 for each)")
 	fs.StringVar(&o.FeatureGates, "feature-gates", "", "feature gates for every Kubernetes program, `A=true,B=false`")
 	fs.Var((*list)(&o.APIServerArgs), "apiserver-arg", "a further flag for kube-apiserver, `k=v`; may be repeated")
 	fs.Var((*list)(&o.ManagerArgs), "controller-manager-arg", "likewise for kube-controller-manager, `k=v`")

@@ -43,17 +43,17 @@ type upOptions struct {
 // errPortClash says that a program found its port taken after all.
 var errPortClash = errors.New("a port was taken between choosing and using it")
 
+// defaultLease is a kubelet's 40 s up to 250 nodes. A lease is written every
+// quarter of that, so with more nodes it is stretched to keep at 25 a second:
+// with 5000 nodes the leases alone would otherwise take up a small machine.
+func defaultLease(nodes int) int { return max(40, nodes*4/25) }
+
 func up(ctx context.Context, o upOptions) error {
 	if err := checkName(o.Name); err != nil {
 		return err
 	}
 	if o.LeaseSeconds == 0 {
-		// A kubelet's 40 s means a lease written every 10 s. Above a thousand
-		// nodes that alone would keep a small machine busy.
-		o.LeaseSeconds = 40
-		if o.Node.Count > 1000 {
-			o.LeaseSeconds = 240
-		}
+		o.LeaseSeconds = defaultLease(o.Node.Count)
 	}
 	need := []string{"etcd", "kube-apiserver", "kubectl", "kwok"}
 	if o.ControllerManager {
@@ -201,7 +201,14 @@ func bringUp(ctx context.Context, o upOptions, bins map[string]string) (*state, 
 	}); err != nil {
 		return s, err
 	}
-
+	// Nodes come before whoever watches them: they then read one list instead of
+	// following thousands of changes.
+	firstNode := 0
+	if o.Node.Count > 0 {
+		if firstNode, err = s.makeNodes(ctx, k, o.Node); err != nil {
+			return s, err
+		}
+	}
 	if o.ControllerManager {
 		if err := s.start("kube-controller-manager", bins["kube-controller-manager"], managerArgs(s)); err != nil {
 			return s, err
@@ -242,7 +249,7 @@ func bringUp(ctx context.Context, o upOptions, bins map[string]string) (*state, 
 		return s, err
 	}
 	if o.Node.Count > 0 {
-		if err := s.addNodes(ctx, k, o.Node); err != nil {
+		if err := s.awaitNodes(ctx, k, o.Node, firstNode); err != nil {
 			return s, err
 		}
 	}
@@ -339,7 +346,8 @@ func (s *state) wait(ctx context.Context, what string, limit time.Duration, f fu
 		}
 		if time.Since(told) > 3*time.Second {
 			told = time.Now()
-			say("waiting for %s (%s)", what, round(time.Since(begin)))
+			why, _, _ := strings.Cut(err.Error(), "\n")
+			say("waiting for %s (%s): %s", what, round(time.Since(begin)), why)
 		}
 		select {
 		case <-ctx.Done():
@@ -351,7 +359,16 @@ func (s *state) wait(ctx context.Context, what string, limit time.Duration, f fu
 
 // remove stops an instance's programs and deletes its folders.
 func remove(s *state) error {
-	if err := stopAll(s.Procs, 5*time.Second); err != nil {
+	// etcd last: without it kube-apiserver takes long to end.
+	var etcd, others []process
+	for _, p := range s.Procs {
+		if p.Name == "etcd" {
+			etcd = append(etcd, p)
+		} else {
+			others = append(others, p)
+		}
+	}
+	if err := errors.Join(stopAll(others, 5*time.Second), stopAll(etcd, 5*time.Second)); err != nil {
 		return err
 	}
 	for _, dir := range []string{s.DataDir, s.Dir, filepath.Join(shmRoot(), s.Name)} {
@@ -502,6 +519,9 @@ func managerArgs(s *state) []string {
 		"--service-account-private-key-file=" + s.pki("service-account.key"),
 		"--cluster-signing-cert-file=" + s.pki("ca.crt"), "--cluster-signing-key-file=" + s.pki("ca.key"),
 		"--kube-api-qps=1000", "--kube-api-burst=2000",
+		// It tells kubelets how long to cache secrets, and rewrites every node
+		// whenever the cluster passes 100, 500, 1000 and 2000 nodes.
+		"--controllers=*,-ttl-controller",
 	}
 	if s.Options.LeaseSeconds != 40 {
 		// The default of 50 s goes with leases of 40 s.
