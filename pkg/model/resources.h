@@ -28,6 +28,7 @@ int64_t sy_amounts_get(struct sy_amounts a, sy_sid resource);
 bool sy_amounts_has(struct sy_amounts a, sy_sid resource);
 /* Sorts by resource id, the last of equal ids wins. Returns the new length. */
 uint32_t sy_amounts_sort(struct sy_amount *p, uint32_t len);
+bool sy_amounts_eq(struct sy_amounts a, struct sy_amounts b);
 /* Element-wise sum (saturating) and maximum, in `arena`; on failure .p is NULL with len UINT32_MAX.
  */
 struct sy_amounts sy_amounts_sum(struct sy_arena *arena, struct sy_amounts a, struct sy_amounts b);
@@ -50,14 +51,20 @@ struct sy_pod_resources {
     bool has_pod_level;
     struct sy_amounts pod_level; /* spec.resources.requests */
     struct sy_amounts overhead;
-    bool
-        resize_infeasible; /* PodResizePending=True with reason Infeasible: use what is allocated */
+    /* From the pod's status: resources.requests and allocatedResources (pod-level in-place resize,
+     * on by default since 1.36). When both are given they stand for the sums over containers. */
+    struct sy_amounts pod_status_requests;
+    struct sy_amounts pod_status_allocated;
+    bool resize_infeasible; /* the first condition PodResizePending has reason Infeasible */
 };
 
 struct sy_pod_request_totals {
-    struct sy_amounts requests;   /* what the scheduler charges */
-    int64_t nonzero_cpu_milli;    /* with 100m for containers that ask for none; for scoring */
-    int64_t nonzero_memory_bytes; /* with 200 MiB for containers that ask for none */
+    struct sy_amounts requests; /* what the scheduler charges */
+    /* For scoring: as requests, but each container that has no entry at all counts as 100m and 200
+     * MiB. With pod-level requests that holds only for a resource that the whole pod does not ask
+     * for. */
+    int64_t nonzero_cpu_milli;
+    int64_t nonzero_memory_bytes;
 };
 
 /* Ids of the resource names that have special rules; filled once per string table. */
@@ -70,7 +77,20 @@ struct sy_resource_names {
 };
 void sy_resource_names_init(struct sy_resource_names *n, struct sy_strings *strings);
 
-/* out: totals point into arena. Returns 0, -ENOMEM or -E2BIG. */
+/* The requests of a pod as kube-scheduler charges them (NodeInfo and the scorers): the greater of
+ * the sum over main containers and sidecars and of what any init container needs beside the
+ * sidecars before it; pod-level cpu, memory and hugepages instead, where given; plus overhead. A
+ * container with a status counts with the greatest of spec, allocated and actual, or without the
+ * spec when the resize is infeasible. Sums saturate. "A limit without a request" is filled in by
+ * the API server.
+ *
+ * in:     strings, to know hugepages by name; in: lists sorted as sy_amounts are.
+ * out:    *ret, pointing into arena; untouched on failure.
+ * errors: -E2BIG past the arena's cap; -ENOMEM.
+ * cost:   O(containers x resources of the pod); one small allocation without statuses and init
+ *         containers.
+ * Amounts are rounded up before they are summed, upstream after; the API server rounds cpu to whole
+ * milli-cores at admission, so this shows only for fractions of bytes. */
 int sy_pod_requests(struct sy_arena *arena, const struct sy_strings *strings,
                     const struct sy_resource_names *names, const struct sy_pod_resources *in,
                     struct sy_pod_request_totals *ret) SY_NODISCARD;
