@@ -3,7 +3,13 @@
  * From one object's bytes, protobuf or JSON, to the compact model. Both forms give equal models.
  * Decoders read only the fields that scheduling needs, never recurse deeper than a fixed depth, and
  * survive any bytes: a malformed object is -EBADMSG, an object over the arena's cap -E2BIG, memory
- * -ENOMEM. All pointers in the result go into d->arena, valid until it is reset. */
+ * -ENOMEM. All pointers in the result go into d->arena, valid until it is reset. One thread per
+ * struct sy_decode. Cost: O(bytes of the object).
+ *
+ * JSON values that are null or of the wrong type are as good as absent. Two things are left to the
+ * users of the model: an affinity term without namespaces and namespace selector means the pod's
+ * own namespace; a term's or constraint's weight and skew are as sent. Source of semantics:
+ * k8s.io/api/core/v1, k8s.io/kubernetes/pkg/scheduler (v1.37.2). */
 #pragma once
 
 #include "base/arena.h"
@@ -22,29 +28,37 @@ struct sy_decode {
     struct sy_arena arena; /* reset by the caller between objects */
     /* Annotation keys kept, by exact text (NULL-terminated, may be NULL). */
     const char *const *annotation_keys;
-    /* Quantities that were malformed or saturated, ints out of range etc.: counted, not fatal. */
+    /* Quantities that were malformed (then absent) or saturated, ints and times out of range, JSON
+     * of the wrong type, texts too long to intern (then cut): counted, not fatal. */
     uint64_t odd_values;
+    /* Private: what is read before it becomes a model, and ids of frequent texts. */
+    struct sy_arena scratch;
+    sy_sid empty;
+    sy_sid any_ip;
 };
 
-/* arena_cap_bytes: largest model of one object, e.g. 64 MiB. */
+/* arena_cap_bytes: largest model of one object, e.g. 64 MiB; the same again is the cap on what is
+ * read on the way there. strings is borrowed and must outlive d. */
 void sy_decode_init(struct sy_decode *d, struct sy_strings *strings, size_t arena_cap_bytes);
 void sy_decode_done(struct sy_decode *d);
+/* Marks the ids that d keeps for itself, between sy_strings_mark_begin() and _sweep(). */
+void sy_decode_mark(const struct sy_decode *d);
 
-/* raw: one object. Protobuf: the message itself (no "k8s\0" envelope: the framers strip it). */
+/* raw: one object. Protobuf: the message itself, as the framers give it, or with the "k8s\0"
+ * envelope, as a GET answers. *ret is written on success only. */
 int sy_decode_pod(struct sy_decode *d, enum sy_encoding enc, struct sy_str raw, struct sy_pod *ret,
                   struct sy_err *err) SY_NODISCARD;
 int sy_decode_node(struct sy_decode *d, enum sy_encoding enc, struct sy_str raw,
                    struct sy_node *ret, struct sy_err *err) SY_NODISCARD;
 
-/* metav1.ObjectMeta's and Status's few fields that every object has. Text points into raw or arena.
- */
+/* The few fields of metav1.ObjectMeta that every object has. Text points into raw or d->arena. */
 struct sy_meta {
     struct sy_str name;
     struct sy_str ns;
     struct sy_str uid;
     struct sy_str resource_version;
-    bool
-        initial_events_end; /* annotation k8s.io/initial-events-end: "true" (watch-list bookmark) */
+    /* Annotation k8s.io/initial-events-end is "true": the bookmark that ends a watch-list. */
+    bool initial_events_end;
 };
 int sy_decode_meta(struct sy_decode *d, enum sy_encoding enc, struct sy_str raw,
                    struct sy_meta *ret, struct sy_err *err) SY_NODISCARD;
@@ -56,6 +70,7 @@ struct sy_status { /* metav1.Status */
     uint32_t retry_after_ms;         /* details.retryAfterSeconds */
     bool resource_version_too_large; /* details.causes[].reason ResourceVersionTooLarge */
 };
-/* Accepts the envelope too, since error bodies come whole. */
+/* Accepts the envelope too, since error bodies come whole. What is of another kind is -EBADMSG.
+ * Text points into raw or d->arena. */
 int sy_decode_status(struct sy_decode *d, enum sy_encoding enc, struct sy_str raw,
                      struct sy_status *ret, struct sy_err *err) SY_NODISCARD;
