@@ -254,8 +254,13 @@ test: ## everything CI runs: deps, lint, unit, fuzz, integration; ends in "N pas
 demo: ## 100 nodes, 500 pods, both schedulers, on this machine
 	@hack/demo.sh
 
-bench: $(BENCH_BINS) ## benchmarks (T=name picks)
-	@hack/run-bench $(BENCH_BINS) $(call pick,$(sort $(wildcard tests/bench/*.sh)))
+bench: all build/bench $(BENCH_BINS) ## benchmarks (BENCH_FLAGS: see tests/bench/README.md; T=name picks C ones alone)
+	@hack/run-bench $(BENCH_BINS)
+	$(if $(T),,build/bench $(BENCH_FLAGS))
+
+build/bench: FORCE
+	@mkdir -p build
+	cd tests/bench && GOWORK=off go build -buildvcs=false -o ../../$@ .
 
 install: all ## install to $(DESTDIR)$(PREFIX)/bin
 	install -D -m 0755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/steelyard
