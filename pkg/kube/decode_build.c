@@ -68,8 +68,8 @@ sy_sid *sy_build_ids(struct build *b, const struct wire_list *texts, uint32_t *r
     *ret_len = 0;
     if (!ids)
         return NULL;
-    WIRE_FOREACH(text, texts)
-    ids[(*ret_len)++] = sy_build_id(b, text->s);
+    WIRE_FOREACH (text, texts)
+        ids[(*ret_len)++] = sy_build_id(b, text->s);
     return ids;
 }
 
@@ -90,8 +90,8 @@ struct sy_labels sy_build_labels(struct build *b, const struct wire_list *pairs)
 
     if (!p)
         return (struct sy_labels){0};
-    WIRE_FOREACH(pair, pairs)
-    p[len++] = (struct sy_label){sy_build_id(b, pair->key), sy_build_id(b, pair->value)};
+    WIRE_FOREACH (pair, pairs)
+        p[len++] = (struct sy_label){sy_build_id(b, pair->key), sy_build_id(b, pair->value)};
     return (struct sy_labels){p, sy_labels_sort(p, len)};
 }
 
@@ -112,13 +112,12 @@ struct sy_labels sy_build_annotations(struct build *b, const struct wire_list *p
 
     if (!keys || !*keys)
         return (struct sy_labels){0};
-    WIRE_FOREACH(pair, pairs)
-    wanted += is_wanted(keys, pair->key);
+    WIRE_FOREACH (pair, pairs)
+        wanted += is_wanted(keys, pair->key);
     struct sy_label *p = sy_build_array(b, wanted, sizeof(*p));
     if (!p)
         return (struct sy_labels){0};
-    WIRE_FOREACH(pair, pairs)
-    {
+    WIRE_FOREACH (pair, pairs) {
         if (is_wanted(keys, pair->key))
             p[len++] = (struct sy_label){sy_build_id(b, pair->key), sy_build_id(b, pair->value)};
     }
@@ -133,8 +132,7 @@ struct sy_amounts sy_build_amounts(struct build *b, const struct wire_list *pair
 
     if (!p)
         return (struct sy_amounts){0};
-    WIRE_FOREACH(pair, pairs)
-    {
+    WIRE_FOREACH (pair, pairs) {
         struct sy_amount *to = &p[len];
         enum sy_quantity_scale scale = SY_SCALE_UNIT;
         if (sy_str_eq(pair->key, SY_STR("cpu"))) {
@@ -219,8 +217,8 @@ struct sy_selector sy_build_selector(struct build *b, const struct wire_selector
             .values_len = 1,
         };
     }
-    WIRE_FOREACH(expression, &s->expressions)
-    reqs[ret.len++] = requirement(b, expression, false);
+    WIRE_FOREACH (expression, &s->expressions)
+        reqs[ret.len++] = requirement(b, expression, false);
     if (b->code)
         return (struct sy_selector){0};
     for (uint32_t i = 0; i < ret.len; i++) {
@@ -245,8 +243,7 @@ struct sy_node_term sy_build_node_term(struct build *b, const struct wire_node_t
     struct sy_requirement *fields = sy_build_array(b, term->fields.len, sizeof(*fields));
     if (b->code)
         return ret;
-    WIRE_FOREACH(from, &term->expressions)
-    {
+    WIRE_FOREACH (from, &term->expressions) {
         struct sy_requirement *req = &exprs[ret.exprs_len++];
         *req = requirement(b, from, true);
         if (b->code)
@@ -256,8 +253,7 @@ struct sy_node_term sy_build_node_term(struct build *b, const struct wire_node_t
             req->op = SY_OP_INVALID;
         sy_requirement_check(req, b->d->strings);
     }
-    WIRE_FOREACH(from, &term->fields)
-    {
+    WIRE_FOREACH (from, &term->fields) {
         struct sy_requirement *req = &fields[ret.fields_len++];
         *req = requirement(b, from, true);
         if ((req->op != SY_OP_IN && req->op != SY_OP_NOT_IN) || from->values.len != 1)
@@ -284,8 +280,7 @@ uint8_t sy_build_condition(const struct wire_list *conditions, struct sy_str typ
 {
     const struct wire_condition *c;
 
-    WIRE_FOREACH(c, conditions)
-    {
+    WIRE_FOREACH (c, conditions) {
         if (sy_str_eq(c->type, type))
             break;
     }

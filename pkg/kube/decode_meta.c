@@ -29,8 +29,7 @@ int sy_decode_meta(struct sy_decode *d, enum sy_encoding enc, struct sy_str raw,
         meta.ns = keep(&b, enc, wire.metadata->ns);
         meta.uid = keep(&b, enc, wire.metadata->uid);
         meta.resource_version = keep(&b, enc, wire.metadata->resource_version);
-        WIRE_FOREACH(pair, &wire.metadata->annotations)
-        {
+        WIRE_FOREACH (pair, &wire.metadata->annotations) {
             if (sy_str_eq(pair->key, SY_STR("k8s.io/initial-events-end")))
                 meta.initial_events_end = sy_str_eq(pair->value, SY_STR("true"));
         }
@@ -80,8 +79,7 @@ int sy_decode_status(struct sy_decode *d, enum sy_encoding enc, struct sy_str ra
     };
     if (wire.details) {
         status.retry_after_ms = milliseconds(wire.details->retry_after_s);
-        WIRE_FOREACH(cause, &wire.details->causes)
-        {
+        WIRE_FOREACH (cause, &wire.details->causes) {
             /* The message alone is what servers before 1.20 send. */
             status.resource_version_too_large |=
                 sy_str_eq(cause->reason, SY_STR("ResourceVersionTooLarge")) ||

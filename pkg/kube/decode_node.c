@@ -15,8 +15,7 @@ static void build_taints(struct build *b, const struct wire_list *from, struct s
     node->taints = taints;
     if (!taints)
         return;
-    WIRE_FOREACH(taint, from)
-    {
+    WIRE_FOREACH (taint, from) {
         taints[node->taints_len++] = (struct sy_taint){
             .key = sy_build_id(b, taint->key),
             .value = sy_build_id(b, taint->value),
@@ -31,16 +30,15 @@ static void build_images(struct build *b, const struct wire_list *from, struct s
     const struct wire_text *name;
     size_t count = 0;
 
-    WIRE_FOREACH(image, from)
-    count += image->names.len;
+    WIRE_FOREACH (image, from)
+        count += image->names.len;
     struct sy_image *images = sy_build_array(b, count, sizeof(*images));
     if (!images)
         return;
     uint32_t len = 0;
-    WIRE_FOREACH(image, from)
-    {
-        WIRE_FOREACH(name, &image->names)
-        images[len++] = (struct sy_image){sy_build_id(b, name->s), image->size_bytes};
+    WIRE_FOREACH (image, from) {
+        WIRE_FOREACH (name, &image->names)
+            images[len++] = (struct sy_image){sy_build_id(b, name->s), image->size_bytes};
     }
     node->images_len = sy_sort_unique(images, len, sizeof(*images));
     node->images = images;

@@ -9,66 +9,89 @@
 
 /* ---- resources ------------------------------------------------------------------------------- */
 
-static int status_cmp(const void *pa, const void *pb)
-{
-    const struct wire_container_status *const *a = pa;
-    const struct wire_container_status *const *b = pb;
-
-    return sy_str_cmp((*a)->name, (*b)->name);
-}
-
 /* Container statuses by name. A few are searched in a line; many, which only an odd peer sends, in
  * a sorted array. */
+struct named_status {
+    const struct wire_container_status *status;
+    size_t order;
+};
+
 struct status_index {
     const struct wire_pod_status *status;
-    const struct wire_container_status **sorted;
+    struct named_status *sorted;
     size_t len;
 };
 
 enum { STATUSES_IN_LINE = 32 };
 
-/* Main containers first: of equal names the first counts, as upstream. Those after it go away. */
+static int by_name(const void *pa, const void *pb)
+{
+    const struct named_status *a = pa, *b = pb;
+
+    return sy_str_cmp(a->status->name, b->status->name);
+}
+
+static int by_name_and_order(const void *pa, const void *pb)
+{
+    const struct named_status *a = pa, *b = pb;
+    int r = by_name(pa, pb);
+
+    return r ? r : a->order < b->order ? -1 : 1;
+}
+
+/* Main containers first: of equal names the first counts, as upstream; those after it are dropped.
+ */
 static void index_statuses(struct build *b, const struct wire_pod_status *status,
                            struct status_index *ret)
 {
     const struct wire_container_status *s;
-    size_t count =
-        status ? (size_t)status->container_statuses.len + status->init_container_statuses.len : 0;
+    size_t count = 0, len = 0;
 
     *ret = (struct status_index){.status = status};
+    if (status)
+        count = (size_t)status->container_statuses.len + status->init_container_statuses.len;
     if (count <= STATUSES_IN_LINE)
         return;
-    const struct wire_container_status **sorted = sy_build_array(b, count, sizeof(*sorted));
-    if (!sorted)
+    struct named_status *sorted = sy_build_array(b, count, sizeof(*sorted));
+    if (!sorted) {
+        ret->status = NULL;
         return;
-    WIRE_FOREACH(s, &status->container_statuses)
-    sorted[ret->len++] = s;
-    WIRE_FOREACH(s, &status->init_container_statuses)
-    sorted[ret->len++] = s;
-    qsort(sorted, ret->len, sizeof(*sorted), status_cmp);
+    }
+    WIRE_FOREACH (s, &status->container_statuses) {
+        sorted[len] = (struct named_status){s, len};
+        len++;
+    }
+    WIRE_FOREACH (s, &status->init_container_statuses) {
+        sorted[len] = (struct named_status){s, len};
+        len++;
+    }
+    qsort(sorted, len, sizeof(*sorted), by_name_and_order);
+    for (size_t i = 0; i < len; i++) {
+        if (!i || by_name(&sorted[i - 1], &sorted[i]) != 0)
+            sorted[ret->len++] = sorted[i];
+    }
     ret->sorted = sorted;
 }
 
 static const struct wire_container_status *find_status(const struct status_index *index,
                                                        struct sy_str name)
 {
-    struct wire_container_status key = {.name = name};
-    const struct wire_container_status *want = &key, *s;
+    const struct wire_container_status *s;
 
     if (!index->status)
         return NULL;
     if (index->sorted) {
-        const struct wire_container_status **found =
-            bsearch(&want, index->sorted, index->len, sizeof(*index->sorted), status_cmp);
-        return found ? *found : NULL;
+        struct wire_container_status want = {.name = name};
+        struct named_status key = {.status = &want};
+        const struct named_status *found =
+            bsearch(&key, index->sorted, index->len, sizeof(*index->sorted), by_name);
+        return found ? found->status : NULL;
     }
-    WIRE_FOREACH(s, &index->status->container_statuses)
-    {
+    WIRE_FOREACH (s, &index->status->container_statuses) {
         if (sy_str_eq(s->name, name))
             return s;
     }
-    WIRE_FOREACH(s, &index->status->init_container_statuses)
-    {
+    WIRE_FOREACH (s, &index->status->init_container_statuses) {
         if (sy_str_eq(s->name, name))
             return s;
     }
@@ -105,8 +128,7 @@ static struct sy_amounts pod_level_amounts(struct build *b, const struct wire_li
     struct wire_list supported = {0};
     const struct wire_pair *pair;
 
-    WIRE_FOREACH(pair, requests)
-    {
+    WIRE_FOREACH (pair, requests) {
         if (!is_pod_level(pair->key))
             continue;
         struct wire_pair *copy = sy_wire_append(b->d, &supported, sizeof(*copy));
@@ -133,10 +155,10 @@ static void build_requests(struct build *b, const struct wire_pod *from,
 
     index_statuses(b, from->status, &statuses);
     if (containers) {
-        WIRE_FOREACH(c, &spec->init_containers)
-        build_container(b, c, true, &statuses, &containers[in.containers_len++]);
-        WIRE_FOREACH(c, &spec->containers)
-        build_container(b, c, false, &statuses, &containers[in.containers_len++]);
+        WIRE_FOREACH (c, &spec->init_containers)
+            build_container(b, c, true, &statuses, &containers[in.containers_len++]);
+        WIRE_FOREACH (c, &spec->containers)
+            build_container(b, c, false, &statuses, &containers[in.containers_len++]);
     }
     if (spec->resources) {
         in.pod_level = pod_level_amounts(b, &spec->resources->requests);
@@ -175,8 +197,8 @@ static struct sy_affinity_term *build_required(struct build *b, const struct wir
 
     if (!terms)
         return NULL;
-    WIRE_FOREACH(term, from)
-    build_affinity_term(b, term, &terms[(*ret_len)++]);
+    WIRE_FOREACH (term, from)
+        build_affinity_term(b, term, &terms[(*ret_len)++]);
     return terms;
 }
 
@@ -188,8 +210,7 @@ build_preferred(struct build *b, const struct wire_list *from, uint32_t *ret_len
 
     if (!terms)
         return NULL;
-    WIRE_FOREACH(term, from)
-    {
+    WIRE_FOREACH (term, from) {
         struct sy_weighted_affinity_term *to = &terms[(*ret_len)++];
         to->weight = (int32_t)term->weight;
         build_affinity_term(b, term->term, &to->term);
@@ -215,8 +236,7 @@ static void build_node_affinity(struct build *b, const struct wire_node_affinity
     spec->preferred_nodes = to;
     if (!to)
         return;
-    WIRE_FOREACH(preferred, &from->preferred)
-    {
+    WIRE_FOREACH (preferred, &from->preferred) {
         to[spec->preferred_nodes_len++] = (struct sy_preferred_node_term){
             .weight = (int32_t)preferred->weight,
             .term = sy_build_node_term(b, preferred->preference),
@@ -248,8 +268,7 @@ static void build_spread(struct build *b, const struct wire_list *from, struct s
 
     if (!constraints)
         return;
-    WIRE_FOREACH(c, from)
-    {
+    WIRE_FOREACH (c, from) {
         bool soft = sy_str_eq(c->when_unsatisfiable, SY_STR("ScheduleAnyway"));
         if (!soft && !sy_str_eq(c->when_unsatisfiable, SY_STR("DoNotSchedule"))) {
             /* Upstream takes up those two and no other. */
@@ -294,8 +313,7 @@ static void build_tolerations(struct build *b, const struct wire_list *from,
     spec->tolerations = tolerations;
     if (!tolerations)
         return;
-    WIRE_FOREACH(t, from)
-    {
+    WIRE_FOREACH (t, from) {
         struct sy_toleration *to = &tolerations[spec->tolerations_len++];
         to->key = sy_build_id_unless_empty(b, t->key);
         to->value = sy_build_id(b, t->value);
@@ -323,8 +341,7 @@ static void add_ports(struct build *b, const struct wire_container *c, struct sy
 {
     const struct wire_port *port;
 
-    WIRE_FOREACH(port, &c->ports)
-    {
+    WIRE_FOREACH (port, &c->ports) {
         if (port->host_port <= 0)
             continue;
         if (ports) {
@@ -346,13 +363,12 @@ static uint32_t all_ports(struct build *b, const struct wire_pod_spec *from,
     const struct wire_container *c;
     uint32_t len = 0;
 
-    WIRE_FOREACH(c, &from->init_containers)
-    {
+    WIRE_FOREACH (c, &from->init_containers) {
         if (sy_str_eq(c->restart_policy, SY_STR("Always")))
             add_ports(b, c, ports, &len);
     }
-    WIRE_FOREACH(c, &from->containers)
-    add_ports(b, c, ports, &len);
+    WIRE_FOREACH (c, &from->containers)
+        add_ports(b, c, ports, &len);
     return len;
 }
 
@@ -395,18 +411,17 @@ static void build_images(struct build *b, const struct wire_pod_spec *from,
     const struct wire_volume *v;
     size_t count = (size_t)from->containers.len + from->init_containers.len;
 
-    WIRE_FOREACH(v, &from->volumes)
-    count += v->source && v->source->image;
+    WIRE_FOREACH (v, &from->volumes)
+        count += v->source && v->source->image;
     sy_sid *images = sy_build_array(b, count, sizeof(*images));
     spec->images = images;
     if (!images)
         return;
-    WIRE_FOREACH(c, &from->containers)
-    images[spec->images_len++] = image_id(b, c->image);
-    WIRE_FOREACH(c, &from->init_containers)
-    images[spec->images_len++] = image_id(b, c->image);
-    WIRE_FOREACH(v, &from->volumes)
-    {
+    WIRE_FOREACH (c, &from->containers)
+        images[spec->images_len++] = image_id(b, c->image);
+    WIRE_FOREACH (c, &from->init_containers)
+        images[spec->images_len++] = image_id(b, c->image);
+    WIRE_FOREACH (v, &from->volumes) {
         if (v->source && v->source->image)
             images[spec->images_len++] = image_id(b, v->source->image->name);
     }
@@ -453,8 +468,8 @@ static void build_volumes(struct build *b, const struct wire_list *from, struct 
 
     if (!volumes)
         return;
-    WIRE_FOREACH(v, from)
-    spec->volumes_len += build_volume(b, v, &volumes[spec->volumes_len]);
+    WIRE_FOREACH (v, from)
+        spec->volumes_len += build_volume(b, v, &volumes[spec->volumes_len]);
     spec->volumes = spec->volumes_len ? volumes : NULL;
 }
 
@@ -466,8 +481,7 @@ static void build_claims(struct build *b, const struct wire_list *from, struct s
     spec->claims = claims;
     if (!claims)
         return;
-    WIRE_FOREACH(c, from)
-    {
+    WIRE_FOREACH (c, from) {
         claims[spec->claims_len++] = (struct sy_resource_claim_ref){
             .name = sy_build_id_unless_empty(b, c->name),
             .claim = sy_build_id_unless_empty(b, c->claim),
@@ -516,8 +530,7 @@ static void build_metadata(struct build *b, const struct wire_metadata *from, st
     pod->annotations = sy_build_annotations(b, &from->annotations);
     pod->created_wall_ns = from->created_wall_ns;
     pod->deleting_wall_ns = from->deleting_wall_ns;
-    WIRE_FOREACH(owner, &from->owners)
-    {
+    WIRE_FOREACH (owner, &from->owners) {
         if (!owner->controller)
             continue;
         pod->owner_kind = sy_build_id_unless_empty(b, owner->kind);
@@ -557,10 +570,10 @@ static void build_status(struct build *b, const struct wire_pod_status *from, st
 int sy_decode_pod(struct sy_decode *d, enum sy_encoding enc, struct sy_str raw, struct sy_pod *ret,
                   struct sy_err *err)
 {
-    static const struct wire_pod_spec no_spec;
     struct json_object *tree SY_CLEANUP(sy_wire_free_json) = NULL;
     struct build b = {.d = d};
     struct sy_pod pod = {0};
+    struct wire_pod_spec no_spec = {0};
     struct wire_pod wire = {0};
     int code = sy_wire_read(d, enc, &sy_wire_pod, raw, &wire, &tree, err);
 
@@ -569,7 +582,7 @@ int sy_decode_pod(struct sy_decode *d, enum sy_encoding enc, struct sy_str raw, 
     if (wire.metadata)
         build_metadata(&b, wire.metadata, &pod);
     if (!wire.spec)
-        wire.spec = (struct wire_pod_spec *)&no_spec;
+        wire.spec = &no_spec;
     build_spec(&b, &wire, &pod);
     if (wire.status)
         build_status(&b, wire.status, &pod);
