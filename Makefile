@@ -228,7 +228,7 @@ lint-shell: ## shellcheck, or at least bash -n
 lint-go: ## gofmt and go vet
 	$(check) go hack/check-go
 lint-tidy: ## clang-tidy, only files that changed
-	$(check) clang-tidy hack/check-tidy $(CLANG) '$(BASE)' $(C_SRCS)
+	$(check) clang-tidy hack/check-tidy $(CLANG) '$(BASE)' $(PKG_SRCS) $(CMD_SRCS)
 
 fmt: ## format C and Go sources in place
 	clang-format -i $(C_FILES)
