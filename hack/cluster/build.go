@@ -180,14 +180,18 @@ func build(ctx context.Context, names ...string) (map[string]string, error) {
 	if _, err := exec.LookPath("go"); err != nil {
 		return nil, errors.New("go is not on PATH; Go 1.26 or newer is needed to build the control plane")
 	}
-	say("building %d programs with Go; the first time takes about 10 minutes on two cores", len(todo))
+	if len(todo) > 3 {
+		say("building %d programs with Go; the first time takes about 10 minutes on two cores", len(todo))
+	}
 	begin := time.Now()
 	for i, t := range todo {
 		if err := buildOne(ctx, t, fmt.Sprintf("[%d/%d]", i+1, len(todo)), begin); err != nil {
 			return nil, err
 		}
 	}
-	say("built %d programs in %s", len(todo), round(time.Since(begin)))
+	if len(todo) > 1 {
+		say("built %d programs in %s", len(todo), round(time.Since(begin)))
+	}
 	return paths, nil
 }
 
@@ -208,8 +212,8 @@ func buildOne(ctx context.Context, t tool, label string, begin time.Time) error 
 	tmp := fmt.Sprintf("%s.tmp%d", out, os.Getpid())
 	defer os.Remove(tmp)
 
-	// The first build of another tool may have left the Go cache warm: what is
-	// counted is the packages still to compile, which -v prints one a line.
+	// With -v go prints a line for each package that it compiles, which is to say
+	// for each that is not in its cache already.
 	cmd := exec.Command("go", "build", "-v", "-mod=readonly", "-buildvcs=false", "-trimpath",
 		"-ldflags", ldflags(t, version), "-o", tmp, t.pkg)
 	cmd.Dir = filepath.Join(src, "tools", t.module)

@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -38,8 +39,10 @@ func root() string {
 	return filepath.Join(os.TempDir(), fmt.Sprintf("steelyard-cluster-%d", os.Getuid()))
 }
 
+// shmRoot goes with root: clusters under another TMPDIR are none of our business.
 func shmRoot() string {
-	return fmt.Sprintf("/dev/shm/steelyard-cluster-%d", os.Getuid())
+	h := sha256.Sum256([]byte(root()))
+	return fmt.Sprintf("/dev/shm/steelyard-cluster-%d-%x", os.Getuid(), h[:4])
 }
 
 var nameOK = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)

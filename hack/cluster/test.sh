@@ -14,7 +14,6 @@ TMPDIR=$(mktemp -d)
 export TMPDIR
 unset KUBECONFIG
 id=test-$$
-shm=/dev/shm/steelyard-cluster-$(id -u)
 
 fail() {
 	echo "FAIL: $*" >&2
@@ -42,7 +41,7 @@ left() { # a process may end while we look
 gone() {
 	l=$(left "$1")
 	[ -z "$l" ] || fail "processes of $1 are left: $l"
-	if ls -d "$TMPDIR"/*/"$1" "$shm/$1" >/dev/null 2>&1; then fail "a folder of $1 is left"; fi
+	if ls -d "$TMPDIR"/*/"$1" /dev/shm/steelyard-cluster-*/"$1" >/dev/null 2>&1; then fail "a folder of $1 is left"; fi
 }
 # within SECONDS WHAT COMMAND...
 within() {

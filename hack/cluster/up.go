@@ -379,7 +379,8 @@ func remove(s *state) error {
 			return err
 		}
 	}
-	os.Remove(root()) // both fail while another instance is there
+	// These fail while another instance is there.
+	os.Remove(root())
 	os.Remove(shmRoot())
 	return nil
 }
