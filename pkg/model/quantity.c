@@ -228,7 +228,7 @@ int sy_quantity_parse(struct sy_str s, enum sy_quantity_scale scale, int64_t *re
                       struct sy_err *err)
 {
     static const int64_t exponent_limit = (int64_t)1 << 60;
-    struct pieces t = split(s);
+    struct pieces t = split(s.p ? s : SY_STR(""));
     struct unit unit;
     uint64_t magnitude;
 
