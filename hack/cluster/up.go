@@ -197,7 +197,11 @@ func bringUp(ctx context.Context, o upOptions, bins map[string]string) (*state, 
 	}
 	if err := s.wait(ctx, "kube-apiserver to be ready", 2*time.Minute, func() error {
 		var out []byte
-		return k.do(ctx, "GET", "/readyz", "", nil, &out)
+		err := k.do(ctx, "GET", "/readyz", "", nil, &out)
+		if isCode(err, 500) {
+			err = errors.New("not yet") // the answer is a page of checks
+		}
+		return err
 	}); err != nil {
 		return s, err
 	}
