@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+
+/* ---- checks of single texts ---- */
+
+static const char *check_equal(const char *text, const char *want, char *room, size_t room_size)
+{
+    if (strcmp(text, want) == 0)
+        return NULL;
+    snprintf(room, room_size, "\"%.64s\" is not known; write %s", text, want);
+    return room;
+}
+
+static const char *check_api_version(const char *text, char *room, size_t room_size)
+{
+    return check_equal(text, SY_CONFIG_API_VERSION, room, room_size);
+}
+
+static const char *check_kind(const char *text, char *room, size_t room_size)
+{
+    return check_equal(text, SY_CONFIG_KIND, room, room_size);
+}
+
+static const char *check_scheduler_name(const char *text, char *room, size_t room_size)
+{
+    size_t len = strlen(text);
+
+    if (!len)
+        return "is empty; give the name that pods have in spec.schedulerName";
+    /* Events carry it as reportingController, which may be no longer. */
+    if (len > 128)
+        return "is longer than 128 bytes; give a shorter name";
+    for (size_t i = 0; i < len; i++) {
+        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._/",
+                    text[i])) {
+            snprintf(room, room_size,
+                     "\"%.64s\" is no scheduler name; use letters, digits, '-', '.', '_', '/'",
+                     text);
+            return room;
+        }
+    }
+    return NULL;
+}
+
+static const char *check_address(const char *text, char *room, size_t room_size)
+{
+    struct in6_addr any;
+
+    if (inet_pton(AF_INET, text, &any) == 1 || inet_pton(AF_INET6, text, &any) == 1)
+        return NULL;
+    snprintf(room, room_size, "\"%.64s\" is no IP address; give one such as 127.0.0.1 or 0.0.0.0",
+             text);
+    return room;
+}
+
+static size_t append(char *room, size_t room_size, size_t len, const char *text)
+{
+    if (len >= room_size)
+        return len;
+    int n = snprintf(room + len, room_size - len, "%s", text);
+    return len + (n > 0 ? (size_t)n : 0);
+}
+
+static const char *check_filter(const char *text, char *room, size_t room_size)
+{
+    const struct sy_filter *f;
+
+    if (sy_filter_find(text))
+        return NULL;
+    size_t len = (size_t)snprintf(room, room_size, "there is no filter \"%.64s\"; there are", text);
+    for (uint32_t i = 0; (f = sy_filter_at(i)); i++) {
+        len = append(room, room_size, len, i ? ", " : " ");
+        len = append(room, room_size, len, f->name);
+    }
+    return room;
+}
+
+static const char *check_scorer(const char *text, char *room, size_t room_size)
+{
+    const struct sy_scorer *s;
+
+    if (sy_scorer_find(text))
+        return NULL;
+    size_t len = (size_t)snprintf(room, room_size, "there is no scorer \"%.64s\"; there are", text);
+    for (uint32_t i = 0; (s = sy_scorer_at(i)); i++) {
+        len = append(room, room_size, len, i ? ", " : " ");
+        len = append(room, room_size, len, s->name);
+    }
+    return room;
+}
+
+/* ---- what there is ---- */
+
+static const char *const LEVELS[] = {
+    [SY_LOG_DEBUG] = "debug",
+    [SY_LOG_INFO] = "info",
+    [SY_LOG_WARN] = "warn",
+    [SY_LOG_ERROR] = "error",
+    NULL,
+};
+static const char *const FORMATS[] = {"text", "json", NULL};
+
+#define AT(field)    .offset = offsetof(struct sy_config, field)
+#define IN(s, field) .offset = offsetof(struct s, field)
+#define MS           ((int64_t)1000000)
+#define HOUR         ((int64_t)3600 * 1000000000)
+
+static const struct sy_option SCORER[] = {
+    {"name", SY_OPTION_TEXT, IN(sy_config_scorer, name), .is_required = true, .check = check_scorer,
+     .help = "the scorer"},
+    {"weight", SY_OPTION_INT, IN(sy_config_scorer, weight), .initial = "1", .least = 1,
+     .most = 10000, .help = "how much it counts against the others"},
+    {0},
+};
+
+static const struct sy_option PROFILE[] = {
+    {"schedulerName", SY_OPTION_TEXT, IN(sy_config_profile, scheduler_name), .is_required = true,
+     .check = check_scheduler_name, .help = "pods with this spec.schedulerName are ours"},
+    {"filters", SY_OPTION_TEXTS, IN(sy_config_profile, filters), .elements_max = SY_FILTERS_MAX,
+     .check = check_filter, .help = "filters in order; absent: all"},
+    {"scorers", SY_OPTION_MAPS, IN(sy_config_profile, scorers), .fields = SCORER,
+     .element_size = sizeof(struct sy_config_scorer), .elements_max = SY_SCORERS_MAX,
+     .unique_key = "name", .help = "scorers with weights; absent: all with weight 1"},
+    {0},
+};
+
+static const struct sy_option CLIENT[] = {
+    {"kubeconfig", SY_OPTION_TEXT, AT(kubeconfig),
+     .help = "path; absent: $KUBECONFIG, the pod's service account or ~/.kube/config"},
+    {"context", SY_OPTION_TEXT, AT(context), .help = "absent: the kubeconfig's current context"},
+    {"qps", SY_OPTION_REAL, AT(qps), .initial = "0", .least = 0, .most = 1000000,
+     .help = "requests a second that we allow ourselves; 0: no limit, the server has its own"},
+    {"burst", SY_OPTION_INT, AT(burst), .initial = "0", .least = 0, .most = 1000000,
+     .help = "how far qps may be exceeded for a moment; 0: twice qps"},
+    {"acceptJSONOnly", SY_OPTION_BOOL, AT(json_only), .initial = "false",
+     .help = "do not use protobuf"},
+    {0},
+};
+
+static const struct sy_option SERVER[] = {
+    {"bindAddress", SY_OPTION_TEXT, AT(bind_address), .initial = "127.0.0.1",
+     .check = check_address, .help = "of /livez, /readyz, /healthz and /metrics"},
+    {"port", SY_OPTION_PORT, AT(port), .initial = SY_DEFAULT_PORT_TEXT, .least = 0, .most = 65535,
+     .help = "0: any free one, which is logged; off: none"},
+    {0},
+};
+
+static const struct sy_option LOGGING[] = {
+    {"level", SY_OPTION_CHOICE, AT(log_level), .is_live = true, .initial = "info",
+     .choices = LEVELS, .help = "debug, info, warn or error"},
+    {"format", SY_OPTION_CHOICE, AT(log_json), .is_live = true, .initial = "text",
+     .choices = FORMATS, .help = "text or json"},
+    {0},
+};
+
+static const struct sy_option QUEUE[] = {
+    {"backoffInitial", SY_OPTION_DURATION, AT(backoff_initial_ns), .is_live = true, .initial = "1s",
+     .least = MS, .most = HOUR,
+     .help = "wait after the first failed bind of a pod, doubled with each further one"},
+    {"backoffMax", SY_OPTION_DURATION, AT(backoff_max_ns), .is_live = true, .initial = "10s",
+     .least = MS, .most = HOUR, .help = "longest such wait"},
+    {"sweepInterval", SY_OPTION_DURATION, AT(sweep_ns), .is_live = true, .initial = "30s",
+     .least = 100 * MS, .most = HOUR,
+     .help = "an unschedulable pod is looked at again after this, whatever happens"},
+    {0},
+};
+
+static const struct sy_option BINDING[] = {
+    {"maxInFlight", SY_OPTION_INT, AT(binds_in_flight_max), .is_live = true, .initial = "128",
+     .least = 1, .most = 10000, .help = "binds sent and not answered"},
+    {"timeout", SY_OPTION_DURATION, AT(bind_timeout_ns), .initial = "10s", .least = 1000 * MS,
+     .most = HOUR / 6, .help = "for one bind"},
+    {0},
+};
+
+static const struct sy_option EVENTS[] = {
+    {"enabled", SY_OPTION_BOOL, AT(events), .is_live = true, .initial = "true",
+     .help = "write Scheduled and FailedScheduling events"},
+    {"maxQueued", SY_OPTION_INT, AT(events_max_queued), .initial = "20000", .least = 1,
+     .most = 1000000, .help = "further ones are dropped and counted"},
+    {0},
+};
+
+static const struct sy_option CONFIG[] = {
+    {"apiVersion", SY_OPTION_TEXT, AT(api_version), .is_live = true, .is_required = true,
+     .initial = SY_CONFIG_API_VERSION, .check = check_api_version},
+    {"kind", SY_OPTION_TEXT, AT(kind), .is_live = true, .is_required = true,
+     .initial = SY_CONFIG_KIND, .check = check_kind},
+    {"schedulerNames", SY_OPTION_TEXTS, AT(scheduler_names), .is_live = true,
+     .elements_max = SY_PROFILES_MAX, .check = check_scheduler_name,
+     .help = "pods with these in spec.schedulerName are ours; absent: steelyard"},
+    {"profiles", SY_OPTION_MAPS, AT(profiles), .is_live = true, .fields = PROFILE,
+     .element_size = sizeof(struct sy_config_profile), .elements_max = SY_PROFILES_MAX,
+     .unique_key = "schedulerName", .help = "instead of schedulerNames: names with their policies"},
+    {"clientConnection", SY_OPTION_MAP, .fields = CLIENT, .help = "to the API server"},
+    {"server", SY_OPTION_MAP, .fields = SERVER, .help = "health and metrics"},
+    {"logging", SY_OPTION_MAP, .fields = LOGGING, .help = "log lines, to standard error"},
+    {"queue", SY_OPTION_MAP, .fields = QUEUE, .help = "pods that wait"},
+    {"binding", SY_OPTION_MAP, .fields = BINDING, .help = "binds"},
+    {"events", SY_OPTION_MAP, .fields = EVENTS, .help = "events about pods"},
+    {0},
+};
+
+/* ---- the whole ---- */
+
+static void refuse_empty(const struct sy_yaml_doc *doc, const char *key,
+                         struct sy_problems *problems)
+{
+    const struct sy_yaml *node = sy_yaml_find(sy_yaml_root(doc), key);
+
+    if (node && node->kind == SY_YAML_LIST && !node->len)
+        sy_problems_add(problems, "%s:%u: %s: is empty; name one or remove the key",
+                        sy_yaml_file(doc), node->key_line, key);
+}
+
+static void read_doc(const struct sy_yaml_doc *doc, struct sy_config *c,
+                     struct sy_problems *problems)
+{
+    const struct sy_yaml *root = sy_yaml_root(doc);
+    const struct sy_yaml *node;
+
+    sy_schema_read(CONFIG, c, doc, root, problems);
+    refuse_empty(doc, "schedulerNames", problems);
+    refuse_empty(doc, "profiles", problems);
+    node = sy_yaml_find(root, "profiles");
+    if (node && sy_yaml_find(root, "schedulerNames"))
+        sy_problems_add(problems,
+                        "%s:%u: profiles: stands beside schedulerNames; remove schedulerNames, the "
+                        "profiles have names",
+                        sy_yaml_file(doc), node->key_line);
+    node = sy_yaml_find(root, "queue");
+    if (c->backoff_max_ns < c->backoff_initial_ns) {
+        const struct sy_yaml *most = sy_yaml_find(node, "backoffMax");
+        sy_problems_add(
+            problems,
+            "%s:%u: queue.backoffMax: is shorter than queue.backoffInitial; raise one of them",
+            sy_yaml_file(doc),
+            most   ? most->key_line
+            : node ? node->key_line
+                   : 1);
+    }
+}
+
+static void start(struct sy_config *c)
+{
+    *c = (struct sy_config){0};
+    sy_schema_defaults(CONFIG, c);
+}
+
+int sy_config_parse(const char *text, size_t len, const char *file, struct sy_config *ret,
+                    struct sy_problems *problems)
+{
+    struct sy_yaml_doc *doc SY_CLEANUP(sy_yaml_freep) = NULL;
+    struct sy_err err = {0};
+
+    start(ret);
+    int r = sy_yaml_parse(text, len, file, &doc, &err);
+    if (r) {
+        sy_problems_add(problems, "%s", sy_err_text(&err, r));
+        return r;
+    }
+    read_doc(doc, ret, problems);
+    return problems->lines.len ? -EINVAL : 0;
+}
+
+int sy_config_load(const struct sy_config_source *source, struct sy_config *ret,
+                   struct sy_problems *problems)
+{
+    struct sy_yaml_doc *doc SY_CLEANUP(sy_yaml_freep) = NULL;
+    struct sy_err err = {0};
+    bool names_given = false;
+
+    start(ret);
+    if (source->file) {
+        int r = sy_yaml_load(source->file, &doc, &err);
+        if (r)
+            sy_problems_add(problems, "%s", sy_err_text(&err, r));
+        else
+            read_doc(doc, ret, problems);
+    }
+    for (size_t i = 0; i < source->overrides_len; i++) {
+        const struct sy_config_override *o = &source->overrides[i];
+        if (strcmp(o->path, "schedulerNames") == 0 && !names_given) {
+            names_given = true;
+            for (size_t n = 0; n < ret->scheduler_names.len; n++)
+                free(((char **)ret->scheduler_names.p)[n]);
+            ret->scheduler_names.len = 0;
+        }
+        sy_schema_set(CONFIG, ret, o->path, o->text, o->origin, problems);
+    }
+    return problems->lines.len ? -EINVAL : 0;
+}
+
+void sy_config_done(struct sy_config *c)
+{
+    sy_schema_done(CONFIG, c);
+}
+
+int sy_config_print(const struct sy_config *c, struct sy_buf *out)
+{
+    return sy_schema_print(CONFIG, c, out);
+}
+
+int sy_config_needs_restart(const struct sy_config *a, const struct sy_config *b,
+                            struct sy_buf *out)
+{
+    return sy_schema_changed_not_live(CONFIG, a, b, out);
+}
+
+/* ---- profiles ---- */
+
+static void fill_profile(const struct sy_config_profile *from, struct sy_profile *ret)
+{
+    sy_profile_default(ret, from->scheduler_name);
+    if (from->filters.is_set) {
+        ret->filters_len = 0;
+        for (size_t i = 0; i < from->filters.len && i < SY_FILTERS_MAX; i++)
+            ret->filters[ret->filters_len++] = sy_filter_find(((char **)from->filters.p)[i]);
+    }
+    if (from->scorers.is_set) {
+        const struct sy_config_scorer *scorers = from->scorers.p;
+        ret->scorers_len = 0;
+        for (size_t i = 0; i < from->scorers.len && i < SY_SCORERS_MAX; i++)
+            ret->scorers[ret->scorers_len++] = (struct sy_weighted_scorer){
+                sy_scorer_find(scorers[i].name), (int32_t)scorers[i].weight};
+    }
+}
+
+uint32_t sy_config_profiles(const struct sy_config *c, struct sy_profile *ret)
+{
+    const struct sy_config_profile *profiles = c->profiles.p;
+    char *const *names = c->scheduler_names.p;
+    uint32_t len = 0;
+
+    for (size_t i = 0; i < c->scheduler_names.len && len < SY_PROFILES_MAX; i++, len++) {
+        sy_profile_default(&ret[len], names[i]);
+        for (size_t n = 0; n < c->profiles.len; n++) {
+            if (strcmp(profiles[n].scheduler_name, names[i]) == 0)
+                fill_profile(&profiles[n], &ret[len]);
+        }
+    }
+    if (len)
+        return len;
+    for (size_t i = 0; i < c->profiles.len && len < SY_PROFILES_MAX; i++)
+        fill_profile(&profiles[i], &ret[len++]);
+    if (!len)
+        sy_profile_default(&ret[len++], SY_DEFAULT_SCHEDULER);
+    return len;
+}
