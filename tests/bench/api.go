@@ -127,12 +127,45 @@ func (a *api) json(ctx context.Context, method, path string, in, out any) error 
 	return json.NewDecoder(resp.Body).Decode(out)
 }
 
-// watchPods calls on for every event, in order, until ctx is done. Pods that are
-// there already come first. It calls begun once the server has accepted.
+// watchPods calls on for every pod that a field selector chooses and then for every
+// event, until ctx is done. It calls begun once it watches. The API server ends a
+// watch that falls behind; then all pods come again, and on has to bear that.
 func (a *api) watchPods(ctx context.Context, fieldSelector string, begun func(), on func(podEvent)) error {
-	q := url.Values{"watch": {"1"}, "resourceVersion": {"0"}, "fieldSelector": {fieldSelector}, "timeoutSeconds": {"3600"}}
-	resp, err := a.send(ctx, "GET", "/api/v1/namespaces/"+namespace+"/pods?"+q.Encode(), "",
-		protobufType+";stream=watch", nil)
+	for again := false; ; again = true {
+		version, err := a.listPods(ctx, fieldSelector, on)
+		if err != nil {
+			return err
+		}
+		err = a.watchFrom(ctx, fieldSelector, version, begun, on)
+		if !errors.Is(err, errWatchOver) || ctx.Err() != nil {
+			return err
+		}
+		if !again {
+			say("the API server ended a watch: %v", err)
+		}
+		begun = func() {}
+	}
+}
+
+// listPods reports pods as ADDED and returns the version to watch from.
+func (a *api) listPods(ctx context.Context, fieldSelector string, on func(podEvent)) (string, error) {
+	q := url.Values{"resourceVersion": {"0"}, "fieldSelector": {fieldSelector}}
+	resp, err := a.send(ctx, "GET", podsPath+"?"+q.Encode(), "", protobufType, nil)
+	if err != nil {
+		return "", err
+	}
+	b, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err != nil {
+		return "", err
+	}
+	return parseList(b, on)
+}
+
+func (a *api) watchFrom(ctx context.Context, fieldSelector, version string, begun func(), on func(podEvent)) error {
+	q := url.Values{"watch": {"1"}, "resourceVersion": {version}, "fieldSelector": {fieldSelector},
+		"timeoutSeconds": {"3600"}}
+	resp, err := a.send(ctx, "GET", podsPath+"?"+q.Encode(), "", protobufType+";stream=watch", nil)
 	if err != nil {
 		return err
 	}
@@ -144,7 +177,7 @@ func (a *api) watchPods(ctx context.Context, fieldSelector string, begun func(),
 	var head [4]byte
 	for {
 		if _, err := io.ReadFull(r, head[:]); err != nil {
-			return fmt.Errorf("watch: %w", err)
+			return fmt.Errorf("%w: %w", errWatchOver, err)
 		}
 		size := binary.BigEndian.Uint32(head[:])
 		if size > most {
@@ -155,7 +188,7 @@ func (a *api) watchPods(ctx context.Context, fieldSelector string, begun func(),
 		}
 		frame = frame[:size]
 		if _, err := io.ReadFull(r, frame); err != nil {
-			return fmt.Errorf("watch: %w", err)
+			return fmt.Errorf("%w: %w", errWatchOver, err)
 		}
 		e, err := parseEvent(frame)
 		if err != nil {

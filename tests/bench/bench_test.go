@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -43,8 +44,27 @@ func TestParseEvent(t *testing.T) {
 		parseEvent(f[:i])
 	}
 	_, err = parseEvent(frame(t, "ERROR", "v1", "Status", &metav1.Status{Message: "too old"}))
-	if err == nil || !strings.Contains(err.Error(), "too old") {
+	if !errors.Is(err, errWatchOver) || !strings.Contains(err.Error(), "too old") {
 		t.Errorf("an error event gave %v", err)
+	}
+}
+
+func TestParseList(t *testing.T) {
+	l := v1.PodList{ListMeta: metav1.ListMeta{ResourceVersion: "42"}}
+	for i := range 3 {
+		l.Items = append(l.Items, *pod("run", i, "s", "n", basicSize))
+	}
+	b, err := envelope("v1", "PodList", &l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	version, err := parseList(b, func(e podEvent) { names = append(names, string(e.kind)+" "+string(e.name)) })
+	if got := strings.Join(names, ", "); err != nil || version != "42" || got != "ADDED run-0, ADDED run-1, ADDED run-2" {
+		t.Errorf("got %q, %q, %v", version, got, err)
+	}
+	for i := range b {
+		parseList(b[:i], func(podEvent) {})
 	}
 }
 

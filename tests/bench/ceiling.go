@@ -80,11 +80,17 @@ func ceilingMain(ctx context.Context, args []string) error {
 			}
 		})}
 	go func() { failed <- server.ListenAndServe() }()
+	seen := map[string]struct{}{}
 	go func() {
 		failed <- watcher.watchPods(ctx, "spec.nodeName=,spec.schedulerName="+*schedulerName,
 			func() { ready.Store(true) },
 			func(e podEvent) {
-				if string(e.kind) == "ADDED" {
+				if string(e.kind) != "ADDED" {
+					return
+				}
+				// After a break they come again.
+				if _, again := seen[string(e.name)]; !again {
+					seen[string(e.name)] = struct{}{}
 					jobs <- job{string(e.name), string(e.uid)}
 				}
 			})

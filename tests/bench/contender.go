@@ -84,6 +84,12 @@ func (b *bench) launch(ctx context.Context, name string) (*contender, error) {
 	if err != nil {
 		return nil, err
 	}
+	if b.nice != 0 {
+		if err := renice(c.pid, b.nice); err != nil {
+			c.stop(time.Second)
+			return nil, err
+		}
+	}
 	// Its certificate is of its own making, and the answer carries nothing.
 	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}

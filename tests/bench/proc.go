@@ -146,10 +146,11 @@ func start(name, dir string, argv ...string) (*child, error) {
 }
 
 // spawn starts a program that dies with us, by the given signal, and not by a
-// Ctrl-C at the terminal: we stop it ourselves.
+// Ctrl-C at the terminal: we stop it ourselves. Its session is its own: the kernel
+// shares the cores out by session, and a scheduler is a service like any other.
 func spawn(name, log string, death syscall.Signal, cmd *exec.Cmd) (*child, error) {
 	cmd.Env = cleanEnv(os.Environ())
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: death}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: death}
 	if err := onSpawner(cmd.Start); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}
@@ -159,6 +160,30 @@ func spawn(name, log string, death syscall.Signal, cmd *exec.Cmd) (*child, error
 		close(c.done)
 	}()
 	return c, nil
+}
+
+// renice gives all threads of a process a nice value, and its session too where the
+// kernel shares out the cores by session, since there the threads' is only for its
+// inside.
+func renice(pid, nice int) error {
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		return err
+	}
+	for _, t := range tasks {
+		tid, err := strconv.Atoi(t.Name())
+		if err != nil {
+			return err
+		}
+		if err := syscall.Setpriority(syscall.PRIO_PROCESS, tid, nice); err != nil && err != syscall.ESRCH {
+			return fmt.Errorf("nice value %d: %w", nice, err)
+		}
+	}
+	err = os.WriteFile(fmt.Sprintf("/proc/%d/autogroup", pid), []byte(strconv.Itoa(nice)), 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // cleanEnv drops what would send loopback traffic through a proxy or name another

@@ -17,7 +17,10 @@ const protobufType = "application/vnd.kubernetes.protobuf"
 // magic begins every Kubernetes protobuf message.
 var magic = []byte("k8s\x00")
 
-var errWire = errors.New("malformed protobuf")
+var (
+	errWire      = errors.New("malformed protobuf")
+	errWatchOver = errors.New("the watch ended")
+)
 
 type marshaler interface{ Marshal() ([]byte, error) }
 
@@ -46,10 +49,16 @@ func unwrap(b []byte) ([]byte, error) {
 // field returns the content of the first length-delimited field with the given
 // number, and nil where there is none.
 func field(b []byte, number uint64) ([]byte, error) {
+	content, _, err := next(b, number)
+	return content, err
+}
+
+// next is field, and returns also what follows it.
+func next(b []byte, number uint64) (content, rest []byte, err error) {
 	for len(b) > 0 {
 		tag, n := binary.Uvarint(b)
 		if n <= 0 {
-			return nil, errWire
+			return nil, nil, errWire
 		}
 		b = b[n:]
 		skip := uint64(0)
@@ -57,7 +66,7 @@ func field(b []byte, number uint64) ([]byte, error) {
 		case 0:
 			_, n := binary.Uvarint(b)
 			if n <= 0 {
-				return nil, errWire
+				return nil, nil, errWire
 			}
 			skip = uint64(n)
 		case 1:
@@ -65,24 +74,24 @@ func field(b []byte, number uint64) ([]byte, error) {
 		case 2:
 			size, n := binary.Uvarint(b)
 			if n <= 0 || size > uint64(len(b)-n) {
-				return nil, errWire
+				return nil, nil, errWire
 			}
 			b = b[n:]
 			if tag>>3 == number {
-				return b[:size], nil
+				return b[:size], b[size:], nil
 			}
 			skip = size
 		case 5:
 			skip = 4
 		default:
-			return nil, errWire
+			return nil, nil, errWire
 		}
 		if skip > uint64(len(b)) {
-			return nil, errWire
+			return nil, nil, errWire
 		}
 		b = b[skip:]
 	}
-	return nil, nil
+	return nil, nil, nil
 }
 
 // fields follows a path of field numbers.
@@ -102,7 +111,8 @@ type podEvent struct {
 	name, uid []byte
 }
 
-// parseEvent reads one frame of a watch of pods. A server's error is an error.
+// parseEvent reads one frame of a watch of pods. What the server reports as an
+// error is errWatchOver.
 func parseEvent(frame []byte) (podEvent, error) {
 	var e podEvent
 	kind, err := field(frame, 1)
@@ -118,16 +128,48 @@ func parseEvent(frame []byte) (podEvent, error) {
 	}
 	if string(kind) == "ERROR" {
 		message, err := field(object, 3)
-		return e, errors.Join(err, fmt.Errorf("the watch ended: %s", message))
+		if err != nil {
+			return e, err
+		}
+		return e, fmt.Errorf("%w: %s", errWatchOver, message)
 	}
-	meta, err := field(object, 1)
+	e, err = parsePod(object)
+	e.kind = kind
+	return e, err
+}
+
+var added = []byte("ADDED")
+
+func parsePod(pod []byte) (podEvent, error) {
+	var e podEvent
+	meta, err := field(pod, 1)
 	if err != nil {
 		return e, err
 	}
-	e.kind = kind
 	if e.name, err = field(meta, 1); err != nil {
 		return e, err
 	}
 	e.uid, err = field(meta, 5)
 	return e, err
+}
+
+// parseList reports the pods of a list as ADDED and returns the list's version.
+func parseList(b []byte, on func(podEvent)) (string, error) {
+	list, err := unwrap(b)
+	if err != nil {
+		return "", err
+	}
+	version, err := fields(list, 1, 2)
+	for err == nil {
+		var item []byte
+		if item, list, err = next(list, 2); err != nil || item == nil {
+			break
+		}
+		var e podEvent
+		if e, err = parsePod(item); err == nil {
+			e.kind = added
+			on(e)
+		}
+	}
+	return string(version), err
 }
