@@ -70,13 +70,21 @@ int sy_arena_reserve(struct sy_arena *a, size_t bytes)
     return add_block(a, bytes);
 }
 
+static size_t rounded(size_t size)
+{
+    return size ? (size + 7) & ~(size_t)7 : 8;
+}
+
+static bool over_cap(const struct sy_arena *a, size_t size)
+{
+    return size > SIZE_MAX - 7 || rounded(size) > a->cap_bytes - a->used_bytes;
+}
+
 void *sy_arena_alloc(struct sy_arena *a, size_t size)
 {
-    if (size > a->cap_bytes)
+    if (over_cap(a, size))
         return NULL;
-    size = size ? (size + 7) & ~(size_t)7 : 8;
-    if (a->used_bytes + size > a->cap_bytes)
-        return NULL;
+    size = rounded(size);
     if ((size_t)(a->end - a->next) < size) {
         size_t block_bytes = a->blocks ? 2 * a->blocks->size : FIRST_BLOCK_BYTES;
         if (add_block(a, block_bytes < size ? size : block_bytes) < 0)
@@ -93,6 +101,13 @@ void *sy_arena_array(struct sy_arena *a, size_t count, size_t size)
     size_t bytes;
 
     return sy_mul_overflow(count, size, &bytes) ? NULL : sy_arena_alloc(a, bytes);
+}
+
+int sy_arena_why(const struct sy_arena *a, size_t count, size_t size)
+{
+    size_t bytes;
+
+    return sy_mul_overflow(count, size, &bytes) || over_cap(a, bytes) ? -E2BIG : -ENOMEM;
 }
 
 char *sy_arena_str(struct sy_arena *a, struct sy_str s)

@@ -32,5 +32,7 @@ int sy_arena_reserve(struct sy_arena *a, size_t bytes) SY_NODISCARD;
  * exhausted (the caller returns -E2BIG or -ENOMEM). */
 void *sy_arena_alloc(struct sy_arena *a, size_t size) SY_NODISCARD;
 void *sy_arena_array(struct sy_arena *a, size_t count, size_t size) SY_NODISCARD;
+/* Why an allocation of count * size bytes just gave NULL: -E2BIG for the cap, else -ENOMEM. */
+int sy_arena_why(const struct sy_arena *a, size_t count, size_t size);
 /* NUL-terminated copy, NULL as above. */
 char *sy_arena_str(struct sy_arena *a, struct sy_str s) SY_NODISCARD;

@@ -128,7 +128,8 @@ int sy_buf_add_json(struct sy_buf *b, struct sy_str s)
     sy_buf_addc(b, '"');
     for (size_t i = 0; i < s.len;) {
         size_t len = utf8_sequence(p + i, s.len - i);
-        if (len && p[i] >= 0x20 && p[i] != '"' && p[i] != '\\') {
+        bool control = p[i] < 0x20 || p[i] == 0x7f || (len == 2 && p[i] == 0xc2 && p[i + 1] < 0xa0);
+        if (len && !control && p[i] != '"' && p[i] != '\\') {
             i += len;
             continue;
         }
@@ -138,8 +139,9 @@ int sy_buf_add_json(struct sy_buf *b, struct sy_str s)
         else if (p[i] == '"' || p[i] == '\\')
             sy_buf_addf(b, "\\%c", p[i]);
         else
-            sy_buf_addf(b, "\\u%04x", p[i]);
-        plain = ++i;
+            sy_buf_addf(b, "\\u%04x", p[i + len - 1]); /* C1 is U+0080 + the second byte's rest */
+        i += len ? len : 1;
+        plain = i;
     }
     if (s.len > plain)
         sy_buf_add(b, s.p + plain, s.len - plain);

@@ -28,7 +28,8 @@ int sy_buf_add(struct sy_buf *b, const void *data, size_t len);
 int sy_buf_adds(struct sy_buf *b, const char *z);
 int sy_buf_addc(struct sy_buf *b, char c);
 int sy_buf_addf(struct sy_buf *b, const char *fmt, ...) SY_PRINTF(2, 3);
-/* Appends s as a JSON string with quotes; bytes that are not UTF-8 become U+FFFD. */
+/* Appends s as a JSON string with quotes; bytes that are not UTF-8 become U+FFFD, and control
+ * characters (C0, DEL, C1) are escaped, so that the text cannot steer a terminal either. */
 int sy_buf_add_json(struct sy_buf *b, struct sy_str s);
 
 /* Drops the first n bytes (n <= len). Cost O(len - n). */

@@ -28,13 +28,17 @@ int64_t sy_clock_wall_ns(void)
 
 void sy_rfc3339_format(int64_t wall_ns, int micros, char ret[SY_RFC3339_MAX])
 {
-    time_t s = wall_ns / SY_NS_PER_S;
+    /* The second that wall_ns lies in, before 1970 too. */
+    time_t s = wall_ns / SY_NS_PER_S - (wall_ns % SY_NS_PER_S < 0);
+    int64_t rest_ns = wall_ns % SY_NS_PER_S;
+    if (rest_ns < 0)
+        rest_ns += SY_NS_PER_S;
     struct tm tm;
 
     gmtime_r(&s, &tm);
     size_t len = strftime(ret, SY_RFC3339_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
     if (micros)
-        snprintf(ret + len, SY_RFC3339_MAX - len, ".%06dZ", (int)(wall_ns % SY_NS_PER_S / 1000));
+        snprintf(ret + len, SY_RFC3339_MAX - len, ".%06dZ", (int)(rest_ns / 1000));
     else
         snprintf(ret + len, SY_RFC3339_MAX - len, "Z");
 }
@@ -64,6 +68,14 @@ static bool literal(const char **p, const char *end, char c)
     return true;
 }
 
+static int days_in_month(int year, int month)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+    return days[month - 1] + (leap && month == 2);
+}
+
 int sy_rfc3339_parse(const char *p, size_t len, int64_t *ret_wall_ns)
 {
     const char *end = p + len;
@@ -78,10 +90,13 @@ int sy_rfc3339_parse(const char *p, size_t len, int64_t *ret_wall_ns)
         !number(&p, end, 2, &tm.tm_min) || !literal(&p, end, ':') ||
         !number(&p, end, 2, &tm.tm_sec))
         return -EINVAL;
-    if (tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour > 23 ||
-        tm.tm_min > 59 || tm.tm_sec > 60 || tm.tm_year < 1678 || tm.tm_year > 2261)
+    if (tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 ||
+        tm.tm_mday > days_in_month(tm.tm_year, tm.tm_mon) || tm.tm_hour > 23 || tm.tm_min > 59 ||
+        tm.tm_sec > 60 || tm.tm_year < 1678 || tm.tm_year > 2261)
         return -EINVAL; /* the years that fit in nanoseconds */
     if (literal(&p, end, '.')) {
+        if (p == end || *p < '0' || *p > '9')
+            return -EINVAL;
         int64_t unit = SY_NS_PER_S / 10;
         for (; p < end && *p >= '0' && *p <= '9'; p++, unit /= 10)
             fraction_ns += (*p - '0') * unit;
@@ -90,7 +105,7 @@ int sy_rfc3339_parse(const char *p, size_t len, int64_t *ret_wall_ns)
         int hours, minutes;
         int sign = literal(&p, end, '+') ? 1 : literal(&p, end, '-') ? -1 : 0;
         if (!sign || !number(&p, end, 2, &hours) || !literal(&p, end, ':') ||
-            !number(&p, end, 2, &minutes))
+            !number(&p, end, 2, &minutes) || hours > 23 || minutes > 59)
             return -EINVAL;
         offset_s = sign * (hours * 3600 + minutes * 60);
     }

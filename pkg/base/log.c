@@ -43,7 +43,8 @@ int sy_log_level_parse(const char *name, enum sy_log_level *ret)
 static bool is_plain(const char *s)
 {
     for (const char *p = s; *p; p++) {
-        if ((unsigned char)*p <= 0x20 || *p == '"' || *p == '=' || *p == '\\' || *p == 0x7f)
+        if ((unsigned char)*p <= 0x20 || *p == '"' || *p == '=' || *p == '\\' ||
+            (unsigned char)*p >= 0x7f)
             return false;
     }
     return *s != '\0';
@@ -124,6 +125,14 @@ void sy_log_line(struct sy_log_site *site, enum sy_log_level level, const char *
     if (held_back)
         add_pair(&b, "similar_lines_held_back", SY_FMT("%u", held_back));
     sy_buf_adds(&b, settings.json ? "}\n" : "\n");
+    if (b.failed) {
+        /* Better a line without its pairs than none. */
+        sy_buf_done(&b);
+        add_pair(&b, "time", time);
+        add_pair(&b, "level", LEVEL_NAMES[level]);
+        add_pair(&b, "msg", "a log line was too long to write");
+        sy_buf_adds(&b, settings.json ? "}\n" : "\n");
+    }
     if (!b.failed)
         write_all(b.p, b.len);
     sy_buf_done(&b);

@@ -4,11 +4,7 @@
 #include "base/mem.h"
 
 #include <stdlib.h>
-
-static uint64_t stored(uint64_t hash)
-{
-    return hash ? hash : 1;
-}
+#include <string.h>
 
 void sy_map_done(struct sy_map *m)
 {
@@ -21,8 +17,8 @@ uint32_t sy_map_get(const struct sy_map *m, uint64_t hash, sy_map_eq *eq, const 
 {
     if (!m->len)
         return SY_MAP_NONE;
-    hash = stored(hash);
-    for (uint32_t i = (uint32_t)hash & m->mask; m->slots[i].hash; i = (i + 1) & m->mask) {
+    for (uint32_t i = (uint32_t)hash & m->mask; m->slots[i].value != SY_MAP_NONE;
+         i = (i + 1) & m->mask) {
         if (m->slots[i].hash == hash && (!eq || eq(arg, key, m->slots[i].value)))
             return m->slots[i].value;
     }
@@ -33,7 +29,7 @@ static void place(struct sy_map *m, uint64_t hash, uint32_t value)
 {
     uint32_t i = (uint32_t)hash & m->mask;
 
-    while (m->slots[i].hash)
+    while (m->slots[i].value != SY_MAP_NONE)
         i = (i + 1) & m->mask;
     m->slots[i] = (struct sy_map_slot){hash, value};
 }
@@ -43,14 +39,15 @@ void sy_map_add(struct sy_map *m, uint64_t hash, uint32_t value)
     if (!m->slots || m->len >= (m->mask + 1) / 4 * 3) {
         struct sy_map old = *m;
         m->mask = old.slots ? old.mask * 2 + 1 : 15;
-        m->slots = sy_xcalloc((size_t)m->mask + 1, sizeof(*m->slots));
+        size_t bytes = ((size_t)m->mask + 1) * sizeof(*m->slots);
+        m->slots = memset(sy_xmalloc(bytes), 0xff, bytes); /* every value SY_MAP_NONE */
         for (size_t i = 0; old.slots && i <= old.mask; i++) {
-            if (old.slots[i].hash)
+            if (old.slots[i].value != SY_MAP_NONE)
                 place(m, old.slots[i].hash, old.slots[i].value);
         }
         free(old.slots);
     }
-    place(m, stored(hash), value);
+    place(m, hash, value);
     m->len++;
 }
 
@@ -58,8 +55,8 @@ static uint32_t find(const struct sy_map *m, uint64_t hash, uint32_t value)
 {
     if (!m->len)
         return SY_MAP_NONE;
-    hash = stored(hash);
-    for (uint32_t i = (uint32_t)hash & m->mask; m->slots[i].hash; i = (i + 1) & m->mask) {
+    for (uint32_t i = (uint32_t)hash & m->mask; m->slots[i].value != SY_MAP_NONE;
+         i = (i + 1) & m->mask) {
         if (m->slots[i].hash == hash && m->slots[i].value == value)
             return i;
     }
@@ -73,14 +70,15 @@ bool sy_map_del(struct sy_map *m, uint64_t hash, uint32_t value)
     if (hole == SY_MAP_NONE)
         return false;
     /* Backward shift: pull each follower into the hole unless it would pass its home slot. */
-    for (uint32_t i = (hole + 1) & m->mask; m->slots[i].hash; i = (i + 1) & m->mask) {
+    for (uint32_t i = (hole + 1) & m->mask; m->slots[i].value != SY_MAP_NONE;
+         i = (i + 1) & m->mask) {
         uint32_t home = (uint32_t)m->slots[i].hash & m->mask;
         if (((i - home) & m->mask) >= ((i - hole) & m->mask)) {
             m->slots[hole] = m->slots[i];
             hole = i;
         }
     }
-    m->slots[hole] = (struct sy_map_slot){0};
+    m->slots[hole] = (struct sy_map_slot){.value = SY_MAP_NONE};
     m->len--;
     return true;
 }

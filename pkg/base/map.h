@@ -14,8 +14,8 @@
 #define SY_MAP_NONE UINT32_MAX
 
 struct sy_map_slot {
-    uint64_t hash; /* 0 marks an empty slot; a hash of 0 is stored as 1 */
-    uint32_t value;
+    uint64_t hash;
+    uint32_t value; /* SY_MAP_NONE marks an empty slot */
 };
 
 struct sy_map {

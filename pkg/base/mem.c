@@ -63,7 +63,8 @@ char *sy_xstrndup(const char *s, size_t len)
 {
     char *copy = sy_xmalloc(len + 1);
 
-    memcpy(copy, s, len);
+    if (len)
+        memcpy(copy, s, len);
     copy[len] = '\0';
     return copy;
 }

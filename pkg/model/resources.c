@@ -414,6 +414,5 @@ int sy_pod_requests(struct sy_arena *arena, const struct sy_strings *strings,
     return 0;
 
 no_room:
-    return entries * sizeof(struct sy_amount) > arena->cap_bytes - arena->used_bytes ? -E2BIG
-                                                                                     : -ENOMEM;
+    return sy_arena_why(arena, entries, sizeof(struct sy_amount));
 }

@@ -3,7 +3,6 @@
 
 #include "base/mem.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -11,16 +10,11 @@
 
 void *sy_copy_room(struct sy_copier *c, size_t count, size_t size)
 {
-    size_t bytes;
-
     if (!count || c->error)
         return NULL;
     void *room = sy_arena_array(c->arena, count, size);
-    if (!room) {
-        bool over = sy_mul_overflow(count, size, &bytes) ||
-                    bytes > c->arena->cap_bytes - c->arena->used_bytes;
-        c->error = over ? -E2BIG : -ENOMEM;
-    }
+    if (!room)
+        c->error = sy_arena_why(c->arena, count, size);
     return room;
 }
 
