@@ -26,32 +26,39 @@ struct sy_kube_options {
 };
 
 /* config is copied. Runs an exec plugin if one is configured (posix_spawn, loop kept running later;
- * the first run may block up to 60 s). */
+ * the first run may block up to 60 s). Sends nothing yet. */
 int sy_kube_new(struct sy_loop *loop, const struct sy_kubeconfig *config,
                 const struct sy_kube_options *options, struct sy_kube **ret,
                 struct sy_err *err) SY_NODISCARD;
+/* Ends all calls (on_done gets -ECANCELED; starting new ones from there fails). NULL allowed. */
 void sy_kube_free(struct sy_kube *k);
 struct sy_loop *sy_kube_loop(const struct sy_kube *k);
 const char *sy_kube_server(const struct sy_kube *k);
 
-/* What came of a request. code 0: 2xx. Else err is filled: code -EEXIST/-ECONFLICT style mapping:
- * 401 -EACCES, 403 -EPERM, 404 -ENOENT, 409 -EEXIST, 410 -ESTALE, 422 -EINVAL, 429 -EAGAIN,
+/* What came of a request. code 0: 2xx. Else err is filled: 400 and 422 -EINVAL, 401 -EACCES,
+ * 403 -EPERM, 404 -ENOENT, 409 -EEXIST, 410 -ESTALE, 429 -EAGAIN, other 4xx -EPROTO,
  * 5xx -EREMOTEIO; transport errors as in sy_http_result. */
 struct sy_kube_result {
     int code;
     int http_status;
-    bool maybe_applied; /* the server may have carried it out although no answer was had */
-    struct sy_str body; /* borrowed for the callback */
+    bool maybe_applied; /* the server may have carried it out all the same: the answer of some try
+                         * was lost, or was 500, 502 or 504 */
+    bool resource_version_too_large; /* 504: the server has not got that far yet */
+    struct sy_str body;              /* borrowed for the callback */
     bool body_is_protobuf;
     const struct sy_err *err; /* when code != 0 */
     int64_t duration_ns;      /* of the last try */
     uint32_t tries;
 };
 typedef void sy_kube_done_fn(void *arg, const struct sy_kube_result *result);
+/* A piece of a stream's body. 0 or a negative errno, which ends the stream with it. May cancel. */
+typedef int sy_kube_data_fn(void *arg, struct sy_str piece);
 
 enum sy_kube_retry {
     SY_RETRY_NONE, /* the caller decides (binding) */
     SY_RETRY_SAFE, /* retried up to 10 times on 429, 5xx with Retry-After and transport errors */
+    /* Both: a 401, or a server certificate that we do not trust, has credentials and CA re-read
+     * (or the plugin run) and, if that gave something new, is tried once more. */
 };
 
 struct sy_kube_call {
@@ -67,7 +74,25 @@ struct sy_kube_call {
 };
 int sy_kube_send(struct sy_kube *k, const struct sy_kube_call *call, sy_http_id *ret_id,
                  struct sy_err *err) SY_NODISCARD;
+
+/* A GET whose body is handed on as it arrives: watches and lists. Never retried, save once with
+ * newer credentials. When the server becomes unreachable all streams end with -ETIMEDOUT. */
+struct sy_kube_stream {
+    const char *path;         /* as above */
+    const char *accept;       /* NULL: application/json */
+    uint32_t idle_timeout_ms; /* longest silence; 0: none */
+    sy_kube_data_fn *on_data; /* of a 2xx answer */
+    sy_kube_done_fn *on_done; /* once; code 0 when the server ended it in order; body empty */
+    void *arg;
+};
+int sy_kube_stream(struct sy_kube *k, const struct sy_kube_stream *stream, sy_http_id *ret_id,
+                   struct sy_err *err) SY_NODISCARD;
+
+/* Ends a call or stream: its on_done gets -ECANCELED, perhaps from inside. Inert for an id that is
+ * done or 0. */
 void sy_kube_cancel(struct sy_kube *k, sy_http_id id);
+/* Whether force_json is set: then bodies should be JSON too. */
+bool sy_kube_is_json_only(const struct sy_kube *k);
 
 /* Health of the path to the server: boot-time of the last byte that came from it, and whether the
  * periodic probe (a cheap GET each 3 s while otherwise silent) is overdue: then the server counts

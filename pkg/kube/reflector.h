@@ -18,14 +18,17 @@ struct sy_reflector_options {
     const char *path;  /* "/api/v1/pods" */
     const char *query; /* extra, e.g. "fieldSelector=status.phase%21%3DSucceeded"; NULL: none */
     enum sy_encoding encoding; /* PROTOBUF falls back to JSON when the server answers JSON */
-    size_t
-        max_object_bytes; /* 0: 16 MiB; a larger object is skipped with a counter and a log line */
+    /* 0: 16 MiB; a larger object is skipped with a counter and a log line, one of more than four
+     * times this ends the stream and is an error (etcd takes no more than about 1.5 MiB). */
+    size_t max_object_bytes;
     uint64_t rng_seed;
     bool no_watch_list;
     /* One object, ADDED, MODIFIED or DELETED. In a (re)list, every object comes as ADDED between
-     * on_replace_begin and on_replace_end; what the owner holds and did not see again has been
-     * deleted meanwhile. raw is valid during the call. A negative errno skips the object (counted,
-     * logged); the stream goes on. */
+     * on_replace_begin and on_replace_end (and as DELETED when it went away meanwhile); what the
+     * owner holds and did not see again has been deleted. on_replace_begin may come again without
+     * an end: the list broke off and starts anew. raw is valid during the call. A negative errno
+     * skips the object (counted, logged); the stream goes on. None of the callbacks may free the
+     * reflector. */
     int (*on_object)(void *arg, enum sy_event_type type, enum sy_encoding enc, struct sy_str raw);
     void (*on_replace_begin)(void *arg);
     void (*on_replace_end)(void *arg);
