@@ -242,6 +242,7 @@ static int on_data(void *arg, struct sy_str piece)
         bool is_json = piece.p[0] == '{' || r->options.encoding == SY_ENCODING_JSON;
 
         s->encoding = is_json ? SY_ENCODING_JSON : SY_ENCODING_PROTOBUF;
+        size_t cap = r->options.max_object_bytes * FRAME_FACTOR;
         s->framer = s->phase == PHASE_LIST ? sy_list_framer_new(s->encoding, cap, on_frame, s)
                                            : sy_watch_framer_new(s->encoding, cap, on_frame, s);
         if (s->phase != PHASE_WATCH)
