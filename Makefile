@@ -196,7 +196,7 @@ all: $(if $(CMD_SRCS),$(PROGRAM),build/$(CFG)/libsteelyard.a) ## build build/ste
 help: ## this list
 	@echo 'usage: make [target] [V=1] [WERROR=1] [SANITIZE=address|thread] [T=part-of-a-test-name]'
 	@echo
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  %-13s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z][a-z_.-]*:.*## / {printf "  %-21s %s\n", $$1, $$2}' Makefile
 
 deps: ## install missing Debian packages (or list them), check Go
 	@hack/install-deps.sh
@@ -264,6 +264,12 @@ build/bench: FORCE
 
 install: all ## install to $(DESTDIR)$(PREFIX)/bin
 	install -D -m 0755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/steelyard
+
+compile_commands.json: FORCE ## for clangd and other tools
+	@{ sep='['; for f in $(C_SRCS); do \
+		printf '%s{"directory":"%s","file":"%s","arguments":["$(CC)"' "$$sep" "$(CURDIR)" "$$f"; \
+		printf ',"%s"' $(BASE) -c "$$f"; printf ']}\n'; sep=,; \
+	done; echo ']'; } > $@
 
 clean: ## remove build/
 	rm -rf build compile_commands.json
