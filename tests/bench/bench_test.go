@@ -142,6 +142,17 @@ func TestTracker(t *testing.T) {
 	}
 }
 
+func TestQuotient(t *testing.T) {
+	a := []runResult{{Round: 1, PodsPerSecond: 10}, {Round: 2, PodsPerSecond: 40}, {Round: 3, PodsPerSecond: 90}}
+	b := []runResult{{Round: 1, PodsPerSecond: 5}, {Round: 2, PodsPerSecond: 10}, {Round: 3, PodsPerSecond: 30}}
+	if q := quotient(a, b, rate); q != 3 {
+		t.Errorf("got %g, not 3", q)
+	}
+	if q := quotient(a, nil, rate); q != 0 {
+		t.Errorf("over nothing: %g", q)
+	}
+}
+
 // Every order and placement of the mixed pods has to leave room for the rest.
 func TestMixedAlwaysFits(t *testing.T) {
 	sh, nodes := shapes[1], 5000

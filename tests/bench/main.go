@@ -253,7 +253,7 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer func() {
-		if err == nil {
+		if err == nil || ctx.Err() != nil {
 			os.RemoveAll(b.dir)
 		} else {
 			say("the schedulers' logs are in %s", b.dir)

@@ -138,11 +138,34 @@ func (r *report) memoryOf(scheduler string) (out []memoryResult) {
 
 func rate(x runResult) float64 { return x.PodsPerSecond }
 
-func ratio(a, b float64) string {
-	if a == 0 || b == 0 {
+// quotient is the median of a's figures over b's of the same round, which moves less
+// than the quotient of medians where the machine is faster in one round than in
+// another. It is 0 where there is nothing to compare.
+func quotient(a, b []runResult, get func(runResult) float64) float64 {
+	var q []float64
+	for _, x := range a {
+		for _, y := range b {
+			if x.Round == y.Round && get(y) > 0 {
+				q = append(q, get(x)/get(y))
+			}
+		}
+	}
+	return median(q, func(x float64) float64 { return x })
+}
+
+// over is a/b, or 0 where there is no b.
+func over(a, b float64) float64 {
+	if b == 0 {
+		return 0
+	}
+	return a / b
+}
+
+func times(x float64) string {
+	if x == 0 {
 		return "-"
 	}
-	return strconv.FormatFloat(a/b, 'f', 2, 64)
+	return strconv.FormatFloat(x, 'f', 2, 64)
 }
 
 // mostOther is how many cores other programs may use before we say so.
@@ -167,15 +190,15 @@ func (r *report) judge() {
 	kube := r.runsOf(kubeName, "basic", false)
 	top := r.runsOf(ceilingName, "basic", false)
 	if len(ours) > 0 && len(kube) > 0 {
-		atLeast("basic pods/s, times kube-scheduler's", median(ours, rate)/median(kube, rate), wantKubeRatio)
+		atLeast("basic pods/s, times kube-scheduler's", quotient(ours, kube, rate), wantKubeRatio)
 	}
 	if len(ours) > 0 && len(top) > 0 {
-		atLeast("basic pods/s, times the ceiling's with creation", median(ours, rate)/median(top, rate), wantCeilingRatio)
+		atLeast("basic pods/s, times the ceiling's with creation", quotient(ours, top, rate), wantCeilingRatio)
 	}
 	if len(ours) > 0 && len(kube) > 0 {
-		cpu := func(x runResult) float64 { return x.CPUPerPod }
 		// A run too short for the clock to notice must not divide by zero.
-		atLeast("kube-scheduler's CPU per basic pod, times ours", median(kube, cpu)/max(median(ours, cpu), 0.001), wantCPURatio)
+		cpu := func(x runResult) float64 { return max(x.CPUPerPod, 0.001) }
+		atLeast("kube-scheduler's CPU per basic pod, times ours", quotient(kube, ours, cpu), wantCPURatio)
 	}
 	oursFull, kubeFull := r.memoryOf(steelyardName), r.memoryOf(kubeName)
 	if len(oursFull) > 0 && len(kubeFull) > 0 {
@@ -213,7 +236,7 @@ func (r *report) print(w io.Writer) {
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
 	if len(r.Runs) > 0 {
 		fmt.Fprintln(tw, "pods\tscheduler\tpods/s\tx kube\tx ceiling\tCPU ms/pod\tRSS MB\tp50 ms\tp99 ms\tcreate s\tother\t")
-		for _, s := range append([]shape{{name: "warm-up"}}, shapes...) {
+		for _, s := range shapes {
 			for _, backlog := range []bool{true, false} {
 				r.printShape(tw, s.name, backlog)
 			}
@@ -230,7 +253,7 @@ func (r *report) print(w io.Writer) {
 	if len(r.Memory) > 0 {
 		fmt.Fprintf(w, "\nStart on %d nodes with %d bound pods\n", r.Nodes, r.Memory[0].Pods)
 		fmt.Fprintln(tw, "scheduler\tready s\tRSS MB\tpeak RSS MB\tx kube\tCPU s\t")
-		kube := median(r.memoryOf(kubeName), func(x memoryResult) float64 { return x.RSS })
+		kube := r.memoryOf(kubeName)
 		for _, name := range []string{kubeName, steelyardName} {
 			rs := r.memoryOf(name)
 			if len(rs) == 0 {
@@ -239,7 +262,7 @@ func (r *report) print(w io.Writer) {
 			rss := median(rs, func(x memoryResult) float64 { return x.RSS })
 			fmt.Fprintf(tw, "%s\t%.2f\t%.0f\t%.0f\t%s\t%.2f\t\n", label(name),
 				median(rs, func(x memoryResult) float64 { return x.ReadySeconds }), rss,
-				median(rs, func(x memoryResult) float64 { return x.PeakRSS }), ratio(rss, kube),
+				median(rs, func(x memoryResult) float64 { return x.PeakRSS }), times(over(rss, median(kube, func(x memoryResult) float64 { return x.RSS }))),
 				median(rs, func(x memoryResult) float64 { return x.StartCPU }))
 		}
 		tw.Flush()
@@ -258,8 +281,8 @@ func (r *report) print(w io.Writer) {
 }
 
 func (r *report) printShape(w io.Writer, name string, backlog bool) {
-	kube := median(r.runsOf(kubeName, name, backlog), rate)
-	top := median(r.runsOf(ceilingName, name, backlog), rate)
+	kube := r.runsOf(kubeName, name, backlog)
+	top := r.runsOf(ceilingName, name, backlog)
 	title := name
 	if backlog {
 		title += ", backlog"
@@ -277,7 +300,7 @@ func (r *report) printShape(w io.Writer, name string, backlog bool) {
 			p99 = strconv.FormatFloat(of(func(x runResult) float64 { return x.P99 }), 'f', 0, 64)
 		}
 		fmt.Fprintf(w, "%s\t%s\t%.0f\t%s\t%s\t%.3f\t%.0f\t%s\t%s\t%.1f\t%.2f\t\n", title, label(s), x,
-			ratio(x, kube), ratio(x, top), of(func(x runResult) float64 { return x.CPUPerPod }),
+			times(quotient(rs, kube, rate)), times(quotient(rs, top, rate)), of(func(x runResult) float64 { return x.CPUPerPod }),
 			of(func(x runResult) float64 { return x.RSS }), p50, p99,
 			of(func(x runResult) float64 { return x.CreateSeconds }),
 			of(func(x runResult) float64 { return x.Cores.Other }))
