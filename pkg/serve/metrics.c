@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/metrics.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "serve/expo.h"
+
+static void counter(struct sy_expo *e, const char *name, const char *help)
+{
+    sy_expo_family(e, name, SY_EXPO_COUNTER, help);
+}
+
+static void gauge(struct sy_expo *e, const char *name, const char *help)
+{
+    sy_expo_family(e, name, SY_EXPO_GAUGE, help);
+}
+
+static void one_counter(struct sy_expo *e, const char *name, const char *help, uint64_t value)
+{
+    counter(e, name, help);
+    sy_expo_u64(e, value, NULL);
+}
+
+static void one_gauge(struct sy_expo *e, const char *name, const char *help, double value)
+{
+    gauge(e, name, help);
+    sy_expo_f64(e, value, NULL);
+}
+
+static void one_histogram(struct sy_expo *e, const char *name, const char *help,
+                          const struct sy_histogram *h)
+{
+    sy_expo_family(e, name, SY_EXPO_HISTOGRAM, help);
+    sy_expo_histogram(e, h, NULL);
+}
+
+static void write_scheduling(struct sy_expo *e, struct sy_sched *sched, const struct sy_figures *f)
+{
+    const struct sy_sched_stats *s = sy_sched_stats(sched);
+    const struct sy_cluster *c = sy_sched_cluster(sched);
+
+    counter(e, "scheduler_schedule_attempts_total",
+            "Number of attempts to schedule pods, by the result. 'unschedulable' means a pod could "
+            "not be scheduled, while 'error' means a bind that failed.");
+    sy_expo_u64(e, s->attempts_scheduled, "profile", f->profile, "result", "scheduled", NULL);
+    sy_expo_u64(e, s->attempts_unschedulable, "profile", f->profile, "result", "unschedulable",
+                NULL);
+    sy_expo_u64(e, s->attempts_error, "profile", f->profile, "result", "error", NULL);
+
+    gauge(e, "scheduler_pending_pods",
+          "Number of pending pods, by the queue. Pods with a bind in flight are in none.");
+    sy_expo_u64(e, s->active, "queue", "active", NULL);
+    sy_expo_u64(e, s->backoff, "queue", "backoff", NULL);
+    sy_expo_u64(e, s->unschedulable, "queue", "unschedulable", NULL);
+    sy_expo_u64(e, s->gated, "queue", "gated", NULL);
+
+    counter(e, "scheduler_queue_incoming_pods_total",
+            "Number of pods added to scheduling queues by event and queue.");
+    sy_expo_u64(e, s->incoming_added, "event", "UnscheduledPodAdd", "queue", "active", NULL);
+    sy_expo_u64(e, s->incoming_woken, "event", "NodeRelief", "queue", "active", NULL);
+    sy_expo_u64(e, s->incoming_swept, "event", "UnschedulableTimeout", "queue", "active", NULL);
+    sy_expo_u64(e, s->incoming_backoff, "event", "ScheduleAttemptFailure", "queue", "backoff",
+                NULL);
+    sy_expo_u64(e, s->attempts_unschedulable, "event", "ScheduleAttemptFailure", "queue",
+                "unschedulable", NULL);
+
+    one_histogram(e, "scheduler_scheduling_algorithm_duration_seconds",
+                  "Scheduling algorithm latency in seconds", &s->algorithm_s);
+    sy_expo_family(e, "scheduler_scheduling_attempt_duration_seconds", SY_EXPO_HISTOGRAM,
+                   "Scheduling attempt latency in seconds (scheduling algorithm + binding)");
+    sy_expo_histogram(e, &s->attempt_s, "profile", f->profile, "result", "scheduled", NULL);
+    sy_expo_histogram(e, &s->attempt_unschedulable_s, "profile", f->profile, "result",
+                      "unschedulable", NULL);
+    one_histogram(e, "scheduler_pod_scheduling_sli_duration_seconds",
+                  "E2e latency for a pod being scheduled, from the time the pod enters the "
+                  "scheduling queue and might involve multiple scheduling attempts.",
+                  &s->sli_s);
+    one_histogram(e, "scheduler_pod_scheduling_attempts",
+                  "Number of attempts to successfully schedule a pod.", &s->attempts);
+    one_counter(e, "scheduler_pod_scheduled_after_flush_total",
+                "Number of pods that were successfully scheduled after only the periodic sweep of "
+                "unschedulable pods woke them.",
+                s->rescued_by_sweep);
+
+    gauge(e, "scheduler_scheduler_cache_size",
+          "Number of nodes, pods, and assumed (not yet confirmed) pods in the scheduler cache.");
+    sy_expo_u64(e, c->nodes_alive, "type", "nodes", NULL);
+    sy_expo_u64(e, c->pods_alive, "type", "pods", NULL);
+    sy_expo_u64(e, c->pods_assumed, "type", "assumed_pods", NULL);
+
+    counter(e, "steelyard_binds_total", "Binds by how they ended.");
+    sy_expo_u64(e, s->binds_ok, "outcome", "ok", NULL);
+    sy_expo_u64(e, s->binds_conflict, "outcome", "conflict", NULL);
+    sy_expo_u64(e, s->binds_gone, "outcome", "gone", NULL);
+    sy_expo_u64(e, s->binds_refused, "outcome", "refused", NULL);
+    sy_expo_u64(e, s->binds_unknown, "outcome", "unknown", NULL);
+    one_gauge(e, "steelyard_binds_in_flight", "Binds sent whose end is not known yet.",
+              sy_sched_binds_in_flight(sched));
+    one_counter(e, "steelyard_shape_cache_hits_total",
+                "Decisions that found their pod's shape evaluated.", s->shape_hits);
+    one_counter(e, "steelyard_shape_cache_builds_total", "Evaluations of a shape on all nodes.",
+                s->shape_builds);
+    one_counter(e, "steelyard_nodes_evaluated_total",
+                "Evaluations of all filters and scorers on one node.", s->nodes_evaluated);
+    one_counter(e, "steelyard_pods_refused_total",
+                "Pods that could not be taken over for lack of memory or because of their size.",
+                s->pods_refused);
+}
+
+static void write_utilization(struct sy_expo *e, struct sy_sched *sched,
+                              const struct sy_strings *strings)
+{
+    uint32_t len = sy_sched_utilization(sched, NULL, 0);
+    struct sy_utilization *all = sy_xcalloc(len ? len : 1, sizeof(*all));
+
+    len = sy_sched_utilization(sched, all, len);
+    gauge(e, "steelyard_utilization_ratio",
+          "Requested share of what all nodes can give, by resource.");
+    for (uint32_t i = 0; i < len; i++) {
+        if (all[i].total > 0)
+            sy_expo_f64(e, (double)all[i].used / (double)all[i].total, "resource",
+                        sy_strings_getz(strings, all[i].resource), NULL);
+    }
+    free(all);
+}
+
+static void write_reflectors(struct sy_expo *e, const struct sy_figures *f)
+{
+    static const struct {
+        const char *name, *help;
+        size_t offset;
+    } FAMILIES[] = {
+        {"steelyard_reflector_events_total", "Objects received in lists and watches.",
+         offsetof(struct sy_reflector_figures, events)},
+        {"steelyard_reflector_lists_total", "Full lists begun.",
+         offsetof(struct sy_reflector_figures, lists)},
+        {"steelyard_reflector_watches_total", "Watches begun.",
+         offsetof(struct sy_reflector_figures, watches)},
+        {"steelyard_reflector_errors_total", "Errors that made a reflector wait.",
+         offsetof(struct sy_reflector_figures, errors)},
+        {"steelyard_reflector_skipped_total", "Objects that could not be read and were left out.",
+         offsetof(struct sy_reflector_figures, skipped)},
+        {"steelyard_reflector_bookmarks_total", "Bookmarks received.",
+         offsetof(struct sy_reflector_figures, bookmarks)},
+        {"steelyard_reflector_expired_total", "Watches whose version was too old (410).",
+         offsetof(struct sy_reflector_figures, expired)},
+        {"steelyard_reflector_received_bytes_total", "Bytes of lists and watches.",
+         offsetof(struct sy_reflector_figures, bytes)},
+    };
+
+    for (size_t i = 0; i < SY_ARRAY_LEN(FAMILIES); i++) {
+        counter(e, FAMILIES[i].name, FAMILIES[i].help);
+        for (uint32_t n = 0; n < f->reflectors_len; n++) {
+            const char *at = (const char *)&f->reflectors[n] + FAMILIES[i].offset;
+            sy_expo_u64(e, *(const uint64_t *)(const void *)at, "resource",
+                        f->reflectors[n].resource, NULL);
+        }
+    }
+}
+
+static void write_client(struct sy_expo *e, const struct sy_figures *f)
+{
+    static const char *const CODES[6] = {"<error>", "1xx", "2xx", "3xx", "4xx", "5xx"};
+
+    counter(e, "rest_client_requests_total",
+            "Number of HTTP requests, partitioned by status code class and host.");
+    for (size_t i = 0; i < SY_ARRAY_LEN(CODES); i++)
+        sy_expo_u64(e, f->requests_by_class[i], "code", CODES[i], "host", f->server, NULL);
+    one_counter(e, "steelyard_client_retries_total", "Requests sent again.", f->request_retries);
+    counter(e, "steelyard_client_throttled_total", "Requests that had to wait, by who said so.");
+    sy_expo_u64(e, f->throttled_by_server, "by", "server", NULL);
+    sy_expo_u64(e, f->throttled_by_client, "by", "client", NULL);
+    one_counter(e, "steelyard_client_credential_reloads_total",
+                "Times that the credentials were read anew.", f->credential_reloads);
+    one_counter(e, "steelyard_conditions_sent_total", "Pod conditions written.",
+                f->conditions_sent);
+    one_counter(e, "steelyard_condition_errors_total", "Pod conditions that could not be written.",
+                f->condition_errors);
+    one_counter(e, "steelyard_events_sent_total", "Events written.", f->events_sent);
+    one_counter(e, "steelyard_events_dropped_total", "Events given up because too many waited.",
+                f->events_dropped);
+    one_counter(e, "steelyard_events_merged_total", "Events that became part of a series.",
+                f->events_merged);
+    one_counter(e, "steelyard_event_errors_total", "Events that could not be written.",
+                f->event_errors);
+    one_counter(e, "steelyard_decode_odd_values_total",
+                "Values in objects that were malformed or out of range, and read as well as they "
+                "could be.",
+                f->odd_values);
+}
+
+static void write_process(struct sy_expo *e, const struct sy_process_figures *p)
+{
+    counter(e, "process_cpu_seconds_total", "Total user and system CPU time spent in seconds.");
+    sy_expo_f64(e, p->cpu_s, NULL);
+    one_gauge(e, "process_resident_memory_bytes", "Resident memory size in bytes.",
+              (double)p->resident_bytes);
+    one_gauge(e, "process_virtual_memory_bytes", "Virtual memory size in bytes.",
+              (double)p->virtual_bytes);
+    one_gauge(e, "process_open_fds", "Number of open file descriptors.", (double)p->open_fds);
+    one_gauge(e, "process_max_fds", "Maximum number of open file descriptors.", (double)p->max_fds);
+    one_gauge(e, "process_start_time_seconds",
+              "Start time of the process since unix epoch in seconds.", p->start_wall_s);
+}
+
+int sy_metrics_write(struct sy_sched *sched, const struct sy_strings *strings,
+                     const struct sy_figures *f, const struct sy_process_figures *process,
+                     struct sy_buf *out)
+{
+    struct sy_expo e = {.out = out};
+
+    gauge(&e, "steelyard_build_info", "Always 1; the labels say what runs.");
+    sy_expo_u64(&e, 1, "version", f->version, "compiler", f->compiler, NULL);
+    write_scheduling(&e, sched, f);
+    write_utilization(&e, sched, strings);
+    write_reflectors(&e, f);
+    write_client(&e, f);
+    one_gauge(&e, "steelyard_scheduling",
+              "1 while pods are decided, 0 while synchronising, unreachable or shutting down.",
+              f->is_scheduling);
+    one_gauge(&e, "steelyard_strings_count", "Distinct strings kept.", sy_strings_len(strings));
+    one_gauge(&e, "steelyard_strings_bytes", "Memory that they take.",
+              (double)sy_strings_bytes(strings));
+    counter(&e, "steelyard_config_reloads_total", "Reloads of the configuration, by result.");
+    sy_expo_u64(&e, f->config_reloads, "result", "ok", NULL);
+    sy_expo_u64(&e, f->config_reload_errors, "result", "error", NULL);
+    write_process(&e, process);
+    return out->failed;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What /metrics says: kube-scheduler's names, labels and meanings where we have the figure,
+ * steelyard_* for what is ours. Source: kubernetes pkg/scheduler/metrics/metrics.go (v1.37.2). */
+#pragma once
+
+#include "base/strings.h"
+#include "sched/sched.h"
+#include "serve/process.h"
+
+#include <stdint.h>
+
+/* Figures of layers that pkg/serve does not know; pkg/app fills them in. Strings are borrowed. */
+struct sy_reflector_figures {
+    const char *resource; /* "pods" */
+    uint64_t events, lists, watches, errors, skipped, bookmarks, expired, bytes;
+};
+
+struct sy_figures {
+    const char *version;
+    const char *compiler;
+    const char *profile;           /* the profile's name, or all of them joined by "," */
+    const char *server;            /* host:port of the API server */
+    uint64_t requests_by_class[6]; /* [0]: no answer; [n]: nxx */
+    uint64_t request_retries, throttled_by_server, throttled_by_client, credential_reloads;
+    struct sy_reflector_figures reflectors[8];
+    uint32_t reflectors_len;
+    uint64_t conditions_sent, condition_errors;
+    uint64_t events_sent, events_dropped, events_merged, event_errors;
+    uint64_t odd_values;
+    uint64_t config_reloads, config_reload_errors;
+    bool is_scheduling;
+};
+
+/* Appends the whole exposition to out. sched, strings: borrowed. Cost: O(nodes x resources).
+ * Errors: as sy_buf_add(), checked once at the end. */
+int sy_metrics_write(struct sy_sched *sched, const struct sy_strings *strings,
+                     const struct sy_figures *f, const struct sy_process_figures *process,
+                     struct sy_buf *out);
