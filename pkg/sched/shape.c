@@ -279,14 +279,15 @@ static int64_t total_score(const struct sy_shape *shape, uint32_t node)
 struct sy_verdict sy_shape_evaluate(struct sy_shapes *s, struct sy_shape *shape, uint32_t node,
                                     int64_t *ret_score)
 {
-    struct sy_verdict v = {.code = SY_FIT};
+    struct sy_verdict v;
 
     resolve_view(s, shape);
     if (!sy_cluster_node_is_alive(s->cluster, node))
         return s->verdicts.p[VERDICT_NO_NODE];
-    if (fits(shape, node, &v))
-        *ret_score = total_score(shape, node);
-    return v;
+    if (!fits(shape, node, &v))
+        return v;
+    *ret_score = total_score(shape, node);
+    return s->verdicts.p[VERDICT_FITS];
 }
 
 /* -- the cache -- */
