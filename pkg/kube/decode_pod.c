@@ -116,32 +116,6 @@ static void build_container(struct build *b, const struct wire_container *from, 
         to->status_requests = sy_build_amounts(b, &status->resources->requests);
 }
 
-static bool is_pod_level(struct sy_str resource)
-{
-    return sy_str_eq(resource, SY_STR("cpu")) || sy_str_eq(resource, SY_STR("memory")) ||
-           sy_str_starts(resource, SY_STR("hugepages-"));
-}
-
-/* Only resources that pods may ask for as a whole; others are ignored, as upstream. */
-static struct sy_amounts pod_level_amounts(struct build *b, const struct wire_list *requests)
-{
-    struct wire_list supported = {0};
-    const struct wire_pair *pair;
-
-    WIRE_FOREACH (pair, requests) {
-        if (!is_pod_level(pair->key))
-            continue;
-        struct wire_pair *copy = sy_wire_append(b->d, &supported, sizeof(*copy));
-        if (!copy) {
-            b->code = b->code ? b->code : sy_wire_arena_error(&b->d->scratch, sizeof(*copy));
-            break;
-        }
-        copy->key = pair->key;
-        copy->value = pair->value;
-    }
-    return sy_build_amounts(b, &supported);
-}
-
 static void build_requests(struct build *b, const struct wire_pod *from,
                            struct sy_pod_request_totals *ret)
 {
@@ -161,12 +135,15 @@ static void build_requests(struct build *b, const struct wire_pod *from,
             build_container(b, c, false, &statuses, &containers[in.containers_len++]);
     }
     if (spec->resources) {
-        in.pod_level = pod_level_amounts(b, &spec->resources->requests);
-        in.has_pod_level = in.pod_level.len > 0;
+        in.pod_level = sy_build_amounts(b, &spec->resources->requests);
+        in.has_pod_level = true;
     }
     in.overhead = sy_build_amounts(b, &spec->overhead);
     if (from->status) {
         sy_build_condition(&from->status->conditions, SY_STR("PodResizePending"), &resize);
+        in.pod_status_allocated = sy_build_amounts(b, &from->status->allocated);
+        if (from->status->resources)
+            in.pod_status_requests = sy_build_amounts(b, &from->status->resources->requests);
         in.resize_infeasible = resize && sy_str_eq(resize->reason, SY_STR("Infeasible"));
     }
     if (!b->code)

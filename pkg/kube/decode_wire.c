@@ -250,7 +250,9 @@ static const struct wire_message pod_status_message = MESSAGE(wire_pod_status,
               container_status_message),
     [10] = SUB(wire_pod_status, init_container_statuses, "initContainerStatuses", WIRE_MSG_LIST,
                container_status_message),
-    [11] = FIELD(wire_pod_status, nominated_node, "nominatedNodeName", WIRE_STR));
+    [11] = FIELD(wire_pod_status, nominated_node, "nominatedNodeName", WIRE_STR),
+    [19] = FIELD(wire_pod_status, allocated, "allocatedResources", WIRE_QUANTITY_MAP),
+    [20] = SUB(wire_pod_status, resources, "resources", WIRE_MSG, resources_message));
 
 const struct wire_message sy_wire_pod = MESSAGE(wire_pod,
     [1] = SUB(wire_pod, metadata, "metadata", WIRE_MSG, metadata_message),

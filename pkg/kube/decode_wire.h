@@ -267,6 +267,8 @@ struct wire_pod_status {
     int64_t started_wall_ns;
     struct wire_list container_statuses;
     struct wire_list init_container_statuses;
+    struct wire_list allocated;
+    struct wire_resources *resources;
 };
 
 struct wire_pod {
