@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+
+#include "app/app.h"
+#include "cmd.h"
+
+static const char USAGE[] =
+    "usage: steelyard run [FLAGS]\n"
+    "\n"
+    "Schedules the pods whose spec.schedulerName is ours. Flags win over the configuration file.\n"
+    "\n"
+    "  --kubeconfig FILE       how to reach the API server (else $KUBECONFIG, else the pod's\n"
+    "                          service account, else ~/.kube/config)\n"
+    "  --context NAME          context of the kubeconfig (its current one)\n"
+    "  --config FILE           configuration file; `steelyard config print` shows one\n"
+    "  --scheduler-name NAME   pods with this name are ours (steelyard); repeatable\n"
+    "  --bind-address IP       of the HTTP endpoints (127.0.0.1)\n"
+    "  --port N                of the HTTP endpoints (" SY_DEFAULT_PORT_TEXT
+    "); 0: any free one; off: none\n"
+    "  --qps N, --burst N      limit of requests a second (0: none) and how far it may be "
+    "exceeded\n"
+    "  --log-level LEVEL       debug, info, warn or error (info)\n"
+    "  --log-format FORMAT     text or json (text)\n"
+    "  --kube-api-json         do not use protobuf\n"
+    "  --allow-core-dumps      else none is written, because memory holds credentials\n"
+    "  --validate-only         check the configuration and the kubeconfig, then leave\n"
+    "\n"
+    "Signals: SIGTERM and SIGINT stop deciding, wait for binds in flight (15 s at most) and "
+    "leave;\n"
+    "a second one leaves at once. SIGHUP reads the configuration file again.\n"
+    "\n"
+    "Permissions that it needs, all cluster-wide:\n"
+    "  get, list, watch   nodes, pods\n"
+    "  create             pods/binding\n"
+    "  patch              pods/status\n"
+    "  create, patch      events (events.k8s.io)\n"
+    "\n"
+    "Endpoints: /livez, /readyz, /healthz (?verbose) and /metrics.\n";
+
+enum { OVERRIDES_MAX = 256, FLAG_CONFIG = 1, FLAG_CORES, FLAG_VALIDATE, FLAG_OVERRIDE };
+
+/* Flags that only set an option, in the order of FLAGS from FLAG_OVERRIDE on. */
+static const struct {
+    const char *path;
+    const char *flag;
+} OVERRIDES[] = {
+    {"clientConnection.kubeconfig", "--kubeconfig"},
+    {"clientConnection.context", "--context"},
+    {"schedulerNames", "--scheduler-name"},
+    {"server.bindAddress", "--bind-address"},
+    {"server.port", "--port"},
+    {"clientConnection.qps", "--qps"},
+    {"clientConnection.burst", "--burst"},
+    {"logging.level", "--log-level"},
+    {"logging.format", "--log-format"},
+    {"clientConnection.acceptJSONOnly", "--kube-api-json"},
+};
+
+static const struct option FLAGS[] = {
+    {"help", no_argument, NULL, 'h'},
+    {"config", required_argument, NULL, FLAG_CONFIG},
+    {"allow-core-dumps", no_argument, NULL, FLAG_CORES},
+    {"validate-only", no_argument, NULL, FLAG_VALIDATE},
+    {"kubeconfig", required_argument, NULL, FLAG_OVERRIDE},
+    {"context", required_argument, NULL, FLAG_OVERRIDE + 1},
+    {"scheduler-name", required_argument, NULL, FLAG_OVERRIDE + 2},
+    {"bind-address", required_argument, NULL, FLAG_OVERRIDE + 3},
+    {"port", required_argument, NULL, FLAG_OVERRIDE + 4},
+    {"qps", required_argument, NULL, FLAG_OVERRIDE + 5},
+    {"burst", required_argument, NULL, FLAG_OVERRIDE + 6},
+    {"log-level", required_argument, NULL, FLAG_OVERRIDE + 7},
+    {"log-format", required_argument, NULL, FLAG_OVERRIDE + 8},
+    {"kube-api-json", no_argument, NULL, FLAG_OVERRIDE + 9},
+    {0},
+};
+
+int cmd_run(int argc, char **argv)
+{
+    static struct sy_config_override overrides[OVERRIDES_MAX];
+    struct sy_app_options options = {
+        .source = {.overrides = overrides},
+        .version = SY_VERSION,
+        .compiler = cmd_compiler(),
+    };
+    bool validate_only = false;
+
+    for (int c; (c = cmd_next_flag(argc, argv, FLAGS, "steelyard run")) != -1;) {
+        switch (c) {
+        case 'h':
+            fputs(USAGE, stdout);
+            return CMD_OK;
+        case '?':
+            return CMD_USAGE;
+        case FLAG_CONFIG:
+            options.source.file = optarg;
+            break;
+        case FLAG_CORES:
+            options.allow_core_dumps = true;
+            break;
+        case FLAG_VALIDATE:
+            validate_only = true;
+            break;
+        default:
+            if (options.source.overrides_len == OVERRIDES_MAX)
+                return cmd_usage_error("steelyard run", "more than %d flags", OVERRIDES_MAX);
+            overrides[options.source.overrides_len++] = (struct sy_config_override){
+                .path = OVERRIDES[c - FLAG_OVERRIDE].path,
+                .text = optarg ? optarg : "true",
+                .origin = OVERRIDES[c - FLAG_OVERRIDE].flag,
+            };
+        }
+    }
+    if (optind < argc)
+        return cmd_usage_error("steelyard run", "unexpected argument \"%s\"", argv[optind]);
+    return validate_only ? sy_app_validate(&options) : sy_app_run(&options);
+}

@@ -1,0 +1,579 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Life of the daemon: start() builds everything, turn() is run at the end of a loop turn in which
+ * something happened, tick() each second for what tells nobody when it changes. */
+#include "app/app.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "app/feed.h"
+#include "app/outbox.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "serve/serve.h"
+
+/* Enough to fill the server with binds, few enough that its answers are not kept waiting: at the
+ * known 5,000 nodes they take some milliseconds. */
+enum { CYCLES_PER_TURN = 256 };
+
+static const int64_t TICK_NS = SY_NS_PER_S;
+static const int64_t DRAIN_POLL_NS = 10 * SY_NS_PER_MS;
+static const int64_t DRAIN_BINDS_NS = 15 * SY_NS_PER_S;
+static const int64_t DRAIN_EVENTS_NS = 2 * SY_NS_PER_S;
+
+#if defined(__x86_64__)
+#define ARCH "amd64"
+#elif defined(__aarch64__)
+#define ARCH "arm64"
+#else
+#define ARCH "unknown"
+#endif
+
+static const char RBAC_HINT[] = "`steelyard run --help` lists the permissions that it needs";
+
+struct app {
+    const struct sy_app_options *options;
+    struct sy_config config;  /* in force, as far as it can be changed while running */
+    struct sy_config started; /* what was started with */
+    char *profile_label;
+    char *server_label;
+
+    struct sy_loop *loop;
+    struct sy_strings *strings;
+    struct sy_sched *sched;
+    struct sy_kube *kube;
+    struct sy_outbox *outbox;
+    struct sy_feed *feeds[SY_FEEDS];
+    struct sy_server *server;
+    struct sy_serve *serve;
+
+    struct sy_deferred *turn;
+    struct sy_timer *deadline; /* of the scheduler */
+    struct sy_timer *tick;
+    struct sy_timer *drain;
+    struct sy_signal *signals[3];
+
+    sy_time_ns started_ns;
+    bool was_active;    /* in the last turn */
+    bool was_synced;    /* ever */
+    bool is_stopping;   /* a signal or an error */
+    bool binds_drained; /* while stopping: what is left are events */
+    sy_time_ns drain_until;
+    int exit_status;
+    uint64_t reloads, reload_errors;
+};
+
+/* ---- readiness ---- */
+
+static uint32_t checks(void *arg, struct sy_health_check *ret)
+{
+    static const char *const SYNCED[] = {
+        [SY_FEED_NODES] = "nodes-synced", [SY_FEED_PODS] = "pods-synced"};
+    static const char *const LIVE[] = {
+        [SY_FEED_NODES] = "nodes-watch", [SY_FEED_PODS] = "pods-watch"};
+    struct app *a = arg;
+    uint32_t n = 0;
+
+    ret[n++] = (struct sy_health_check){"api-server", sy_kube_is_reachable(a->kube),
+                                        "the API server does not answer"};
+    for (int i = 0; i < SY_FEEDS; i++)
+        ret[n++] = (struct sy_health_check){SYNCED[i], sy_feed_is_synced(a->feeds[i]),
+                                            "not listed in full yet"};
+    for (int i = 0; i < SY_FEEDS; i++)
+        ret[n++] = (struct sy_health_check){LIVE[i], sy_feed_is_live(a->feeds[i]),
+                                            "changes are not being received"};
+    ret[n++] = (struct sy_health_check){"not-stopping", !a->is_stopping, "shutting down"};
+    return n;
+}
+
+static void say_synced(struct app *a)
+{
+    const struct sy_cluster *c = sy_sched_cluster(a->sched);
+    int64_t took_ms = (sy_clock_boot_ns() - a->started_ns) / SY_NS_PER_MS;
+
+    a->was_synced = true;
+    /* The lists went through buffers that are not needed again. */
+    malloc_trim(0);
+    sy_log_info("synchronised with the API server", "server", sy_kube_server(a->kube), "nodes",
+                SY_FMT("%u", c->nodes_alive), "pods", SY_FMT("%u", c->pods_alive), "took",
+                SY_FMT("%.3fs", (double)took_ms / 1000));
+}
+
+/* Whether pods may be decided now. Logs when that changes. */
+static bool is_active(struct app *a)
+{
+    struct sy_health_check all[SY_SERVE_CHECKS_MAX];
+    uint32_t n = checks(a, all);
+    const struct sy_health_check *bad = NULL;
+
+    for (uint32_t i = 0; i < n && !bad; i++) {
+        if (!all[i].ok)
+            bad = &all[i];
+    }
+    if (!bad && !a->was_synced)
+        say_synced(a);
+    else if (!bad && !a->was_active)
+        sy_log_info("scheduling goes on");
+    else if (bad && a->was_active && !a->is_stopping)
+        sy_log_warn("scheduling pauses", "check", bad->name, "reason", bad->why);
+    a->was_active = !bad;
+    return !bad;
+}
+
+/* ---- the turn ---- */
+
+static void on_turn(void *arg)
+{
+    struct app *a = arg;
+    sy_time_ns now = sy_loop_now_ns(a->loop);
+
+    sy_outbox_apply(a->outbox, a->sched, now);
+    bool active = is_active(a);
+    sy_time_ns next = sy_sched_run(a->sched, active, CYCLES_PER_TURN, now);
+    if (active && sy_sched_has_work(a->sched))
+        sy_deferred_trigger(a->turn);
+    else if (next != INT64_MAX)
+        sy_timer_arm(a->deadline, next > now ? next - now : 0);
+}
+
+static void want_turn(void *arg)
+{
+    struct app *a = arg;
+
+    sy_deferred_trigger(a->turn);
+}
+
+static void on_tick(void *arg)
+{
+    struct app *a = arg;
+    bool before = a->was_active;
+
+    if (is_active(a) != before)
+        sy_deferred_trigger(a->turn);
+    sy_timer_arm(a->tick, TICK_NS);
+}
+
+/* ---- errors from the API server ---- */
+
+static void stop_with_error(struct app *a, const char *error)
+{
+    if (a->is_stopping)
+        return;
+    a->is_stopping = true;
+    a->exit_status = 1;
+    sy_log_error("cannot go on", "error", error);
+    sy_loop_stop(a->loop);
+}
+
+static void on_feed_error(void *arg, const char *resource, const struct sy_err *err,
+                          int64_t retry_in_ns)
+{
+    struct app *a = arg;
+    /* What is wrong from the start stays wrong; later it may be a rotation that is under way. */
+    bool is_hopeless = !a->was_synced && (err->http_status == 401 || err->code == -EKEYREJECTED);
+
+    if (a->is_stopping)
+        return;
+    if (is_hopeless) {
+        stop_with_error(a, sy_err_text(err, err->code));
+        return;
+    }
+    const char *retry = SY_FMT("%.1fs", (double)retry_in_ns / (double)SY_NS_PER_S);
+    if (err->http_status == 403)
+        sy_log_error("not allowed", "resource", resource, "error", sy_err_text(err, err->code),
+                     "hint", RBAC_HINT, "retrying_in", retry);
+    else
+        sy_log_warn("list or watch failed", "resource", resource, "error",
+                    sy_err_text(err, err->code), "retrying_in", retry);
+    sy_deferred_trigger(a->turn);
+}
+
+/* ---- figures ---- */
+
+static void collect(void *arg, struct sy_figures *ret)
+{
+    struct app *a = arg;
+    const struct sy_kube_stats *s = sy_kube_stats(a->kube);
+
+    ret->version = a->options->version;
+    ret->compiler = a->options->compiler;
+    ret->profile = a->profile_label;
+    ret->server = a->server_label;
+    memcpy(ret->requests_by_class, s->requests_by_class, sizeof(ret->requests_by_class));
+    ret->request_retries = s->retries;
+    ret->throttled_by_server = s->throttled_by_server;
+    ret->throttled_by_client = s->throttled_by_client;
+    ret->credential_reloads = s->token_reloads;
+    for (int i = 0; i < SY_FEEDS; i++)
+        sy_feed_figures(a->feeds[i], ret);
+    sy_outbox_figures(a->outbox, ret);
+    ret->config_reloads = a->reloads;
+    ret->config_reload_errors = a->reload_errors;
+    ret->is_scheduling = a->was_active;
+}
+
+/* ---- signals ---- */
+
+static void on_drain(void *arg)
+{
+    struct app *a = arg;
+    sy_time_ns now = sy_clock_boot_ns();
+
+    if (!a->binds_drained) {
+        uint32_t left = sy_outbox_binds_in_flight(a->outbox);
+        if (left && now < a->drain_until) {
+            sy_timer_arm(a->drain, DRAIN_POLL_NS);
+            return;
+        }
+        if (left)
+            sy_log_warn("gave up waiting for binds; the API server decides about them", "binds",
+                        SY_FMT("%u", left));
+        a->binds_drained = true;
+        a->drain_until = now + DRAIN_EVENTS_NS;
+        /* The last results make the last events. */
+        sy_outbox_apply(a->outbox, a->sched, now);
+    }
+    if (!sy_outbox_is_idle(a->outbox) && now < a->drain_until) {
+        sy_timer_arm(a->drain, DRAIN_POLL_NS);
+        return;
+    }
+    sy_outbox_drop_events(a->outbox);
+    sy_log_info("stopped");
+    sy_loop_stop(a->loop);
+}
+
+static void on_stop(void *arg, int signal_number)
+{
+    struct app *a = arg;
+
+    if (a->is_stopping) {
+        sy_log_error("second signal: leaving at once", "binds_in_flight",
+                     SY_FMT("%u", sy_outbox_binds_in_flight(a->outbox)));
+        _exit(1);
+    }
+    a->is_stopping = true;
+    sy_log_info("stopping", "signal", signal_number == SIGTERM ? "SIGTERM" : "SIGINT",
+                "binds_in_flight", SY_FMT("%u", sy_outbox_binds_in_flight(a->outbox)));
+    a->drain_until = sy_clock_boot_ns() + DRAIN_BINDS_NS;
+    sy_timer_arm(a->drain, 0);
+}
+
+static char *join_names(const struct sy_profile *profiles, uint32_t len)
+{
+    struct sy_buf names;
+
+    sy_buf_init(&names, 64 << 10);
+    for (uint32_t i = 0; i < len; i++)
+        sy_buf_addf(&names, "%s%s", i ? "," : "", profiles[i].scheduler_name);
+    return sy_buf_take(&names);
+}
+
+static struct sy_sched_options sched_options(struct app *a, struct sy_profile *profiles)
+{
+    return (struct sy_sched_options){
+        .profiles = profiles,
+        .profiles_len = sy_config_profiles(&a->config, profiles),
+        .backoff_initial_ns = a->config.backoff_initial_ns,
+        .backoff_max_ns = a->config.backoff_max_ns,
+        .sweep_ns = a->config.sweep_ns,
+        .binds_in_flight_max = (uint32_t)a->config.binds_in_flight_max,
+        .clock = sy_clock_boot_ns,
+    };
+}
+
+static void set_profile_label(struct app *a, const struct sy_sched_options *options)
+{
+    free(a->profile_label);
+    a->profile_label = join_names(options->profiles, options->profiles_len);
+}
+
+static void apply_config(struct app *a)
+{
+    struct sy_profile *profiles = sy_xcalloc(SY_PROFILES_MAX, sizeof(*profiles));
+    struct sy_sched_options options = sched_options(a, profiles);
+
+    sy_log_configure((enum sy_log_level)a->config.log_level, a->config.log_json);
+    sy_sched_configure(a->sched, &options, sy_loop_now_ns(a->loop));
+    sy_outbox_set_events(a->outbox, a->config.events);
+    set_profile_label(a, &options);
+    free(profiles);
+}
+
+static void on_reload(void *arg, int signal_number)
+{
+    struct app *a = arg;
+    struct sy_problems problems = {0};
+    struct sy_config config;
+    struct sy_buf restart;
+
+    (void)signal_number;
+    if (a->is_stopping)
+        return;
+    if (!a->options->source.file) {
+        sy_log_warn("nothing to reload: started without --config");
+        return;
+    }
+    if (sy_config_load(&a->options->source, &config, &problems)) {
+        a->reload_errors++;
+        for (size_t i = 0; i < problems.lines.len; i++)
+            sy_log_error("configuration not reloaded", "error", problems.lines.p[i]);
+        sy_problems_done(&problems);
+        sy_config_done(&config);
+        return;
+    }
+    sy_config_done(&a->config);
+    a->config = config;
+    apply_config(a);
+    a->reloads++;
+    sy_buf_init(&restart, 64 << 10);
+    sy_log_info("configuration reloaded", "file", a->options->source.file, "profiles",
+                a->profile_label);
+    if (sy_config_needs_restart(&a->started, &a->config, &restart) == 0 && restart.len)
+        sy_log_warn("these changes take effect after a restart", "keys", restart.p);
+    sy_buf_done(&restart);
+    sy_deferred_trigger(a->turn);
+}
+
+/* ---- start and end ---- */
+
+/* As kubectl and client-go find it: what is named, $KUBECONFIG, the pod's account, the home. */
+static int load_kubeconfig(const struct sy_config *config, struct sy_kubeconfig *ret,
+                           struct sy_err *err)
+{
+    const char *list = getenv("KUBECONFIG");
+
+    if (config->kubeconfig || (list && *list))
+        return sy_kubeconfig_load(config->kubeconfig, config->context, ret, err);
+    int r = sy_kubeconfig_in_cluster("", ret, err);
+    if (r == -ENOENT)
+        r = sy_kubeconfig_load(NULL, config->context, ret, err);
+    if (r == -ENOENT)
+        return sy_err_set(err, r,
+                          "no kubeconfig: give --kubeconfig, set $KUBECONFIG, or run in a pod with "
+                          "a service account");
+    return r;
+}
+
+static int start_kube(struct app *a, struct sy_err *err)
+{
+    struct sy_kubeconfig kubeconfig = {0};
+    char *agent SY_CLEANUP(sy_freep) =
+        sy_xasprintf("steelyard/%s (linux/" ARCH ")", a->options->version);
+    double burst = a->config.burst ? (double)a->config.burst : a->config.qps * 2;
+    struct sy_kube_options options = {
+        .qps = a->config.qps,
+        .burst = (uint32_t)(burst < 1 ? 1 : burst),
+        .user_agent = agent,
+        .force_json = a->config.json_only,
+    };
+
+    int r = load_kubeconfig(&a->config, &kubeconfig, err);
+    if (!r) {
+        const char *host = strstr(kubeconfig.server, "://");
+        host = host ? host + 3 : kubeconfig.server;
+        a->server_label = sy_xstrndup(host, strcspn(host, "/"));
+        r = sy_kube_new(a->loop, &kubeconfig, &options, &a->kube, err);
+    }
+    sy_kubeconfig_done(&kubeconfig);
+    return r;
+}
+
+static void start_sched(struct app *a)
+{
+    uint64_t key[2] = {sy_rng_entropy(), sy_rng_entropy()};
+    struct sy_profile *profiles = sy_xcalloc(SY_PROFILES_MAX, sizeof(*profiles));
+    struct sy_sched_options options = sched_options(a, profiles);
+
+    a->strings = sy_strings_new(key);
+    a->sched = sy_sched_new(a->strings, &options, sy_outbox_decide, a->outbox);
+    set_profile_label(a, &options);
+    free(profiles);
+}
+
+static int start_outbox(struct app *a, struct sy_err *err)
+{
+    struct sy_profile *profiles = sy_xcalloc(SY_PROFILES_MAX, sizeof(*profiles));
+    struct sy_outbox_options options = {
+        .bind_timeout_ms = (uint32_t)(a->config.bind_timeout_ns / SY_NS_PER_MS),
+        .events_max_queued = (uint32_t)a->config.events_max_queued,
+        .events = a->config.events,
+        .on_result = want_turn,
+        .arg = a,
+    };
+
+    sy_config_profiles(&a->config, profiles);
+    options.component = profiles[0].scheduler_name;
+    int r = sy_outbox_new(a->kube, &options, &a->outbox, err);
+    free(profiles);
+    return r;
+}
+
+static int start_feeds(struct app *a, struct sy_err *err)
+{
+    struct sy_feed_options options = {
+        .kube = a->kube,
+        .sched = a->sched,
+        .strings = a->strings,
+        .on_input = want_turn,
+        .on_error = on_feed_error,
+        .arg = a,
+    };
+
+    for (int i = 0; i < SY_FEEDS; i++) {
+        int r = sy_feed_new((enum sy_feed_kind)i, &options, &a->feeds[i], err);
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
+/* The server takes its port early, so that one that is in use is known before anything else. */
+static int start_server(struct app *a, struct sy_err *err)
+{
+    const char *address = a->config.bind_address;
+
+    if (a->config.port < 0)
+        return 0;
+    int r = sy_server_new(a->loop, address, (uint16_t)a->config.port, &a->server, err);
+    if (r)
+        return r;
+    sy_log_info("serving /livez, /readyz, /healthz and /metrics", "address", address, "port",
+                SY_FMT("%u", sy_server_port(a->server)));
+    if (strncmp(address, "127.", 4) != 0 && strcmp(address, "::1") != 0)
+        sy_log_warn("the endpoints ask nobody who they are and can be reached from other machines",
+                    "address", address);
+    return 0;
+}
+
+static int start(struct app *a, struct sy_err *err)
+{
+    int r = sy_loop_new(&a->loop, err);
+
+    if (r || (r = start_server(a, err)) || (r = start_kube(a, err)) || (r = start_outbox(a, err)))
+        return r;
+    start_sched(a);
+    r = start_feeds(a, err);
+    if (r)
+        return r;
+    if (a->server)
+        a->serve = sy_serve_new(a->server, &(struct sy_serve_options){.sched = a->sched,
+                                                                      .strings = a->strings,
+                                                                      .collect = collect,
+                                                                      .check = checks,
+                                                                      .arg = a});
+    a->turn = sy_deferred_new(a->loop, on_turn, a);
+    a->deadline = sy_timer_new(a->loop, want_turn, a);
+    a->tick = sy_timer_new(a->loop, on_tick, a);
+    a->drain = sy_timer_new(a->loop, on_drain, a);
+    a->signals[0] = sy_signal_new(a->loop, SIGTERM, on_stop, a);
+    a->signals[1] = sy_signal_new(a->loop, SIGINT, on_stop, a);
+    a->signals[2] = sy_signal_new(a->loop, SIGHUP, on_reload, a);
+    sy_timer_arm(a->tick, TICK_NS);
+    for (int i = 0; i < SY_FEEDS; i++)
+        sy_feed_start(a->feeds[i]);
+    sy_log_info("started", "version", a->options->version, "scheduler_names", a->profile_label,
+                "server", sy_kube_server(a->kube));
+    return 0;
+}
+
+/* Also after a start that stopped half-way. */
+static void end(struct app *a)
+{
+    for (int i = 0; i < SY_FEEDS; i++)
+        sy_feed_free(a->feeds[i]);
+    if (a->server)
+        sy_server_free(a->server);
+    sy_serve_free(a->serve);
+    sy_outbox_free(a->outbox);
+    sy_kube_free(a->kube);
+    if (a->sched) {
+        sy_sched_free(a->sched);
+        sy_strings_free(a->strings);
+    }
+    for (size_t i = 0; i < SY_ARRAY_LEN(a->signals); i++) {
+        if (a->signals[i])
+            sy_signal_free(a->signals[i]);
+    }
+    sy_timer_free(a->drain);
+    sy_timer_free(a->tick);
+    sy_timer_free(a->deadline);
+    if (a->turn)
+        sy_deferred_free(a->turn);
+    if (a->loop)
+        sy_loop_free(a->loop);
+    free(a->profile_label);
+    free(a->server_label);
+    sy_config_done(&a->config);
+    sy_config_done(&a->started);
+}
+
+static void print_problems(struct sy_problems *problems)
+{
+    for (size_t i = 0; i < problems->lines.len; i++)
+        fprintf(stderr, "steelyard: %s\n", problems->lines.p[i]);
+    sy_problems_done(problems);
+}
+
+static void prepare_process(const struct sy_app_options *options)
+{
+    /* A peer that goes away is an error of its write, not the end of us. */
+    signal(SIGPIPE, SIG_IGN);
+    if (!options->allow_core_dumps)
+        prctl(PR_SET_DUMPABLE, 0);
+    /* One thread works. Fixed thresholds, so that a large buffer freed goes back to the kernel
+     * instead of raising them. */
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_MMAP_THRESHOLD, 256 << 10);
+    mallopt(M_TRIM_THRESHOLD, 1 << 20);
+}
+
+int sy_app_run(const struct sy_app_options *options)
+{
+    struct app a = {.options = options, .started_ns = sy_clock_boot_ns()};
+    struct sy_problems problems = {0};
+    struct sy_err err = {0};
+
+    prepare_process(options);
+    int r = sy_config_load(&options->source, &a.config, &problems);
+    if (!r)
+        r = sy_config_load(&options->source, &a.started, &problems);
+    if (r) {
+        print_problems(&problems);
+        sy_config_done(&a.config);
+        sy_config_done(&a.started);
+        return 1;
+    }
+    sy_log_configure((enum sy_log_level)a.config.log_level, a.config.log_json);
+    r = start(&a, &err);
+    if (r)
+        sy_log_error("cannot start", "error", sy_err_text(&err, r));
+    else if ((r = sy_loop_run(a.loop, &err)))
+        sy_log_error("the event loop failed", "error", sy_err_text(&err, r));
+    end(&a);
+    return r ? 1 : a.exit_status;
+}
+
+int sy_app_validate(const struct sy_app_options *options)
+{
+    struct sy_problems problems = {0};
+    struct sy_kubeconfig kubeconfig = {0};
+    struct sy_config config;
+    struct sy_err err = {0};
+
+    int r = sy_config_load(&options->source, &config, &problems);
+    print_problems(&problems);
+    int k = load_kubeconfig(&config, &kubeconfig, &err);
+    if (k)
+        fprintf(stderr, "steelyard: %s\n", sy_err_text(&err, k));
+    sy_kubeconfig_done(&kubeconfig);
+    sy_config_done(&config);
+    return r || k ? 1 : 0;
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/feed.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+
+enum { OBJECT_ARENA_MAX_BYTES = 64 << 20 };
+
+struct resource {
+    const char *name;
+    const char *path;
+    const char *query;
+    int (*upsert)(struct sy_feed *f, enum sy_encoding enc, struct sy_str raw, sy_time_ns now);
+    void (*delete)(struct sy_feed *f, const struct sy_meta *meta, sy_time_ns now);
+    void (*replace_begin)(struct sy_sched *s);
+    void (*replace_end)(struct sy_sched *s, sy_time_ns now);
+};
+
+struct sy_feed {
+    const struct resource *resource;
+    struct sy_feed_options options;
+    struct sy_reflector *reflector;
+    struct sy_decode decode;
+};
+
+static int upsert_node(struct sy_feed *f, enum sy_encoding enc, struct sy_str raw, sy_time_ns now)
+{
+    struct sy_node node;
+    int r = sy_decode_node(&f->decode, enc, raw, &node, NULL);
+
+    return r ? r : sy_sched_node(f->options.sched, &node, now);
+}
+
+static int upsert_pod(struct sy_feed *f, enum sy_encoding enc, struct sy_str raw, sy_time_ns now)
+{
+    struct sy_pod pod;
+    int r = sy_decode_pod(&f->decode, enc, raw, &pod, NULL);
+
+    return r ? r : sy_sched_pod(f->options.sched, &pod, now);
+}
+
+static void delete_node(struct sy_feed *f, const struct sy_meta *meta, sy_time_ns now)
+{
+    sy_sid name = sy_strings_find(f->options.strings, meta->name);
+
+    if (name)
+        sy_sched_node_deleted(f->options.sched, name, now);
+}
+
+static void delete_pod(struct sy_feed *f, const struct sy_meta *meta, sy_time_ns now)
+{
+    sy_sched_pod_deleted(f->options.sched, meta->uid, now);
+}
+
+static const struct resource RESOURCES[SY_FEEDS] = {
+    [SY_FEED_NODES] = {"nodes", "/api/v1/nodes", NULL, upsert_node, delete_node,
+                       sy_sched_nodes_replace_begin, sy_sched_nodes_replace_end},
+    /* A pod that ends leaves this selection, which the server tells as its deletion. */
+    [SY_FEED_PODS] = {"pods", "/api/v1/pods",
+                      "fieldSelector=status.phase%21%3DSucceeded%2Cstatus.phase%21%3DFailed",
+                      upsert_pod, delete_pod, sy_sched_pods_replace_begin,
+                      sy_sched_pods_replace_end},
+};
+
+static sy_time_ns now_ns(const struct sy_feed *f)
+{
+    return sy_loop_now_ns(sy_kube_loop(f->options.kube));
+}
+
+static int on_object(void *arg, enum sy_event_type type, enum sy_encoding enc, struct sy_str raw)
+{
+    struct sy_feed *f = arg;
+    struct sy_meta meta;
+    int r;
+
+    sy_arena_reset(&f->decode.arena);
+    if (type == SY_EVENT_DELETED) {
+        r = sy_decode_meta(&f->decode, enc, raw, &meta, NULL);
+        if (!r)
+            f->resource->delete (f, &meta, now_ns(f));
+    } else {
+        r = f->resource->upsert(f, enc, raw, now_ns(f));
+    }
+    f->options.on_input(f->options.arg);
+    return r;
+}
+
+static void on_replace_begin(void *arg)
+{
+    struct sy_feed *f = arg;
+
+    f->resource->replace_begin(f->options.sched);
+}
+
+static void on_replace_end(void *arg)
+{
+    struct sy_feed *f = arg;
+
+    f->resource->replace_end(f->options.sched, now_ns(f));
+    f->options.on_input(f->options.arg);
+}
+
+static void on_error(void *arg, const struct sy_err *err, int64_t retry_in_ns)
+{
+    struct sy_feed *f = arg;
+
+    f->options.on_error(f->options.arg, f->resource->name, err, retry_in_ns);
+}
+
+int sy_feed_new(enum sy_feed_kind kind, const struct sy_feed_options *options, struct sy_feed **ret,
+                struct sy_err *err)
+{
+    struct sy_feed *f = sy_xcalloc(1, sizeof(*f));
+
+    f->resource = &RESOURCES[kind];
+    f->options = *options;
+    sy_decode_init(&f->decode, options->strings, OBJECT_ARENA_MAX_BYTES);
+    struct sy_reflector_options reflector = {
+        .path = f->resource->path,
+        .query = f->resource->query,
+        .encoding = SY_ENCODING_PROTOBUF,
+        .rng_seed = sy_rng_entropy(),
+        .on_object = on_object,
+        .on_replace_begin = on_replace_begin,
+        .on_replace_end = on_replace_end,
+        .on_error = on_error,
+        .arg = f,
+    };
+    int r = sy_reflector_new(options->kube, &reflector, &f->reflector, err);
+    if (r) {
+        sy_feed_free(f);
+        return r;
+    }
+    *ret = f;
+    return 0;
+}
+
+void sy_feed_free(struct sy_feed *f)
+{
+    if (!f)
+        return;
+    sy_reflector_free(f->reflector);
+    sy_decode_done(&f->decode);
+    free(f);
+}
+
+void sy_feed_start(struct sy_feed *f)
+{
+    sy_reflector_start(f->reflector);
+}
+
+bool sy_feed_is_synced(const struct sy_feed *f)
+{
+    return sy_reflector_is_synced(f->reflector);
+}
+
+bool sy_feed_is_live(const struct sy_feed *f)
+{
+    return sy_reflector_is_live(f->reflector);
+}
+
+const char *sy_feed_resource(const struct sy_feed *f)
+{
+    return f->resource->name;
+}
+
+void sy_feed_figures(const struct sy_feed *f, struct sy_figures *ret)
+{
+    const struct sy_reflector_stats *s = sy_reflector_stats(f->reflector);
+
+    if (ret->reflectors_len == SY_ARRAY_LEN(ret->reflectors))
+        return;
+    ret->reflectors[ret->reflectors_len++] = (struct sy_reflector_figures){
+        .resource = f->resource->name,
+        .events = s->events,
+        .lists = s->lists,
+        .watches = s->watches,
+        .errors = s->errors,
+        .skipped = s->skipped_objects,
+        .bookmarks = s->bookmarks,
+        .expired = s->expired,
+        .bytes = s->bytes,
+    };
+    ret->odd_values += f->decode.odd_values;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From the API server into the scheduler: one feed for each resource that scheduling looks at, with
+ * its reflector and decoder. A further resource is one more line in the table of feed.c. */
+#pragma once
+
+#include "kube/reflector.h"
+#include "sched/sched.h"
+#include "serve/metrics.h"
+
+enum sy_feed_kind { SY_FEED_NODES, SY_FEED_PODS, SY_FEEDS };
+
+struct sy_feed;
+
+struct sy_feed_options {
+    struct sy_kube *kube; /* borrowed, as all here */
+    struct sy_sched *sched;
+    struct sy_strings *strings;
+    /* Something changed that the scheduler may act on. */
+    void (*on_input)(void *arg);
+    /* Each error that makes the feed wait. resource: "pods". */
+    void (*on_error)(void *arg, const char *resource, const struct sy_err *err,
+                     int64_t retry_in_ns);
+    void *arg;
+};
+
+/* out: *ret, to be freed with sy_feed_free() before the client and the scheduler. Errors: as
+ * sy_reflector_new(). Loop thread. */
+int sy_feed_new(enum sy_feed_kind kind, const struct sy_feed_options *options, struct sy_feed **ret,
+                struct sy_err *err) SY_NODISCARD;
+void sy_feed_free(struct sy_feed *f); /* NULL allowed */
+void sy_feed_start(struct sy_feed *f);
+
+/* Whether the whole state was taken over once. */
+bool sy_feed_is_synced(const struct sy_feed *f);
+/* Whether changes arrive. */
+bool sy_feed_is_live(const struct sy_feed *f);
+const char *sy_feed_resource(const struct sy_feed *f);
+/* Adds the feed's figures to those of f. */
+void sy_feed_figures(const struct sy_feed *f, struct sy_figures *ret);

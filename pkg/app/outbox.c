@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/outbox.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/vec.h"
+
+struct ended {
+    uint64_t ticket;
+    enum sy_bind_result result;
+    char *error; /* owned, or NULL */
+};
+
+struct sy_outbox {
+    struct sy_actions *actions;
+    SY_VEC(struct ended) ended;
+    bool events;
+    void (*on_result)(void *arg);
+    void *arg;
+};
+
+static enum sy_bind_result result_of(enum sy_bind_outcome outcome)
+{
+    switch (outcome) {
+    case SY_BIND_OK:
+        return SY_BIND_RESULT_OK;
+    case SY_BIND_CONFLICT:
+        return SY_BIND_RESULT_CONFLICT;
+    case SY_BIND_GONE:
+        return SY_BIND_RESULT_GONE;
+    case SY_BIND_REFUSED:
+        return SY_BIND_RESULT_REFUSED;
+    case SY_BIND_UNKNOWN:
+        break;
+    }
+    return SY_BIND_RESULT_UNKNOWN;
+}
+
+static void on_bind(void *arg, uint64_t ticket, enum sy_bind_outcome outcome,
+                    const struct sy_err *err, int64_t duration_ns)
+{
+    struct sy_outbox *o = arg;
+    struct ended e = {.ticket = ticket, .result = result_of(outcome)};
+
+    (void)duration_ns;
+    if (outcome == SY_BIND_REFUSED) {
+        e.error = sy_xstrdup(sy_err_text(err, -1));
+        sy_log_warn("bind refused; the pod is tried again", "error", e.error);
+    } else if (outcome == SY_BIND_UNKNOWN) {
+        sy_log_warn("the end of a bind is not known; its place is kept until it is", "error",
+                    sy_err_text(err, -1));
+    }
+    sy_vec_push(&o->ended, e);
+    o->on_result(o->arg);
+}
+
+int sy_outbox_new(struct sy_kube *kube, const struct sy_outbox_options *options,
+                  struct sy_outbox **ret, struct sy_err *err)
+{
+    struct sy_outbox *o = sy_xcalloc(1, sizeof(*o));
+    char host[256] = "";
+    char *instance SY_CLEANUP(sy_freep) = NULL;
+
+    o->events = options->events;
+    o->on_result = options->on_result;
+    o->arg = options->arg;
+    /* On failure the name may be cut without its end. */
+    if (gethostname(host, sizeof(host) - 1) != 0 || !host[0])
+        host[0] = '0';
+    instance = sy_xasprintf("%s-%s", options->component, host);
+    struct sy_actions_options actions = {
+        .component = options->component,
+        .instance = instance,
+        .bind_timeout_ms = options->bind_timeout_ms,
+        .events_max_queued = options->events_max_queued,
+        .on_bind = on_bind,
+        .arg = o,
+    };
+    int r = sy_actions_new(kube, &actions, &o->actions, err);
+    if (r) {
+        free(o);
+        return r;
+    }
+    *ret = o;
+    return 0;
+}
+
+void sy_outbox_free(struct sy_outbox *o)
+{
+    if (!o)
+        return;
+    sy_actions_free(o->actions);
+    for (size_t i = 0; i < o->ended.len; i++)
+        free(o->ended.p[i].error);
+    sy_vec_done(&o->ended);
+    free(o);
+}
+
+void sy_outbox_decide(void *arg, const struct sy_decision *d)
+{
+    struct sy_outbox *o = arg;
+
+    switch (d->kind) {
+    case SY_DECIDE_BIND:
+        sy_actions_bind(o->actions, d->ticket, d->ns, d->name, d->uid, d->node, NULL);
+        break;
+    case SY_DECIDE_CONDITION:
+        sy_actions_condition(o->actions, d->ns, d->name, d->uid, d->reason, d->message, NULL);
+        break;
+    case SY_DECIDE_EVENT:
+        if (o->events)
+            sy_actions_event(o->actions, d->type, d->reason, d->action, d->ns, d->name, d->uid,
+                             d->message);
+        break;
+    }
+}
+
+void sy_outbox_apply(struct sy_outbox *o, struct sy_sched *sched, sy_time_ns now)
+{
+    /* Telling may decide, and so end further binds: by index, and until none is left. */
+    for (size_t i = 0; i < o->ended.len; i++) {
+        struct ended e = o->ended.p[i];
+        sy_sched_bind_result(sched, e.ticket, e.result, e.error, now);
+        free(e.error);
+    }
+    o->ended.len = 0;
+}
+
+void sy_outbox_set_events(struct sy_outbox *o, bool enabled)
+{
+    o->events = enabled;
+}
+
+uint32_t sy_outbox_binds_in_flight(const struct sy_outbox *o)
+{
+    return sy_actions_binds_in_flight(o->actions);
+}
+
+bool sy_outbox_is_idle(const struct sy_outbox *o)
+{
+    return sy_actions_is_idle(o->actions);
+}
+
+void sy_outbox_drop_events(struct sy_outbox *o)
+{
+    sy_actions_drain(o->actions);
+}
+
+void sy_outbox_figures(const struct sy_outbox *o, struct sy_figures *ret)
+{
+    const struct sy_actions_stats *s = sy_actions_stats(o->actions);
+
+    ret->conditions_sent = s->conditions_sent;
+    ret->condition_errors = s->condition_errors;
+    ret->events_sent = s->events_sent;
+    ret->events_dropped = s->events_dropped;
+    ret->events_merged = s->events_merged;
+    ret->event_errors = s->event_errors;
+}
