@@ -21,7 +21,7 @@
 enum {
     KEEP_HANDLES = 256,
     STREAM_BUFFER_BYTES = 128 * 1024,
-    UNARY_BUFFER_BYTES = 32 * 1024,
+    UNARY_BUFFER_BYTES = 16 * 1024,
     /* Where no HTTP/2 can be had, calls need connections of their own. */
     HTTP1_CONNECTIONS = 16,
 };

@@ -1,29 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * HTTP server over libevent's evhttp, on the loop: health, metrics and what pkg/serve adds. Header
- * and body sizes are capped and slow peers are cut. */
+ * HTTP/1.1 server on the loop: health, metrics and what pkg/serve adds. GET and HEAD only. Sizes,
+ * time and the number of connections are capped, and slow peers are cut, so that a peer cannot
+ * take the daemon's memory or descriptors. (libevent's evhttp has neither a cap on connections nor
+ * a deadline for a request that trickles in, so this reads requests itself.) */
 #pragma once
 
-#include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "net/loop.h"
 
+#include <stdint.h>
+
+enum {
+    SY_SERVER_MAX_CONNECTIONS = 256, /* one more closes the longest idle one, or is refused */
+    SY_SERVER_MAX_HEAD_BYTES = 16 * 1024,
+    SY_SERVER_REQUEST_TIMEOUT_S = 10, /* for a whole request, and for each step of an answer */
+    SY_SERVER_IDLE_TIMEOUT_S = 120,   /* between requests */
+};
+
 struct sy_server;
 struct sy_exchange; /* one request being answered */
 
-/* Must reply with sy_reply() before it returns. */
+/* Must reply with sy_reply() before it returns; else the peer gets 500. Must not free the server.
+ */
 typedef void sy_handler_fn(void *arg, struct sy_exchange *x);
 
-/* address: "127.0.0.1" style literal; port 0 picks a free one. -EADDRINUSE names address and port.
- */
+/* address: IPv4 or IPv6 literal, "" for every address; port 0 picks a free one. Errors name address
+ * and port and what to do: -EADDRINUSE, -EADDRNOTAVAIL, -EACCES, -EINVAL. */
 int sy_server_new(struct sy_loop *loop, const char *address, uint16_t port, struct sy_server **ret,
                   struct sy_err *err) SY_NODISCARD;
-void sy_server_free(struct sy_server *s);
+void sy_server_free(struct sy_server *s); /* NULL allowed; cuts connections */
 uint16_t sy_server_port(const struct sy_server *s);
-/* Exact path match, GET and HEAD only. The longest-lived strings are copied. */
+/* Exact path match, GET and HEAD only; other methods get 405, other paths 404. path is copied. A
+ * second call for the same path replaces the handler. */
 void sy_server_handle(struct sy_server *s, const char *path, sy_handler_fn *fn, void *arg);
-/* Path of the request without the query; the value of a query parameter or NULL. Borrowed. */
+/* Path of the request without the query; the decoded value of a query parameter or NULL ("" when it
+ * has none). Borrowed until the handler returns. */
 const char *sy_exchange_path(const struct sy_exchange *x);
 const char *sy_exchange_query(const struct sy_exchange *x, const char *name);
+/* body is copied; HEAD sends its length only. A second reply to the same exchange is dropped. */
 void sy_reply(struct sy_exchange *x, int status, const char *content_type, struct sy_str body);
