@@ -11,12 +11,18 @@ enum sy_bind_outcome {
     SY_BIND_OK,       /* the server said so (201), or a GET after a lost answer showed our node */
     SY_BIND_CONFLICT, /* 409: already bound, deleted or another pod of that name; watch will tell */
     SY_BIND_GONE,     /* 404 */
-    SY_BIND_REFUSED,  /* another definite refusal (403, 422, 429 after retries...): forget, back off
-                       */
+    SY_BIND_REFUSED,  /* another definite refusal (403, 422, 429 after retries, never sent, or found
+                         unbound after the answer was lost): forget, back off */
     SY_BIND_UNKNOWN, /* the answer was lost and could not be settled yet: keep the assumption; it is
                         settled by a later call of the callback */
 };
-/* May be called twice: first UNKNOWN, later the settled outcome. err: NULL on OK. */
+/* May be called twice: first UNKNOWN, later the settled outcome. err: NULL on OK. Never from inside
+ * sy_actions_bind(). Must not free the actions.
+ * UNKNOWN comes of a lost answer to a request that may have been sent and of every 5xx (500 and 504
+ * may follow the write, 502 and 503 may be a proxy's). It is settled by reading the pod, with
+ * backoff until there is a definite answer: our node is OK, another CONFLICT, 404 or another UID
+ * GONE, and unbound REFUSED once the request cannot be carried out any more: at once when the
+ * server itself has answered, else bind_timeout_ms and a second after it was sent. */
 typedef void sy_bind_fn(void *arg, uint64_t ticket, enum sy_bind_outcome outcome,
                         const struct sy_err *err, int64_t duration_ns);
 
@@ -36,12 +42,16 @@ struct sy_actions_options {
 };
 int sy_actions_new(struct sy_kube *k, const struct sy_actions_options *options,
                    struct sy_actions **ret, struct sy_err *err) SY_NODISCARD;
+/* To be freed before the client. What is under way is abandoned without on_bind. NULL allowed. */
 void sy_actions_free(struct sy_actions *a);
 
-/* POST .../pods/NAME/binding with the pod's UID. ticket is given back to on_bind. Strings are
- * copied. annotations: NULL or "k", "v", ..., NULL pairs written with the bind. */
+/* POST .../pods/NAME/binding with the pod's UID. A condition of that pod that is still queued is
+ * dropped, one under way is waited for (1 s at most): it would undo PodScheduled=True. ticket is
+ * given back to on_bind. Strings are copied. annotations: NULL or "k", "v", ..., NULL pairs written
+ * with the bind. */
 void sy_actions_bind(struct sy_actions *a, uint64_t ticket, const char *ns, const char *name,
                      const char *uid, const char *node, const char *const *annotations);
+/* Requests on their way; those waiting to be settled or retried are not counted. */
 uint32_t sy_actions_binds_in_flight(const struct sy_actions *a);
 
 /* Sets condition PodScheduled=False (strategic-merge PATCH on .../status). reason: "Unschedulable",
@@ -52,7 +62,8 @@ void sy_actions_condition(struct sy_actions *a, const char *ns, const char *name
 
 /* events.k8s.io/v1 Event about a pod. type "Normal" or "Warning"; reason "Scheduled",
  * "FailedScheduling"; action "Binding", "Scheduling". note is cut to 1 KiB with " ...". Equal
- * (pod, reason, note) repeats become a series PATCH as client-go tools/events does. */
+ * (pod, reason, note) repeats become a series PATCH as client-go tools/events does (the second at
+ * once, later counts each 30 min and when 6 min have been quiet; the last 16384 are remembered). */
 void sy_actions_event(struct sy_actions *a, const char *type, const char *reason,
                       const char *action, const char *ns, const char *name, const char *uid,
                       const char *note);

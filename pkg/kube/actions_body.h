@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The bodies of what actions writes: pure text and bytes, no sending. All append to a buffer whose
+ * failure the caller looks at once. Protobuf where the server decodes it (it costs the API server
+ * less than JSON); patches are always JSON. Field numbers: k8s.io/api core/v1 and events/v1
+ * generated.proto. */
+#pragma once
+
+#include "base/buf.h"
+#include "kube/decode.h"
+
+#include <stdint.h>
+
+enum { SY_NOTE_MAX = 1024 };
+
+/* v1 Binding. The UID makes it fail on another pod of that name. annotations: pairs or NULL. */
+void sy_body_bind(struct sy_buf *out, enum sy_encoding enc, const char *ns, const char *name,
+                  const char *uid, const char *node, const char *const *annotations);
+
+struct sy_body_event {
+    const char *component;
+    const char *instance;
+    const char *type;
+    const char *reason;
+    const char *action;
+    const char *ns; /* of the pod, as the next two */
+    const char *name;
+    const char *uid;
+    const char *note;
+    int64_t first_wall_ns; /* eventTime; also makes the event's name unique */
+    int64_t last_wall_ns;
+    uint32_t count; /* above 1: a series */
+};
+/* events.k8s.io/v1 Event about a pod. */
+void sy_body_event(struct sy_buf *out, enum sy_encoding enc, const struct sy_body_event *e);
+/* "<pod>.<hex nanoseconds>", the pod's name cut so that the whole is a legal name. */
+void sy_body_event_name(struct sy_buf *out, const struct sy_body_event *e);
+/* Strategic merge patch that sets the series. */
+void sy_body_series(struct sy_buf *out, const struct sy_body_event *e);
+
+/* Strategic merge patch of pods/status: PodScheduled=False. nominated_node: NULL leaves it, ""
+ * clears it. transition_wall_ns: since when it is False. */
+void sy_body_condition(struct sy_buf *out, const char *uid, const char *reason, const char *message,
+                       const char *nominated_node, int64_t transition_wall_ns);
+
+/* Appends text as one path segment, percent-encoded. */
+void sy_body_segment(struct sy_buf *out, const char *text);
+/* A copy of text of at most `max` bytes, ending in " ..." when it was cut, never inside a UTF-8
+ * character. Owned by the caller. max >= 8. */
+char *sy_body_cut(const char *text, size_t max);
