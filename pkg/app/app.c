@@ -345,7 +345,7 @@ static void on_reload(void *arg, int signal_number)
 /* ---- start and end ---- */
 
 /* As kubectl and client-go find it: what is named, $KUBECONFIG, the pod's account, the home. */
-static int load_kubeconfig(const struct sy_config *config, struct sy_kubeconfig *ret,
+static int find_kubeconfig(const struct sy_config *config, struct sy_kubeconfig *ret,
                            struct sy_err *err)
 {
     const char *list = getenv("KUBECONFIG");
@@ -357,9 +357,17 @@ static int load_kubeconfig(const struct sy_config *config, struct sy_kubeconfig 
         r = sy_kubeconfig_load(NULL, config->context, ret, err);
     if (r == -ENOENT)
         return sy_err_set(err, r,
-                          "no kubeconfig: give --kubeconfig, set $KUBECONFIG, or run in a pod with "
+                          "there is none: give --kubeconfig, set $KUBECONFIG, or run in a pod with "
                           "a service account");
     return r;
+}
+
+static int load_kubeconfig(const struct sy_config *config, struct sy_kubeconfig *ret,
+                           struct sy_err *err)
+{
+    int r = find_kubeconfig(config, ret, err);
+
+    return r ? sy_err_wrap(err, r, "kubeconfig") : 0;
 }
 
 static int start_kube(struct app *a, struct sy_err *err)
@@ -442,15 +450,18 @@ static int start_server(struct app *a, struct sy_err *err)
 
     if (a->config.port < 0)
         return 0;
-    int r = sy_server_new(a->loop, address, (uint16_t)a->config.port, &a->server, err);
-    if (r)
-        return r;
+    return sy_server_new(a->loop, address, (uint16_t)a->config.port, &a->server, err);
+}
+
+static void say_serving(const struct app *a)
+{
+    const char *address = a->config.bind_address;
+
     sy_log_info("serving /livez, /readyz, /healthz and /metrics", "address", address, "port",
                 SY_FMT("%u", sy_server_port(a->server)));
     if (strncmp(address, "127.", 4) != 0 && strcmp(address, "::1") != 0)
         sy_log_warn("the endpoints ask nobody who they are and can be reached from other machines",
                     "address", address);
-    return 0;
 }
 
 static int start(struct app *a, struct sy_err *err)
@@ -479,6 +490,8 @@ static int start(struct app *a, struct sy_err *err)
     sy_timer_arm(a->tick, TICK_NS);
     for (int i = 0; i < SY_FEEDS; i++)
         sy_feed_start(a->feeds[i]);
+    if (a->server)
+        say_serving(a);
     sy_log_info("started", "version", a->options->version, "scheduler_names", a->profile_label,
                 "server", sy_kube_server(a->kube));
     return 0;
