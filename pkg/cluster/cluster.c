@@ -44,6 +44,10 @@ void sy_cluster_done(struct sy_cluster *c)
     sy_vec_done(&c->free_nodes);
     sy_map_done(&c->node_by_name);
     sy_map_done(&c->pod_by_uid);
+    sy_counters_done(c);
+    for (size_t i = 0; i < c->namespaces.len; i++)
+        sy_specs_unref_labels(c->specs, c->namespaces.p[i].labels);
+    sy_vec_done(&c->namespaces);
     sy_specs_free(c->specs);
     free(c->changes.ring);
     free(c->relief.ring);
@@ -134,6 +138,7 @@ static void grow_nodes(struct sy_cluster *c)
         GROW(c->columns[i].used);
     }
 #undef GROW
+    sy_counters_grow(c, old, room);
     c->nodes_room = room;
 }
 
@@ -276,6 +281,15 @@ static uint32_t node_difference(const struct sy_node *old, const struct sy_node 
     return change ? change : SY_NODE_OTHER;
 }
 
+static bool has_prefer_no_schedule(const struct sy_node *node)
+{
+    for (uint32_t i = 0; i < node->taints_len; i++) {
+        if (node->taints[i].effect == SY_EFFECT_PREFER_NO_SCHEDULE)
+            return true;
+    }
+    return false;
+}
+
 /* Makes *ret a packed copy of node in an arena of exactly its size. */
 static int pack_node(struct sy_cluster *c, const struct sy_node *node, struct sy_arena *ret_arena,
                      struct sy_node *ret)
@@ -316,6 +330,7 @@ int sy_cluster_node_upsert(struct sy_cluster *c, const struct sy_node *node, uin
     slot = ensure_node(c, node->name);
     struct sy_node_slot *n = &c->nodes[slot];
     *ret_change = was_alive ? node_difference(&n->node, node) : SY_NODE_ADDED;
+    c->nodes_prefer_no_schedule -= was_alive && has_prefer_no_schedule(&n->node);
     sy_arena_done(&n->arena);
     n->arena = arena;
     n->node = packed;
@@ -325,6 +340,8 @@ int sy_cluster_node_upsert(struct sy_cluster *c, const struct sy_node *node, uin
     if (!was_alive)
         c->nodes_alive++;
     set_allocatable(c, slot, &n->node);
+    sy_counters_node_labels(c, slot);
+    c->nodes_prefer_no_schedule += has_prefer_no_schedule(&n->node);
     touch_node(c, slot, true);
     *ret_slot = slot;
     return 0;
@@ -339,9 +356,11 @@ uint32_t sy_cluster_node_delete(struct sy_cluster *c, sy_sid name)
     struct sy_node_slot *n = &c->nodes[slot];
     c->node_flags[slot] = 0;
     c->nodes_alive--;
+    c->nodes_prefer_no_schedule -= has_prefer_no_schedule(&n->node);
     set_allocatable(c, slot, NULL);
     sy_arena_done(&n->arena);
     n->node = (struct sy_node){.name = name};
+    sy_counters_node_labels(c, slot);
     touch_node(c, slot, false);
     release_node_if_unused(c, slot);
     return slot;
@@ -369,12 +388,19 @@ static void charge(struct sy_cluster *c, const struct sy_shared_spec *shared, ui
     c->used_nonzero_memory_bytes[slot] += sign * bounded(totals->nonzero_memory_bytes);
 }
 
+/* Adds the pod to, or takes it from, every sum kept per node. */
+static void account(struct sy_cluster *c, uint32_t pod, uint32_t node, int sign)
+{
+    charge(c, c->pods.p[pod].spec, node, sign);
+    sy_counters_pod_on_node(c, pod, node, sign);
+}
+
 static void attach(struct sy_cluster *c, uint32_t pod, uint32_t slot)
 {
     struct sy_pod_slot *p = &c->pods.p[pod];
     struct sy_node_slot *n = &c->nodes[slot];
 
-    charge(c, p->spec, slot, 1);
+    account(c, pod, slot, 1);
     p->node = slot;
     p->prev_on_node = SY_NONE;
     p->next_on_node = n->first_pod;
@@ -394,7 +420,7 @@ static uint32_t detach(struct sy_cluster *c, uint32_t pod)
     if (slot == SY_NONE)
         return SY_NONE;
     struct sy_node_slot *n = &c->nodes[slot];
-    charge(c, p->spec, slot, -1);
+    account(c, pod, slot, -1);
     if (p->prev_on_node != SY_NONE)
         c->pods.p[p->prev_on_node].next_on_node = p->next_on_node;
     else
@@ -565,15 +591,13 @@ int sy_cluster_pod_upsert(struct sy_cluster *c, const struct sy_pod *pod, uint32
     if ((flags & SY_POD_RUNNING) && !(p->flags & SY_POD_RUNNING))
         change |= SY_POD_STARTED;
 
-    uint32_t node = p->node;
-    if (!is_new && node != SY_NONE && p->spec != spec) {
-        /* Resized in place: the node is charged what the new spec says. */
-        charge(c, p->spec, node, -1);
-        charge(c, spec, node, 1);
-        touch_node(c, node, true);
-        change |= SY_POD_FREED;
-    } else if (node != SY_NONE && (change & (SY_POD_SPEC | SY_POD_DELETING))) {
-        touch_node(c, node, false);
+    /* A change of what is counted (a resize in place, labels, going away) is taken out as it was
+     * and put back as it is. */
+    uint32_t node = change & (SY_POD_SPEC | SY_POD_DELETING) ? p->node : SY_NONE;
+    if (node != SY_NONE) {
+        account(c, slot, node, -1);
+        if (p->spec != spec)
+            change |= SY_POD_FREED;
     }
     sy_specs_unref(c->specs, p->spec);
     sy_specs_unref_labels(c->specs, p->labels);
@@ -583,6 +607,10 @@ int sy_cluster_pod_upsert(struct sy_cluster *c, const struct sy_pod *pod, uint32
     p->nominated_node = pod->nominated_node;
     p->started_wall_ns = pod->started_wall_ns;
     p->flags = (uint16_t)(flags | (p->flags & SY_POD_ASSUMED));
+    if (node != SY_NONE) {
+        account(c, slot, node, 1);
+        touch_node(c, node, true);
+    }
     change |= place_pod(c, slot, pod->node);
     *ret_slot = slot;
     *ret_change = change;
@@ -646,11 +674,59 @@ uint32_t sy_cluster_nodes_next_unseen(const struct sy_cluster *c, uint32_t *at)
     return SY_NONE;
 }
 
+/* -- namespaces -- */
+
+struct sy_labels sy_cluster_namespace_labels(const struct sy_cluster *c, sy_sid name)
+{
+    for (size_t i = 0; i < c->namespaces.len; i++) {
+        if (c->namespaces.p[i].name == name)
+            return c->namespaces.p[i].labels->labels;
+    }
+    return (struct sy_labels){0};
+}
+
+int sy_cluster_namespace_upsert(struct sy_cluster *c, sy_sid name, struct sy_labels labels)
+{
+    const struct sy_shared_labels *shared = sy_specs_ref_labels(c->specs, labels);
+    size_t i = 0;
+
+    if (!shared)
+        return -ENOMEM;
+    while (i < c->namespaces.len && c->namespaces.p[i].name != name)
+        i++;
+    if (i == c->namespaces.len)
+        sy_vec_push(&c->namespaces, (struct sy_namespace){.name = name});
+    bool changed = c->namespaces.p[i].labels != shared;
+    sy_specs_unref_labels(c->specs, c->namespaces.p[i].labels);
+    c->namespaces.p[i].labels = shared;
+    if (changed) {
+        sy_counters_recount(c);
+        c->epoch++;
+    }
+    return 0;
+}
+
+void sy_cluster_namespace_delete(struct sy_cluster *c, sy_sid name)
+{
+    for (size_t i = 0; i < c->namespaces.len; i++) {
+        if (c->namespaces.p[i].name != name)
+            continue;
+        sy_specs_unref_labels(c->specs, c->namespaces.p[i].labels);
+        sy_vec_swap_remove(&c->namespaces, i);
+        sy_counters_recount(c);
+        c->epoch++;
+        return;
+    }
+}
+
 /* -- upkeep -- */
 
 void sy_cluster_mark(const struct sy_cluster *c)
 {
     sy_specs_mark(c->specs);
+    sy_counters_mark(c);
+    for (size_t i = 0; i < c->namespaces.len; i++)
+        sy_strings_mark(c->strings, c->namespaces.p[i].name);
     for (uint32_t i = 0; i < c->nodes_len; i++)
         sy_node_mark(&c->nodes[i].node, c->strings);
     for (uint32_t i = 0; i < c->columns_len; i++)
@@ -722,6 +798,10 @@ const char *sy_cluster_audit(const struct sy_cluster *c, char *text, size_t text
     }
     int64_t max_cpu, max_memory;
     find_maxima(c, &max_cpu, &max_memory);
+    if (!sy_counters_audit(c)) {
+        snprintf(text, text_size, "counts of matching pods differ from the pods");
+        return text;
+    }
     if (listed != charged || assumed != c->pods_assumed || alive != c->pods_alive ||
         max_cpu != c->max_cpu_milli || max_memory != c->max_memory_bytes) {
         snprintf(text, text_size,

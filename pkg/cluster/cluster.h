@@ -11,6 +11,7 @@
 
 #include "base/map.h"
 #include "base/vec.h"
+#include "cluster/counters.h"
 #include "cluster/specs.h"
 #include "model/node.h"
 #include "model/pod.h"
@@ -91,6 +92,11 @@ struct sy_change_log {
     uint64_t len; /* entries ever written */
 };
 
+struct sy_namespace {
+    sy_sid name;
+    const struct sy_shared_labels *labels;
+};
+
 struct sy_cluster {
     struct sy_strings *strings; /* borrowed */
     struct sy_resource_names names;
@@ -126,6 +132,9 @@ struct sy_cluster {
     int64_t max_cpu_milli;
     int64_t max_memory_bytes;
     struct sy_arena scratch;
+    struct sy_counters counters;
+    SY_VEC(struct sy_namespace) namespaces;
+    uint32_t nodes_prefer_no_schedule; /* alive nodes with a PreferNoSchedule taint */
 };
 
 void sy_cluster_init(struct sy_cluster *c, struct sy_strings *strings);
@@ -196,6 +205,13 @@ uint32_t sy_cluster_nodes_next_unseen(const struct sy_cluster *c, uint32_t *at);
 /* Sets the factors of the dynamic weight that are learned, in [0,1]. */
 void sy_cluster_set_factors(struct sy_cluster *c, uint32_t node, float performance,
                             float reliability);
+
+/* Labels of a namespace, for namespace selectors; an unknown namespace has none. Upsert: 0 or
+ * -ENOMEM. */
+struct sy_labels sy_cluster_namespace_labels(const struct sy_cluster *c, sy_sid name);
+int sy_cluster_namespace_upsert(struct sy_cluster *c, sy_sid name,
+                                struct sy_labels labels) SY_NODISCARD;
+void sy_cluster_namespace_delete(struct sy_cluster *c, sy_sid name);
 
 /* Marks every string id held here. */
 void sy_cluster_mark(const struct sy_cluster *c);
