@@ -950,7 +950,7 @@ int sy_actions_new(struct sy_kube *k, const struct sy_actions_options *options,
         or_default(options->events_in_flight_while_binding, EVENTS_BESIDE_BINDS);
     a->options.events_in_flight = or_default(options->events_in_flight, EVENTS_IDLE);
     a->component = sy_xstrdup(options->component);
-    a->instance = sy_xstrndup(options->instance, INSTANCE_MAX);
+    a->instance = sy_xstrndup(options->instance, strnlen(options->instance, INSTANCE_MAX));
     a->encoding = sy_kube_is_json_only(k) ? SY_ENCODING_JSON : SY_ENCODING_PROTOBUF;
     a->hash_key[0] = sy_rng_entropy();
     a->hash_key[1] = sy_rng_entropy();
