@@ -26,6 +26,7 @@ struct sy_labels {
 sy_sid sy_labels_get(struct sy_labels labels, sy_sid key);
 /* Sorts by key id; of equal keys the last given wins. Returns the new length. */
 uint32_t sy_labels_sort(struct sy_label *p, uint32_t len);
+/* Equal keys and values. O(n). */
 bool sy_labels_eq(struct sy_labels a, struct sy_labels b);
 /* Sorts ids and drops repeats: for lists of values and namespaces. Returns the new length. */
 uint32_t sy_sids_sort(sy_sid *p, uint32_t len);
@@ -130,6 +131,7 @@ bool sy_selector_matches(const struct sy_selector *sel, const struct sy_strings 
 /* name: the node's name, 0 when it has none; name_field: the id of "metadata.name". */
 bool sy_node_term_matches(const struct sy_node_term *term, const struct sy_strings *strings,
                           struct sy_labels labels, sy_sid name, sy_sid name_field);
+/* Whether any term matches; true for a selector that is not set. */
 bool sy_node_selector_matches(const struct sy_node_selector *sel, const struct sy_strings *strings,
                               struct sy_labels labels, sy_sid name, sy_sid name_field);
 /* Whether t tolerates taint. SY_TOLERATION_GT and _LT cover nothing: their gate,

@@ -34,11 +34,13 @@ struct sy_node {
     uint32_t images_len;
 };
 
-/* Copies node and all that it points to into arena. 0, -ENOMEM or -E2BIG. */
+/* Copies node and all that it points to into arena. 0, -ENOMEM or -E2BIG; *ret only on success. */
 int sy_node_copy(struct sy_arena *arena, const struct sy_node *node,
                  struct sy_node *ret) SY_NODISCARD;
 /* Whether two states of a node are equal in all that scheduling looks at (not resourceVersion, not
  * heartbeat times): a heartbeat then costs nothing further. */
 bool sy_node_same_for_scheduling(const struct sy_node *a, const struct sy_node *b);
+/* Marks every string id that node holds, for sy_strings_sweep(). */
 void sy_node_mark(const struct sy_node *node, struct sy_strings *strings);
+/* As sy_pod_dump(). */
 int sy_node_dump(const struct sy_node *node, const struct sy_strings *strings, struct sy_buf *out);

@@ -23,11 +23,12 @@ struct sy_amounts {
     uint32_t len;
 };
 
-/* The amount, or 0 when absent. */
+/* The amount, or 0 when absent; whether there is an entry. O(log n). */
 int64_t sy_amounts_get(struct sy_amounts a, sy_sid resource);
 bool sy_amounts_has(struct sy_amounts a, sy_sid resource);
 /* Sorts by resource id, the last of equal ids wins. Returns the new length. */
 uint32_t sy_amounts_sort(struct sy_amount *p, uint32_t len);
+/* Equal ids and amounts, entries of 0 included. O(n). */
 bool sy_amounts_eq(struct sy_amounts a, struct sy_amounts b);
 /* Element-wise sum (saturating) and maximum, in `arena`; on failure .p is NULL with len UINT32_MAX.
  */
@@ -75,6 +76,7 @@ struct sy_resource_names {
     sy_sid pods;
     sy_sid nvidia_gpu;
 };
+/* Interns the names in strings and fills *n. The ids must be marked in every sweep. */
 void sy_resource_names_init(struct sy_resource_names *n, struct sy_strings *strings);
 
 /* The requests of a pod as kube-scheduler charges them (NodeInfo and the scorers): the greater of

@@ -91,6 +91,25 @@ static void test_str(void **state)
     sy_arena_done(&a);
 }
 
+static void test_reserve(void **state)
+{
+    struct sy_arena a;
+    (void)state;
+
+    sy_arena_init(&a, 1 << 20);
+    assert_int_equal(sy_arena_reserve(&a, 160), 0);
+    sy_mem_fail_at(1);
+    for (int i = 0; i < 10; i++)
+        assert_non_null(sy_arena_alloc(&a, 16));
+    assert_null(sy_arena_alloc(&a, 1));
+    sy_mem_fail_at(0);
+    sy_arena_done(&a);
+    sy_mem_fail_at(1);
+    assert_int_equal(sy_arena_reserve(&a, 160), -ENOMEM);
+    sy_mem_fail_at(0);
+    sy_arena_done(&a);
+}
+
 static void test_steady_use_makes_no_calls(void **state)
 {
     struct sy_arena a;
@@ -141,6 +160,7 @@ int main(void)
         cmocka_unit_test(test_aligned_zeroed_and_apart),
         cmocka_unit_test(test_cap),
         cmocka_unit_test(test_str),
+        cmocka_unit_test(test_reserve),
         cmocka_unit_test(test_steady_use_makes_no_calls),
         cmocka_unit_test(test_memory_ends_at_each_call),
     };
