@@ -48,6 +48,7 @@ void sy_cluster_done(struct sy_cluster *c)
     for (size_t i = 0; i < c->namespaces.len; i++)
         sy_specs_unref_labels(c->specs, c->namespaces.p[i].labels);
     sy_vec_done(&c->namespaces);
+    sy_map_done(&c->selector_keys);
     sy_specs_free(c->specs);
     free(c->changes.ring);
     free(c->relief.ring);
@@ -672,6 +673,65 @@ uint32_t sy_cluster_nodes_next_unseen(const struct sy_cluster *c, uint32_t *at)
             return slot;
     }
     return SY_NONE;
+}
+
+/* -- which labels matter -- */
+
+void sy_cluster_note_selector(struct sy_cluster *c, const struct sy_selector *selector)
+{
+    if (!c->labels_matter) {
+        c->labels_matter = true;
+        c->selectors_generation++;
+    }
+    for (uint32_t i = 0; i < selector->len; i++) {
+        uint64_t hash = sy_hash_u64(selector->reqs[i].key);
+        if (sy_map_get(&c->selector_keys, hash, NULL, NULL, NULL) != SY_MAP_NONE)
+            continue;
+        sy_map_add(&c->selector_keys, hash, 1);
+        c->selectors_generation++;
+    }
+}
+
+static void note_terms(struct sy_cluster *c, const struct sy_affinity_term *terms, uint32_t len)
+{
+    for (uint32_t i = 0; i < len; i++)
+        sy_cluster_note_selector(c, &terms[i].selector);
+}
+
+static void note_weighted(struct sy_cluster *c, const struct sy_weighted_affinity_term *terms,
+                          uint32_t len)
+{
+    for (uint32_t i = 0; i < len; i++)
+        sy_cluster_note_selector(c, &terms[i].term.selector);
+}
+
+void sy_cluster_note_spec(struct sy_cluster *c, const struct sy_pod_spec *spec)
+{
+    note_terms(c, spec->affinity, spec->affinity_len);
+    note_terms(c, spec->anti_affinity, spec->anti_affinity_len);
+    note_weighted(c, spec->preferred_affinity, spec->preferred_affinity_len);
+    note_weighted(c, spec->preferred_anti_affinity, spec->preferred_anti_affinity_len);
+    for (uint32_t i = 0; i < spec->spread_len; i++) {
+        const struct sy_spread_constraint *s = &spec->spread[i];
+        sy_cluster_note_selector(c, &s->selector);
+        for (uint32_t j = 0; j < s->match_label_keys_len; j++) {
+            struct sy_requirement key = {.key = s->match_label_keys[j]};
+            sy_cluster_note_selector(c, &(struct sy_selector){.reqs = &key, .len = 1});
+        }
+    }
+}
+
+uint32_t sy_cluster_relevant_labels(const struct sy_cluster *c, struct sy_labels labels,
+                                    struct sy_label *room)
+{
+    uint32_t len = 0;
+
+    for (uint32_t i = 0; i < labels.len; i++) {
+        if (sy_map_get(&c->selector_keys, sy_hash_u64(labels.p[i].key), NULL, NULL, NULL) !=
+            SY_MAP_NONE)
+            room[len++] = labels.p[i];
+    }
+    return len;
 }
 
 /* -- namespaces -- */

@@ -134,6 +134,11 @@ struct sy_cluster {
     struct sy_arena scratch;
     struct sy_counters counters;
     SY_VEC(struct sy_namespace) namespaces;
+    /* Label keys that any selector seen so far names: other labels are nobody's concern, so pods
+     * that differ in them alone (a StatefulSet's pod name) still have one shape. Only grows. */
+    struct sy_map selector_keys;
+    bool labels_matter;                /* some selector or carrier has been seen */
+    uint64_t selectors_generation;     /* grows with either */
     uint32_t nodes_prefer_no_schedule; /* alive nodes with a PreferNoSchedule taint */
 };
 
@@ -205,6 +210,14 @@ uint32_t sy_cluster_nodes_next_unseen(const struct sy_cluster *c, uint32_t *at);
 /* Sets the factors of the dynamic weight that are learned, in [0,1]. */
 void sy_cluster_set_factors(struct sy_cluster *c, uint32_t node, float performance,
                             float reliability);
+
+/* Notes that pods' labels are compared with a selector from now on. */
+void sy_cluster_note_selector(struct sy_cluster *c, const struct sy_selector *selector);
+/* Notes all selectors of a spec's own affinity terms and spread constraints. */
+void sy_cluster_note_spec(struct sy_cluster *c, const struct sy_pod_spec *spec);
+/* The labels whose keys selectors name: at most labels.len go to room. Returns how many. */
+uint32_t sy_cluster_relevant_labels(const struct sy_cluster *c, struct sy_labels labels,
+                                    struct sy_label *room);
 
 /* Labels of a namespace, for namespace selectors; an unknown namespace has none. Upsert: 0 or
  * -ENOMEM. */

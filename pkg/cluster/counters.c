@@ -154,6 +154,7 @@ static struct sy_carrier *ensure_carrier(struct sy_cluster *c, const struct sy_s
     carrier->id = all->carriers_len;
     carrier->on_node = sy_xcalloc(c->nodes_room, sizeof(*carrier->on_node));
     all->carriers[all->carriers_len++] = carrier;
+    sy_cluster_note_spec(c, &spec->spec);
     return carrier;
 }
 

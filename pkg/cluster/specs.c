@@ -178,6 +178,13 @@ const struct sy_shared_labels *sy_specs_ref_labels(struct sy_specs *s, struct sy
     return shared;
 }
 
+const struct sy_shared_labels *sy_specs_retain_labels(struct sy_specs *s,
+                                                      const struct sy_shared_labels *labels)
+{
+    s->labels.p[labels->id]->refs++;
+    return labels;
+}
+
 void sy_specs_unref_labels(struct sy_specs *s, const struct sy_shared_labels *labels)
 {
     if (!labels)

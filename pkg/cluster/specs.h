@@ -37,6 +37,8 @@ const struct sy_shared_spec *sy_specs_retain(struct sy_specs *s, const struct sy
 void sy_specs_unref(struct sy_specs *s, const struct sy_shared_spec *spec);
 const struct sy_shared_labels *sy_specs_ref_labels(struct sy_specs *s,
                                                    struct sy_labels labels) SY_NODISCARD;
+const struct sy_shared_labels *sy_specs_retain_labels(struct sy_specs *s,
+                                                      const struct sy_shared_labels *labels);
 void sy_specs_unref_labels(struct sy_specs *s, const struct sy_shared_labels *labels);
 uint32_t sy_specs_len(const struct sy_specs *s);
 void sy_specs_mark(const struct sy_specs *s);

@@ -10,7 +10,7 @@ static double ratio(int64_t part, int64_t whole)
     return whole > 0 ? (double)part / (double)whole : 0;
 }
 
-static int32_t score(const struct sy_shape_view *shape, uint32_t node)
+static int64_t score(const struct sy_shape_view *shape, const void *state SY_UNUSED, uint32_t node)
 {
     const struct sy_cluster *c = shape->cluster;
     double capacity =
@@ -21,7 +21,8 @@ static int32_t score(const struct sy_shape_view *shape, uint32_t node)
     double weight =
         capacity * (double)c->performance[node] * headroom * (double)c->reliability[node];
 
-    return (int32_t)(weight * SY_SCORE_MAX);
+    return (int64_t)(weight * SY_SCORE_MAX);
 }
 
-const struct sy_scorer sy_scorer_dynamic_weight = {.name = "DynamicWeight", .score = score};
+const struct sy_scorer sy_scorer_dynamic_weight = {
+    .name = "DynamicWeight", .is_fine = true, .score = score};

@@ -3,12 +3,15 @@
  * spec.nodeSelector and required node affinity. */
 #include "policy/plugins.h"
 
-static bool applies(const struct sy_shape_view *shape)
+static enum sy_pre prepare(const struct sy_shape_view *shape, struct sy_arena *arena SY_UNUSED,
+                           void **ret_state SY_UNUSED, struct sy_verdict *v SY_UNUSED)
 {
-    return shape->spec->node_selector.len || shape->spec->required_nodes.is_set;
+    return shape->spec->node_selector.len || shape->spec->required_nodes.is_set ? SY_PRE_RUN
+                                                                                : SY_PRE_SKIP;
 }
 
-static bool refuses(const struct sy_shape_view *shape, uint32_t node, struct sy_verdict *v)
+static bool refuses(const struct sy_shape_view *shape, const void *state SY_UNUSED, uint32_t node,
+                    struct sy_verdict *v)
 {
     const struct sy_node *n = &shape->cluster->nodes[node].node;
     struct sy_labels wanted = shape->spec->node_selector;
@@ -23,4 +26,4 @@ static bool refuses(const struct sy_shape_view *shape, uint32_t node, struct sy_
 }
 
 const struct sy_filter sy_filter_node_affinity = {
-    .name = "NodeAffinity", .applies = applies, .refuses = refuses};
+    .name = "NodeAffinity", .prepare = prepare, .refuses = refuses};

@@ -11,7 +11,8 @@ static void add_reason(struct sy_verdict *v, sy_sid reason)
         v->reasons[v->reasons_len++] = reason;
 }
 
-static bool refuses(const struct sy_shape_view *shape, uint32_t node, struct sy_verdict *v)
+static bool refuses(const struct sy_shape_view *shape, const void *state SY_UNUSED, uint32_t node,
+                    struct sy_verdict *v)
 {
     const struct sy_column *columns = shape->cluster->columns;
     const struct sy_column *pods = &columns[SY_COLUMN_PODS];

@@ -3,7 +3,8 @@
  * Cordoned nodes take only pods that tolerate the taint that stands for it. */
 #include "policy/plugins.h"
 
-static bool refuses(const struct sy_shape_view *shape, uint32_t node, struct sy_verdict *v)
+static bool refuses(const struct sy_shape_view *shape, const void *state SY_UNUSED, uint32_t node,
+                    struct sy_verdict *v)
 {
     if (!(shape->cluster->node_flags[node] & SY_NODE_UNSCHEDULABLE))
         return false;

@@ -33,12 +33,12 @@ struct sy_profile;
 
 /* What a filter or scorer sees of the incoming pod. */
 struct sy_shape_view {
-    const struct sy_cluster *cluster;
+    struct sy_cluster *cluster;
     const struct sy_profile *profile;
     const struct sy_pod_spec *spec;
-    struct sy_labels labels;
-    sy_sid ns;
-    sy_sid node_name; /* spec.nodeName; 0 for a pod that waits */
+    struct sy_labels labels; /* only those whose key some selector names */
+    sy_sid ns;               /* 0 when nothing asks for it */
+    sy_sid node_name;        /* spec.nodeName; 0 for a pod that waits */
     /* spec->requests by column, resolved once per shape: parallel arrays. A request whose resource
      * no node has got a column for is SY_NONE there. */
     uint32_t requests_len;
@@ -57,24 +57,57 @@ struct sy_policy_texts {
     sy_sid node_name;
     sy_sid node_affinity;
     sy_sid untolerated_taint;
+    sy_sid not_selected_by_plugin;  /* PreFilterResult left the node out */
     sy_sid unschedulable_taint_key; /* node.kubernetes.io/unschedulable */
 };
 void sy_policy_texts_init(struct sy_policy_texts *t, struct sy_strings *strings);
 
+/* What a plugin's preparation says: kube-scheduler's Success, Skip, and a rejection of the whole
+ * pod. */
+enum sy_pre { SY_PRE_RUN, SY_PRE_SKIP, SY_PRE_REJECT };
+
+/* A filter. `state` is what prepare() left, NULL without one; it lives in the arena given to it. */
 struct sy_filter {
     const char *name; /* kube-scheduler's plugin name where there is one */
-    /* False: this shape asks nothing of the filter; it is left out for all nodes. NULL: never left
-     * out. */
-    bool (*applies)(const struct sy_shape_view *shape);
-    /* Fills *v and returns true when the node is refused. Called for alive nodes only. */
-    bool (*refuses)(const struct sy_shape_view *shape, uint32_t node, struct sy_verdict *v);
+    /* False: the verdict on a node depends on that node and on what bumps the cluster's epoch, so
+     * it is cached until the node changes. True: also on other nodes, pods or objects, so it is
+     * asked anew in every cycle, after all others. */
+    bool is_global;
+    /* PreFilter; NULL always runs. On REJECT fills *v: no node is looked at. */
+    enum sy_pre (*prepare)(const struct sy_shape_view *shape, struct sy_arena *arena,
+                           void **ret_state, struct sy_verdict *v);
+    /* PreFilterResult: whether prepare() ruled the node out by name. Such nodes are not filtered;
+     * their reason is "node(s) didn't satisfy plugin(s) [NAME]". NULL: never. */
+    bool (*excludes)(const struct sy_shape_view *shape, const void *state, uint32_t node);
+    /* Filter: fills *v and returns true when the node is refused. Called for alive nodes only. */
+    bool (*refuses)(const struct sy_shape_view *shape, const void *state, uint32_t node,
+                    struct sy_verdict *v);
 };
 
+/* A scorer. Points are whole, 0 to 100 once normalised, as kube-scheduler's; `is_fine` ones are in
+ * thousandths, 0 to SY_SCORE_MAX. */
 struct sy_scorer {
     const char *name;
-    /* Points in [0, SY_SCORE_MAX] for a feasible node, as if the pod were placed there. */
-    int32_t (*score)(const struct sy_shape_view *shape, uint32_t node);
+    bool is_fine;
+    bool is_global; /* as above; also when there is normalize() */
+    /* PreScore; NULL always runs. nodes: the feasible ones (NULL, 0 for a scorer that is not
+     * global). REJECT: the attempt fails with *v. */
+    enum sy_pre (*prepare)(const struct sy_shape_view *shape, struct sy_arena *arena,
+                           const uint32_t *nodes, uint32_t nodes_len, void **ret_state,
+                           struct sy_verdict *v);
+    /* Whether all nodes get the same points now, so that asking each is no use. NULL: no. Global
+     * only. */
+    bool (*is_constant)(const struct sy_shape_view *shape, int64_t *ret_points);
+    /* Raw score of a feasible node, as if the pod were placed there. */
+    int64_t (*score)(const struct sy_shape_view *shape, const void *state, uint32_t node);
+    /* Turns raw scores into points in place. NULL: they are points. */
+    void (*normalize)(const struct sy_shape_view *shape, const void *state, const uint32_t *nodes,
+                      uint32_t nodes_len, int64_t *scores);
 };
+
+/* kube-scheduler's helper.DefaultNormalizeScore: to [0, max] by the largest, reversed on request.
+ */
+void sy_normalize_default(int64_t max, bool reverse, uint32_t len, int64_t *scores);
 
 const struct sy_filter *sy_filter_find(const char *name);
 const struct sy_scorer *sy_scorer_find(const char *name);

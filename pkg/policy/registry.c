@@ -64,6 +64,8 @@ void sy_policy_texts_init(struct sy_policy_texts *t, struct sy_strings *strings)
         .node_affinity =
             sy_strings_addz(strings, "node(s) didn't match Pod's node affinity/selector"),
         .untolerated_taint = sy_strings_addz(strings, "node(s) had untolerated taint(s)"),
+        .not_selected_by_plugin =
+            sy_strings_addz(strings, "node(s) didn't satisfy plugin(s) [NodeAffinity]"),
         .unschedulable_taint_key = sy_strings_addz(strings, "node.kubernetes.io/unschedulable"),
     };
 }
@@ -74,4 +76,18 @@ bool sy_refuse(struct sy_verdict *v, enum sy_code code, sy_sid reason)
     v->reasons[0] = reason;
     v->reasons_len = 1;
     return true;
+}
+
+void sy_normalize_default(int64_t max, bool reverse, uint32_t len, int64_t *scores)
+{
+    int64_t largest = 0;
+
+    for (uint32_t i = 0; i < len; i++)
+        largest = scores[i] > largest ? scores[i] : largest;
+    for (uint32_t i = 0; i < len; i++) {
+        if (!largest)
+            scores[i] = reverse ? max : scores[i];
+        else
+            scores[i] = reverse ? max - scores[i] * max / largest : scores[i] * max / largest;
+    }
 }

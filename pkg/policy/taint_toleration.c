@@ -3,7 +3,8 @@
  * Every NoSchedule and NoExecute taint of the node must be tolerated. */
 #include "policy/plugins.h"
 
-static bool refuses(const struct sy_shape_view *shape, uint32_t node, struct sy_verdict *v)
+static bool refuses(const struct sy_shape_view *shape, const void *state SY_UNUSED, uint32_t node,
+                    struct sy_verdict *v)
 {
     const struct sy_node *n = &shape->cluster->nodes[node].node;
 

@@ -38,9 +38,10 @@ double sy_utilization_with(const struct sy_shape_view *shape, uint32_t node)
     return sum / terms;
 }
 
-static int32_t score(const struct sy_shape_view *shape, uint32_t node)
+static int64_t score(const struct sy_shape_view *shape, const void *state SY_UNUSED, uint32_t node)
 {
-    return (int32_t)((1 - sy_utilization_with(shape, node)) * SY_SCORE_MAX);
+    return (int64_t)((1 - sy_utilization_with(shape, node)) * SY_SCORE_MAX);
 }
 
-const struct sy_scorer sy_scorer_utilization = {.name = "Utilization", .score = score};
+const struct sy_scorer sy_scorer_utilization = {
+    .name = "Utilization", .is_fine = true, .score = score};

@@ -34,7 +34,7 @@ struct sy_sched {
     uint32_t waiting_oldest, waiting_newest; /* all WAITING entries, in order of their sweep */
     uint32_t in_flight;
     uint64_t next_serial;
-    uint64_t relief_looked_at; /* entries of the relief log that waiting shapes have been shown */
+    uint64_t looked_at_generation; /* of the cluster, when waiting shapes were last looked at */
     sy_time_ns next_wake_ns;
     sy_time_ns next_decay_ns;
 
@@ -246,10 +246,20 @@ static void drop_entry(struct sy_sched *s, uint32_t i)
     struct sy_entry *e = entry(s, i);
 
     leave(s, i);
-    if (e->pod != SY_NO_ENTRY)
+    if (e->pod != SY_NO_ENTRY) {
         s->cluster.pods.p[e->pod].user = SY_NONE;
-    sy_shape_unref(&s->shapes, shape_of(s, e));
+        sy_shape_unref(&s->shapes, shape_of(s, e));
+    }
     sy_entry_free(&s->entries, i);
+}
+
+/* Selectors that came up since may tell pods of one shape apart. */
+static void renew_shape(struct sy_sched *s, struct sy_entry *e)
+{
+    struct sy_shape *old = shape_of(s, e);
+
+    e->shape = sy_shape_ref(&s->shapes, &s->cluster.pods.p[e->pod], old->profile)->id;
+    sy_shape_unref(&s->shapes, old);
 }
 
 static void wake_first(struct sy_sched *s, struct sy_shape *shape)
@@ -292,7 +302,7 @@ static void enqueue(struct sy_sched *s, uint32_t slot, const struct sy_profile *
     struct sy_entry *e = entry(s, i);
 
     e->pod = slot;
-    e->shape = sy_shape_ref(&s->shapes, p->spec, profile)->id;
+    e->shape = sy_shape_ref(&s->shapes, p, profile)->id;
     e->priority = p->priority;
     e->queued_ns = now;
     p->user = i;
@@ -329,7 +339,7 @@ static void pod_changed_in_queue(struct sy_sched *s, uint32_t slot, uint32_t cha
         return;
     leave(s, i);
     struct sy_shape *old = shape_of(s, e);
-    e->shape = sy_shape_ref(&s->shapes, p->spec, profile)->id;
+    e->shape = sy_shape_ref(&s->shapes, p, profile)->id;
     sy_shape_unref(&s->shapes, old);
     e->priority = p->priority;
     if (p->flags & SY_POD_GATED) {
@@ -381,10 +391,13 @@ static void forget_pod(struct sy_sched *s, uint32_t slot)
     uint32_t i = s->cluster.pods.p[slot].user;
 
     if (i != SY_NONE) {
-        if (entry(s, i)->state == SY_ENTRY_BINDING)
-            entry(s, i)->pod = SY_NO_ENTRY; /* waits for the bind's result only */
-        else
+        struct sy_entry *e = entry(s, i);
+        if (e->state == SY_ENTRY_BINDING) {
+            sy_shape_unref(&s->shapes, shape_of(s, e));
+            e->pod = SY_NO_ENTRY; /* waits for the bind's result only */
+        } else {
             drop_entry(s, i);
+        }
     }
     sy_cluster_pod_delete(&s->cluster, slot);
 }
@@ -517,34 +530,57 @@ static void send_bind(struct sy_sched *s, uint32_t i, uint32_t node)
                  });
 }
 
+static void fail_attempt(struct sy_sched *s, uint32_t i, const struct sy_outcome *out,
+                         sy_time_ns now)
+{
+    struct sy_entry *e = entry(s, i);
+    struct sy_shape *shape = shape_of(s, e);
+
+    if (out->reject.code == SY_ERROR) {
+        const char *why = out->reject.reasons_len
+                              ? sy_strings_getz(s->strings, out->reject.reasons[0])
+                              : "failed";
+        char *message = sy_xasprintf("running plugin %s: %s", out->reject_plugin, why);
+        s->stats.attempts_error++;
+        say(s, e, "SchedulerError", message);
+        free(message);
+        enter_backoff(s, i, now);
+        return;
+    }
+    s->stats.attempts_unschedulable++;
+    shape->relief_seen = s->cluster.relief.len;
+    shape->looked_at = s->cluster.generation;
+    say(s, e, "Unschedulable", sy_shape_message(&s->shapes, shape));
+    enter_waiting(s, i, now);
+}
+
 /* One scheduling cycle: the pod is bound or told why not. */
 static void attempt(struct sy_sched *s, uint32_t i, sy_time_ns now)
 {
     struct sy_entry *e = entry(s, i);
-    struct sy_shape *shape = shape_of(s, e);
     sy_time_ns started = measure(s);
 
     leave(s, i);
+    if (sy_shape_is_stale(&s->shapes, shape_of(s, e)))
+        renew_shape(s, e);
+    struct sy_shape *shape = shape_of(s, e);
     e->attempts++;
     e->attempt_ns = now;
-    uint32_t node = sy_shape_best(&s->shapes, shape);
+    struct sy_outcome out = sy_shape_best(&s->shapes, shape);
     if (s->options.exact)
         s->stats.exact_differences += sy_shape_check(&s->shapes, shape);
     double took_s = (double)(measure(s) - started) / 1e9;
     sy_histogram_add(&s->stats.algorithm_s, took_s);
-    if (node == SY_NONE) {
-        s->stats.attempts_unschedulable++;
+    if (out.node == SY_NONE) {
         sy_histogram_add(&s->stats.attempt_unschedulable_s, took_s);
-        shape->relief_seen = s->cluster.relief.len;
-        say(s, e, "Unschedulable", sy_shape_message(&s->shapes, shape));
-        enter_waiting(s, i, now);
+        fail_attempt(s, i, &out, now);
         return;
     }
-    if (sy_cluster_assume(&s->cluster, e->pod, node) < 0) {
+    if (sy_cluster_assume(&s->cluster, e->pod, out.node) < 0) {
         drop_entry(s, i); /* bound behind our back: nothing left to do */
         return;
     }
-    send_bind(s, i, node);
+    send_bind(s, i, out.node);
 }
 
 static void bind_succeeded(struct sy_sched *s, uint32_t i, sy_time_ns now)
@@ -621,16 +657,24 @@ void sy_sched_bind_result(struct sy_sched *s, uint64_t ticket, enum sy_bind_resu
  * has been placed, so that ten thousand equal pods do not all run for one free slot. */
 static void wake_relieved(struct sy_sched *s, sy_time_ns now)
 {
-    if (s->relief_looked_at == s->cluster.relief.len || !s->shapes.waiting_shapes)
+    if (s->looked_at_generation == s->cluster.generation || !s->shapes.waiting_shapes)
         return;
     if (s->shapes.waiting_shapes > WAKE_AT_ONCE_SHAPES && now < s->next_wake_ns)
         return;
     s->next_wake_ns = now + WAKE_INTERVAL_NS;
-    s->relief_looked_at = s->cluster.relief.len;
+    s->looked_at_generation = s->cluster.generation;
     for (size_t i = 0; i < s->shapes.all.len; i++) {
         struct sy_shape *shape = s->shapes.all.p[i];
-        if (shape && shape->waiting.at.len && sy_shape_is_relieved(&s->shapes, shape))
+        if (!shape || !shape->waiting.at.len)
+            continue;
+        if (sy_shape_is_stale(&s->shapes, shape)) {
+            while (shape && shape->waiting.at.len) { /* the last one may take the shape with it */
+                wake_first(s, shape);
+                shape = s->shapes.all.p[i];
+            }
+        } else if (sy_shape_is_relieved(&s->shapes, shape)) {
             wake_first(s, shape);
+        }
     }
 }
 
@@ -664,7 +708,7 @@ static sy_time_ns next_deadline(struct sy_sched *s)
         next = earlier(next, entry(s, sy_heap_top(&s->backoff))->until_ns);
     if (s->waiting_oldest != SY_NO_ENTRY)
         next = earlier(next, entry(s, s->waiting_oldest)->until_ns);
-    if (s->relief_looked_at != s->cluster.relief.len && s->shapes.waiting_shapes)
+    if (s->looked_at_generation != s->cluster.generation && s->shapes.waiting_shapes)
         next = earlier(next, s->next_wake_ns);
     return next;
 }
@@ -686,7 +730,7 @@ sy_time_ns sy_sched_run(struct sy_sched *s, bool active, uint32_t max_cycles, sy
             attempt(s, i, now);
             /* The shape is still referred to by those that wait. */
             if (entry(s, i)->state == SY_ENTRY_BINDING && shape->waiting.at.len &&
-                sy_shape_best(&s->shapes, shape) != SY_NONE)
+                sy_shape_best(&s->shapes, shape).node != SY_NONE)
                 wake_first(s, shape);
         }
     }
@@ -726,19 +770,11 @@ void sy_sched_configure(struct sy_sched *s, const struct sy_sched_options *optio
         struct sy_entry *e = entry(s, p->user);
         if (e->state == SY_ENTRY_BINDING) {
             struct sy_shape *shape = shape_of(s, e);
-            e->shape = sy_shape_ref(&s->shapes, p->spec, profile ? profile : s->profiles)->id;
+            e->shape = sy_shape_ref(&s->shapes, p, profile ? profile : s->profiles)->id;
             sy_shape_unref(&s->shapes, shape);
         } else {
             pod_changed_in_queue(s, slot, SY_POD_SPEC, now);
         }
-    }
-    for (uint32_t i = 0; i < s->entries.all.len; i++) {
-        struct sy_entry *e = entry(s, i);
-        if (e->state != SY_ENTRY_BINDING || e->pod != SY_NO_ENTRY)
-            continue;
-        struct sy_shape *shape = shape_of(s, e);
-        e->shape = sy_shape_ref(&s->shapes, shape->spec, s->profiles)->id;
-        sy_shape_unref(&s->shapes, shape);
     }
     sy_shapes_drop_caches(&s->shapes);
     free_profiles(old, old_len);

@@ -11,6 +11,33 @@ enum {
     VERDICT_NO_NODE = 1, /* the slot holds no alive node */
 };
 static const size_t MESSAGE_MAX_BYTES = 32768;
+static const size_t CYCLE_MAX_BYTES = (size_t)1 << 30;
+
+/* The plugins of a shape's profile, sorted by how they are asked. */
+struct ready_filter {
+    const struct sy_filter *filter;
+    uint8_t index; /* in the profile */
+    void *state;
+};
+
+struct ready_scorer {
+    const struct sy_scorer *scorer;
+    int64_t weight; /* times the unit that makes its points thousandths */
+    void *state;
+};
+
+struct sy_shape_plugins {
+    struct ready_filter local[SY_FILTERS_MAX];
+    uint32_t local_len;
+    struct ready_filter global[SY_FILTERS_MAX]; /* state of one cycle */
+    uint32_t global_len;
+    struct ready_scorer local_scorers[SY_SCORERS_MAX];
+    uint32_t local_scorers_len;
+    struct ready_scorer global_scorers[SY_SCORERS_MAX];
+    uint32_t global_scorers_len;
+    struct sy_verdict reject; /* of a local filter's prepare(): no node will do in this epoch */
+    const char *reject_plugin;
+};
 
 struct sy_shape_cache {
     uint64_t changes_seen; /* entries of the cluster's log taken into account */
@@ -18,8 +45,8 @@ struct sy_shape_cache {
     uint32_t nodes_len;
     uint32_t leaves; /* power of two >= nodes_len */
     uint32_t feasible;
-    uint32_t *verdict; /* per node: id in verdicts */
-    int64_t *score;    /* per node; meaningless unless it fits */
+    uint32_t *verdict; /* per node, of the local filters: id in verdicts */
+    int64_t *score;    /* per node, of the local scorers; meaningless unless it fits */
     uint32_t *winner;  /* per inner node of the tree, root at 1: best node below, or SY_NONE */
 };
 
@@ -58,6 +85,7 @@ void sy_shapes_init(struct sy_shapes *s, struct sy_cluster *cluster, size_t cach
     sy_policy_texts_init(&s->texts, cluster->strings);
     sy_vec_push(&s->verdicts, (struct sy_verdict){.code = SY_FIT});
     sy_vec_push(&s->verdicts, (struct sy_verdict){.code = SY_ERROR});
+    sy_arena_init(&s->arena, CYCLE_MAX_BYTES);
 }
 
 static size_t cache_size(const struct sy_shape_cache *cache)
@@ -78,19 +106,13 @@ static void drop_cache(struct sy_shapes *s, struct sy_shape *shape)
     shape->cache = NULL;
 }
 
-static void free_view(struct sy_shape *shape)
-{
-    free((void *)(uintptr_t)shape->view.request_columns);
-    free((void *)(uintptr_t)shape->view.request_amounts);
-    free((void *)(uintptr_t)shape->view.request_reasons);
-    memset(&shape->view, 0, sizeof(shape->view));
-}
-
 static void free_shape(struct sy_shapes *s, struct sy_shape *shape)
 {
     drop_cache(s, shape);
-    free_view(shape);
     sy_specs_unref(s->cluster->specs, shape->spec);
+    sy_specs_unref_labels(s->cluster->specs, shape->labels);
+    sy_arena_done(&shape->arena);
+    free(shape->plugins);
     sy_vec_done(&shape->waiting.at);
     free(shape->message);
     free(shape);
@@ -107,39 +129,77 @@ void sy_shapes_done(struct sy_shapes *s)
     sy_vec_done(&s->verdicts);
     sy_map_done(&s->by_key);
     sy_map_done(&s->verdict_by_hash);
+    sy_arena_done(&s->arena);
+    sy_vec_done(&s->pass_nodes);
+    sy_vec_done(&s->pass_total);
+    sy_vec_done(&s->pass_scores);
+    sy_vec_done(&s->pass_verdict);
 }
 
 /* -- shapes -- */
 
 struct key {
     const struct sy_shared_spec *spec;
+    const struct sy_shared_labels *labels;
     const struct sy_profile *profile;
+    sy_sid ns;
 };
 
 static uint64_t key_hash(const struct key *k)
 {
-    return sy_hash_u64(k->spec->serial * 31 + (uint64_t)(uintptr_t)k->profile);
+    return sy_hash_u64(sy_hash_u64(k->spec->serial ^ k->labels->hash) ^ (uint64_t)k->ns << 32 ^
+                       (uint64_t)(uintptr_t)k->profile);
 }
 
 static bool has_key(const void *arg, const void *key, uint32_t value)
 {
     const struct sy_shapes *s = arg;
+    const struct sy_shape *shape = s->all.p[value];
     const struct key *k = key;
 
-    return s->all.p[value]->spec == k->spec && s->all.p[value]->profile == k->profile;
+    return shape->spec == k->spec && shape->labels == k->labels && shape->ns == k->ns &&
+           shape->profile == k->profile;
 }
 
-struct sy_shape *sy_shape_ref(struct sy_shapes *s, const struct sy_shared_spec *spec,
+/* Labels that no selector names do not tell pods apart; nor does the namespace while there is no
+ * selector at all and the spec has nothing that lives in one. */
+static struct key make_key(struct sy_shapes *s, const struct sy_pod_slot *pod,
+                           const struct sy_profile *profile)
+{
+    const struct sy_pod_spec *spec = &pod->spec->spec;
+    struct key key = {.spec = pod->spec, .profile = profile};
+    struct sy_labels labels = pod->labels->labels;
+
+    sy_cluster_note_spec(s->cluster, spec);
+    struct sy_label *room = sy_xcalloc(labels.len, sizeof(*room));
+    labels.len = sy_cluster_relevant_labels(s->cluster, labels, room);
+    labels.p = room;
+    key.labels = sy_specs_ref_labels(s->cluster->specs, labels);
+    if (!key.labels) /* no memory for a smaller set: the pod's own will do */
+        key.labels = sy_specs_retain_labels(s->cluster->specs, pod->labels);
+    free(room);
+    if (s->cluster->labels_matter || spec->volumes_len || spec->claims_len)
+        key.ns = pod->ns;
+    return key;
+}
+
+struct sy_shape *sy_shape_ref(struct sy_shapes *s, const struct sy_pod_slot *pod,
                               const struct sy_profile *profile)
 {
-    struct key key = {spec, profile};
+    struct key key = make_key(s, pod, profile);
     uint32_t id = sy_map_get(&s->by_key, key_hash(&key), has_key, s, &key);
 
-    if (id == SY_MAP_NONE) {
+    if (id != SY_MAP_NONE) {
+        sy_specs_unref_labels(s->cluster->specs, key.labels);
+    } else {
         struct sy_shape *shape = sy_xcalloc(1, sizeof(*shape));
-        shape->spec = sy_specs_retain(s->cluster->specs, spec);
+        shape->spec = sy_specs_retain(s->cluster->specs, pod->spec);
+        shape->labels = key.labels;
+        shape->ns = key.ns;
         shape->profile = profile;
         shape->view_epoch = UINT64_MAX;
+        shape->plugins = sy_xcalloc(1, sizeof(*shape->plugins));
+        sy_arena_init(&shape->arena, CYCLE_MAX_BYTES);
         if (s->free.len) {
             id = s->free.p[--s->free.len];
             s->all.p[id] = shape;
@@ -150,8 +210,14 @@ struct sy_shape *sy_shape_ref(struct sy_shapes *s, const struct sy_shared_spec *
         shape->id = id;
         sy_map_add(&s->by_key, key_hash(&key), id);
     }
+    s->all.p[id]->selectors_generation = s->cluster->selectors_generation;
     s->all.p[id]->refs++;
     return s->all.p[id];
+}
+
+bool sy_shape_is_stale(const struct sy_shapes *s, const struct sy_shape *shape)
+{
+    return shape->selectors_generation != s->cluster->selectors_generation;
 }
 
 /* A shape that nobody queues for stays as long as its cache does: the next pod of the same workload
@@ -160,7 +226,7 @@ static void release_if_unused(struct sy_shapes *s, struct sy_shape *shape)
 {
     if (shape->refs || shape->cache)
         return;
-    struct key key = {shape->spec, shape->profile};
+    struct key key = {shape->spec, shape->labels, shape->profile, shape->ns};
     sy_map_del(&s->by_key, key_hash(&key), shape->id);
     s->all.p[shape->id] = NULL;
     sy_vec_push(&s->free, shape->id);
@@ -199,7 +265,7 @@ static void evict_for(struct sy_shapes *s, size_t bytes)
     }
 }
 
-/* -- resolving what the spec asks for to columns -- */
+/* -- resolving what the spec asks for to columns, and preparing the cached plugins -- */
 
 static sy_sid insufficient(struct sy_strings *strings, sy_sid resource)
 {
@@ -214,18 +280,18 @@ static sy_sid insufficient(struct sy_strings *strings, sy_sid resource)
     return id;
 }
 
-static void resolve_view(struct sy_shapes *s, struct sy_shape *shape)
+/* Returns whether the arena had room. */
+static bool resolve_requests(struct sy_shapes *s, struct sy_shape *shape)
 {
     struct sy_cluster *c = s->cluster;
     struct sy_amounts requests = shape->spec->spec.requests.requests;
-
-    if (shape->view_epoch == c->epoch)
-        return;
-    free_view(shape);
-    uint32_t *columns = sy_xcalloc(requests.len, sizeof(*columns));
-    int64_t *amounts = sy_xcalloc(requests.len, sizeof(*amounts));
-    sy_sid *reasons = sy_xcalloc(requests.len, sizeof(*reasons));
+    uint32_t *columns = sy_arena_array(&shape->arena, requests.len, sizeof(*columns));
+    int64_t *amounts = sy_arena_array(&shape->arena, requests.len, sizeof(*amounts));
+    sy_sid *reasons = sy_arena_array(&shape->arena, requests.len, sizeof(*reasons));
     uint32_t len = 0;
+
+    if (!columns || !amounts || !reasons)
+        return false;
     for (uint32_t i = 0; i < requests.len; i++) {
         if (requests.p[i].amount <= 0)
             continue; /* asking for none of a resource fits everywhere */
@@ -233,61 +299,127 @@ static void resolve_view(struct sy_shapes *s, struct sy_shape *shape)
         amounts[len] = requests.p[i].amount;
         reasons[len++] = insufficient(c->strings, requests.p[i].resource);
     }
-    shape->view = (struct sy_shape_view){
-        .cluster = c,
-        .profile = shape->profile,
-        .spec = &shape->spec->spec,
-        .requests_len = len,
-        .request_columns = columns,
-        .request_amounts = amounts,
-        .request_reasons = reasons,
-        .texts = &s->texts,
-    };
-    shape->filters_len = 0;
-    for (uint32_t i = 0; i < shape->profile->filters_len; i++) {
-        const struct sy_filter *filter = shape->profile->filters[i];
-        if (filter->applies && !filter->applies(&shape->view))
-            continue;
-        shape->filter_index[shape->filters_len] = (uint8_t)i;
-        shape->filters[shape->filters_len++] = filter;
-    }
-    shape->view_epoch = c->epoch;
-}
-
-static bool fits(const struct sy_shape *shape, uint32_t node, struct sy_verdict *v)
-{
-    for (uint32_t i = 0; i < shape->filters_len; i++) {
-        if (shape->filters[i]->refuses(&shape->view, node, v)) {
-            v->filter = shape->filter_index[i];
-            return false;
-        }
-    }
+    shape->view.requests_len = len;
+    shape->view.request_columns = columns;
+    shape->view.request_amounts = amounts;
+    shape->view.request_reasons = reasons;
     return true;
 }
 
-static int64_t total_score(const struct sy_shape *shape, uint32_t node)
+static void reject(struct sy_shape_plugins *p, const char *plugin, const struct sy_verdict *v)
 {
-    int64_t sum = 0;
+    if (p->reject.code != SY_FIT)
+        return; /* the first one names the reason */
+    p->reject = *v;
+    p->reject_plugin = plugin;
+}
+
+static void sort_filters(struct sy_shape *shape)
+{
+    struct sy_shape_plugins *p = shape->plugins;
+
+    for (uint32_t i = 0; i < shape->profile->filters_len; i++) {
+        struct ready_filter r = {.filter = shape->profile->filters[i], .index = (uint8_t)i};
+        struct sy_verdict v = {.code = SY_FIT, .filter = (uint8_t)i};
+        if (r.filter->is_global) {
+            p->global[p->global_len++] = r;
+            continue;
+        }
+        enum sy_pre pre = r.filter->prepare
+                              ? r.filter->prepare(&shape->view, &shape->arena, &r.state, &v)
+                              : SY_PRE_RUN;
+        if (pre == SY_PRE_RUN)
+            p->local[p->local_len++] = r;
+        else if (pre == SY_PRE_REJECT)
+            reject(p, r.filter->name, &v);
+    }
+}
+
+static void sort_scorers(struct sy_shape *shape)
+{
+    struct sy_shape_plugins *p = shape->plugins;
 
     for (uint32_t i = 0; i < shape->profile->scorers_len; i++) {
         const struct sy_weighted_scorer *w = &shape->profile->scorers[i];
-        sum += (int64_t)w->weight * w->scorer->score(&shape->view, node);
+        struct ready_scorer r = {.scorer = w->scorer,
+                                 .weight = (int64_t)w->weight *
+                                           (w->scorer->is_fine ? 1 : SY_SCORE_MAX / 100)};
+        struct sy_verdict v = {.code = SY_FIT};
+        if (w->scorer->is_global) {
+            p->global_scorers[p->global_scorers_len++] = r;
+            continue;
+        }
+        enum sy_pre pre = w->scorer->prepare ? w->scorer->prepare(&shape->view, &shape->arena, NULL,
+                                                                  0, &r.state, &v)
+                                             : SY_PRE_RUN;
+        if (pre == SY_PRE_RUN)
+            p->local_scorers[p->local_scorers_len++] = r;
+        else if (pre == SY_PRE_REJECT)
+            reject(p, w->scorer->name, &v);
     }
-    return sum;
 }
 
-struct sy_verdict sy_shape_evaluate(struct sy_shapes *s, struct sy_shape *shape, uint32_t node,
-                                    int64_t *ret_score)
+static void resolve_view(struct sy_shapes *s, struct sy_shape *shape)
+{
+    if (shape->view_epoch == s->cluster->epoch)
+        return;
+    sy_arena_reset(&shape->arena);
+    shape->view = (struct sy_shape_view){
+        .cluster = s->cluster,
+        .profile = shape->profile,
+        .spec = &shape->spec->spec,
+        .labels = shape->labels->labels,
+        .ns = shape->ns,
+        .texts = &s->texts,
+    };
+    *shape->plugins = (struct sy_shape_plugins){0};
+    if (!resolve_requests(s, shape))
+        reject(shape->plugins, "NodeResourcesFit", &(struct sy_verdict){.code = SY_ERROR});
+    sort_filters(shape);
+    sort_scorers(shape);
+    shape->view_epoch = s->cluster->epoch;
+}
+
+/* Runs filters over one node: the first refusal, or "fits". */
+static uint32_t verdict_of(struct sy_shapes *s, const struct sy_shape *shape,
+                           const struct ready_filter *filters, uint32_t len, uint32_t node)
 {
     struct sy_verdict v;
 
-    resolve_view(s, shape);
+    for (uint32_t i = 0; i < len; i++) {
+        const struct sy_filter *f = filters[i].filter;
+        if (!f->excludes || !f->excludes(&shape->view, filters[i].state, node))
+            continue;
+        v = (struct sy_verdict){
+            .code = SY_UNRESOLVABLE, .filter = filters[i].index, .reasons_len = 1};
+        v.reasons[0] = s->texts.not_selected_by_plugin;
+        return intern_verdict(s, &v);
+    }
+    for (uint32_t i = 0; i < len; i++) {
+        if (filters[i].filter->refuses(&shape->view, filters[i].state, node, &v)) {
+            v.filter = filters[i].index;
+            return intern_verdict(s, &v);
+        }
+    }
+    return VERDICT_FITS;
+}
+
+static uint32_t local_verdict(struct sy_shapes *s, const struct sy_shape *shape, uint32_t node)
+{
     if (!sy_cluster_node_is_alive(s->cluster, node))
-        return s->verdicts.p[VERDICT_NO_NODE];
-    if (!fits(shape, node, &v))
-        return v;
-    *ret_score = total_score(shape, node);
-    return s->verdicts.p[VERDICT_FITS];
+        return VERDICT_NO_NODE;
+    return verdict_of(s, shape, shape->plugins->local, shape->plugins->local_len, node);
+}
+
+static int64_t local_score(const struct sy_shape *shape, uint32_t node)
+{
+    int64_t sum = 0;
+
+    for (uint32_t i = 0; i < shape->plugins->local_scorers_len; i++) {
+        const struct ready_scorer *r = &shape->plugins->local_scorers[i];
+        sum += r->weight * r->scorer->score(&shape->view, r->state, node);
+    }
+    return sum;
 }
 
 /* -- the cache -- */
@@ -318,19 +450,13 @@ static void play(struct sy_shape_cache *cache, uint32_t inner)
 static void evaluate_into(struct sy_shapes *s, struct sy_shape *shape, uint32_t node)
 {
     struct sy_shape_cache *cache = shape->cache;
-    struct sy_verdict v;
     bool did_fit = cache->verdict[node] == VERDICT_FITS;
 
     s->evaluated++;
-    if (!sy_cluster_node_is_alive(s->cluster, node)) {
-        cache->verdict[node] = VERDICT_NO_NODE;
-    } else if (fits(shape, node, &v)) {
-        cache->verdict[node] = VERDICT_FITS;
-        cache->score[node] = total_score(shape, node);
-    } else {
-        cache->verdict[node] = intern_verdict(s, &v);
-    }
-    cache->feasible += (cache->verdict[node] == VERDICT_FITS) - did_fit;
+    cache->verdict[node] = local_verdict(s, shape, node);
+    if (cache->verdict[node] == VERDICT_FITS)
+        cache->score[node] = local_score(shape, node);
+    cache->feasible += (uint32_t)(cache->verdict[node] == VERDICT_FITS) - (uint32_t)did_fit;
 }
 
 static void build_cache(struct sy_shapes *s, struct sy_shape *shape)
@@ -389,30 +515,161 @@ static void refresh_cache(struct sy_shapes *s, struct sy_shape *shape)
     }
 }
 
-uint32_t sy_shape_best(struct sy_shapes *s, struct sy_shape *shape)
+/* -- one cycle's pass of the global plugins -- */
+
+/* Readies the global filters that have something to say; the others are left out. */
+static uint32_t prepare_global_filters(struct sy_shapes *s, struct sy_shape *shape,
+                                       struct ready_filter *ready, struct sy_outcome *out)
 {
+    uint32_t len = 0;
+
+    for (uint32_t i = 0; i < shape->plugins->global_len && out->reject.code == SY_FIT; i++) {
+        struct ready_filter r = shape->plugins->global[i];
+        struct sy_verdict v = {.code = SY_FIT, .filter = r.index};
+        enum sy_pre pre = r.filter->prepare
+                              ? r.filter->prepare(&shape->view, &s->arena, &r.state, &v)
+                              : SY_PRE_RUN;
+        if (pre == SY_PRE_RUN)
+            ready[len++] = r;
+        if (pre == SY_PRE_REJECT) {
+            out->reject = v;
+            out->reject_plugin = r.filter->name;
+        }
+    }
+    return len;
+}
+
+/* Fills pass_nodes with what all filters pass, and pass_verdict for every node. */
+static void filter_pass(struct sy_shapes *s, struct sy_shape *shape,
+                        const struct ready_filter *ready, uint32_t len)
+{
+    const struct sy_shape_cache *cache = shape->cache;
+
+    s->pass_nodes.len = 0;
+    sy_vec_reserve(&s->pass_nodes, cache->nodes_len);
+    sy_vec_reserve(&s->pass_verdict, cache->nodes_len);
+    for (uint32_t node = 0; node < cache->nodes_len; node++) {
+        uint32_t verdict = cache->verdict[node];
+        if (verdict == VERDICT_FITS && len)
+            verdict = verdict_of(s, shape, ready, len, node);
+        s->pass_verdict.p[node] = verdict;
+        if (verdict == VERDICT_FITS)
+            s->pass_nodes.p[s->pass_nodes.len++] = node;
+    }
+}
+
+/* Adds one global scorer's points over pass_nodes to pass_total. */
+static void score_pass(struct sy_shapes *s, struct sy_shape *shape, struct ready_scorer r,
+                       struct sy_outcome *out)
+{
+    uint32_t len = (uint32_t)s->pass_nodes.len;
+    struct sy_verdict v = {.code = SY_FIT};
+    int64_t points;
+
+    if (r.scorer->is_constant && r.scorer->is_constant(&shape->view, &points)) {
+        for (uint32_t i = 0; i < len; i++)
+            s->pass_total.p[i] += r.weight * points;
+        return;
+    }
+    enum sy_pre pre = r.scorer->prepare ? r.scorer->prepare(&shape->view, &s->arena,
+                                                            s->pass_nodes.p, len, &r.state, &v)
+                                        : SY_PRE_RUN;
+    if (pre == SY_PRE_REJECT) {
+        out->reject = v;
+        out->reject_plugin = r.scorer->name;
+    }
+    if (pre != SY_PRE_RUN)
+        return;
+    for (uint32_t i = 0; i < len; i++)
+        s->pass_scores.p[i] = r.scorer->score(&shape->view, r.state, s->pass_nodes.p[i]);
+    if (r.scorer->normalize)
+        r.scorer->normalize(&shape->view, r.state, s->pass_nodes.p, len, s->pass_scores.p);
+    for (uint32_t i = 0; i < len; i++)
+        s->pass_total.p[i] += r.weight * s->pass_scores.p[i];
+}
+
+/* Whether every global scorer gives all nodes the same, so that the tree's order stands. */
+static bool global_scorers_are_constant(const struct sy_shape *shape)
+{
+    for (uint32_t i = 0; i < shape->plugins->global_scorers_len; i++) {
+        const struct sy_scorer *scorer = shape->plugins->global_scorers[i].scorer;
+        int64_t points;
+        if (!scorer->is_constant || !scorer->is_constant(&shape->view, &points))
+            return false;
+    }
+    return true;
+}
+
+static void best_of_pass(struct sy_shapes *s, struct sy_shape *shape, struct sy_outcome *out)
+{
+    uint32_t len = (uint32_t)s->pass_nodes.len;
+
+    sy_vec_reserve(&s->pass_total, len);
+    sy_vec_reserve(&s->pass_scores, len);
+    s->pass_total.len = s->pass_scores.len = len;
+    for (uint32_t i = 0; i < len; i++)
+        s->pass_total.p[i] = shape->cache->score[s->pass_nodes.p[i]];
+    /* kube-scheduler does not score a single feasible node. */
+    for (uint32_t i = 0;
+         len > 1 && i < shape->plugins->global_scorers_len && out->reject.code == SY_FIT; i++)
+        score_pass(s, shape, shape->plugins->global_scorers[i], out);
+    if (out->reject.code != SY_FIT)
+        return;
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < len; i++) {
+        if (s->pass_total.p[i] > s->pass_total.p[best])
+            best = i;
+    }
+    if (len)
+        out->node = s->pass_nodes.p[best];
+}
+
+struct sy_outcome sy_shape_best(struct sy_shapes *s, struct sy_shape *shape)
+{
+    struct ready_filter ready[SY_FILTERS_MAX];
+    struct sy_outcome out = {.node = SY_NONE};
+
     refresh_cache(s, shape);
-    return shape->cache->winner[1];
+    if (shape->plugins->reject.code != SY_FIT) {
+        out.reject = shape->plugins->reject;
+        out.reject_plugin = shape->plugins->reject_plugin;
+        return out;
+    }
+    sy_arena_reset(&s->arena);
+    uint32_t len = prepare_global_filters(s, shape, ready, &out);
+    if (out.reject.code != SY_FIT)
+        return out;
+    if (!len && (shape->cache->feasible <= 1 || global_scorers_are_constant(shape))) {
+        out.node = shape->cache->winner[1];
+        return out;
+    }
+    filter_pass(s, shape, ready, len);
+    best_of_pass(s, shape, &out);
+    return out;
 }
 
 bool sy_shape_is_relieved(struct sy_shapes *s, struct sy_shape *shape)
 {
     struct sy_cluster *c = s->cluster;
     uint64_t from = shape->relief_seen;
-    struct sy_verdict v;
+    bool same_view = shape->view_epoch == c->epoch;
 
     shape->relief_seen = c->relief.len;
-    if (from == c->relief.len && shape->view_epoch == c->epoch)
-        return false;
-    if (shape->cache || shape->view_epoch != c->epoch || c->relief.len - from >= SY_LOG_ROOM) {
-        refresh_cache(s, shape);
-        return shape->cache->feasible != 0;
+    if (same_view && shape->plugins->global_len) {
+        /* Pods that come may help too (affinity), and one node's change may help another. */
+        bool changed = shape->looked_at != c->generation;
+        shape->looked_at = c->generation;
+        return changed && sy_shape_best(s, shape).node != SY_NONE;
     }
+    if (same_view && from == c->relief.len)
+        return false;
+    if (!same_view || shape->cache || c->relief.len - from >= SY_LOG_ROOM)
+        return sy_shape_best(s, shape).node != SY_NONE;
     /* Evicted: look at the changed nodes alone. */
     while (from < c->relief.len) {
         uint32_t node = c->relief.ring[++from % SY_LOG_ROOM];
         s->evaluated++;
-        if (sy_cluster_node_is_alive(c, node) && fits(shape, node, &v))
+        if (local_verdict(s, shape, node) == VERDICT_FITS)
             return true;
     }
     return false;
@@ -426,13 +683,12 @@ uint32_t sy_shape_check(struct sy_shapes *s, struct sy_shape *shape)
 
     refresh_cache(s, shape);
     for (uint32_t node = 0; node < s->cluster->nodes_len; node++) {
-        int64_t score = 0;
-        struct sy_verdict v = sy_shape_evaluate(s, shape, node, &score);
-        uint32_t cached = shape->cache->verdict[node];
-        if (!same_verdict(s, &v, cached) ||
-            (cached == VERDICT_FITS && shape->cache->score[node] != score))
+        uint32_t verdict = local_verdict(s, shape, node);
+        int64_t score = verdict == VERDICT_FITS ? local_score(shape, node) : 0;
+        if (verdict != shape->cache->verdict[node] ||
+            (verdict == VERDICT_FITS && shape->cache->score[node] != score))
             differences++;
-        if (v.code == SY_FIT && (best == SY_NONE || score > best_score)) {
+        if (verdict == VERDICT_FITS && (best == SY_NONE || score > best_score)) {
             best = node;
             best_score = score;
         }
@@ -453,14 +709,14 @@ static int by_text(const void *a, const void *b)
 }
 
 /* Nodes per reason. Few distinct verdicts cover many nodes, so count those first. */
-static void count_reasons(struct sy_shapes *s, const struct sy_shape_cache *cache,
+static void count_reasons(struct sy_shapes *s, const uint32_t *verdict, uint32_t nodes_len,
                           struct reason_count **ret, size_t *ret_len)
 {
     uint32_t *per_verdict = sy_xcalloc(s->verdicts.len, sizeof(*per_verdict));
     SY_VEC(struct reason_count) counts = {0};
 
-    for (uint32_t node = 0; node < cache->nodes_len; node++)
-        per_verdict[cache->verdict[node]]++;
+    for (uint32_t node = 0; node < nodes_len; node++)
+        per_verdict[verdict[node]]++;
     for (uint32_t id = VERDICT_NO_NODE + 1; id < s->verdicts.len; id++) {
         const struct sy_verdict *v = &s->verdicts.p[id];
         for (uint32_t i = 0; per_verdict[id] && i < v->reasons_len; i++) {
@@ -486,7 +742,7 @@ static char *build_message(struct sy_shapes *s, const struct sy_shape *shape)
 
     if (!s->cluster->nodes_alive)
         return sy_xstrdup("no nodes available to schedule pods");
-    count_reasons(s, shape->cache, &counts, &len);
+    count_reasons(s, s->pass_verdict.p, shape->cache->nodes_len, &counts, &len);
     char **lines = sy_xcalloc(len, sizeof(*lines));
     for (size_t i = 0; i < len; i++)
         lines[i] = sy_xasprintf("%u %s", counts[i].nodes,
@@ -510,12 +766,27 @@ static char *build_message(struct sy_shapes *s, const struct sy_shape *shape)
 
 const char *sy_shape_message(struct sy_shapes *s, struct sy_shape *shape)
 {
+    struct ready_filter ready[SY_FILTERS_MAX];
+    struct sy_outcome out = {.node = SY_NONE};
+
     refresh_cache(s, shape);
-    if (shape->message && shape->message_generation == s->cluster->generation &&
-        shape->message_epoch == s->cluster->epoch)
+    bool is_settled = !shape->plugins->global_len &&
+                      shape->message_generation == s->cluster->generation &&
+                      shape->message_epoch == s->cluster->epoch;
+    if (shape->message && is_settled)
         return shape->message;
     free(shape->message);
-    shape->message = build_message(s, shape);
+    sy_arena_reset(&s->arena);
+    uint32_t len = prepare_global_filters(s, shape, ready, &out);
+    if (shape->plugins->reject.code != SY_FIT)
+        out.reject = shape->plugins->reject;
+    if (out.reject.code != SY_FIT) {
+        shape->message = sy_xasprintf("0/%u nodes are available: %s.", s->cluster->nodes_alive,
+                                      sy_strings_getz(s->cluster->strings, out.reject.reasons[0]));
+    } else {
+        filter_pass(s, shape, ready, len);
+        shape->message = build_message(s, shape);
+    }
     shape->message_generation = s->cluster->generation;
     shape->message_epoch = s->cluster->epoch;
     return shape->message;
