@@ -120,12 +120,58 @@ struct sy_weighted_scorer {
     int32_t weight; /* 1..10000 */
 };
 
+/* Arguments of plugins, with kube-scheduler's names and defaults (kubescheduler.config.k8s.io/v1).
+ * Names are borrowed for the profile's life and resolved in prepare(). */
+enum sy_scoring_strategy { SY_LEAST_ALLOCATED, SY_MOST_ALLOCATED, SY_REQUESTED_TO_CAPACITY_RATIO };
+
+enum { SY_ARG_LIST_MAX = 16 };
+
+struct sy_scoring_resource {
+    const char *name;
+    int64_t weight; /* 1..100 */
+};
+
+struct sy_utilization_point { /* of requestedToCapacityRatio.shape */
+    int32_t utilization;      /* 0..100, rising */
+    int32_t score;            /* 0..10 */
+};
+
+struct sy_policy_args {
+    enum sy_scoring_strategy fit_strategy;
+    struct sy_scoring_resource fit_resources[SY_ARG_LIST_MAX];
+    uint32_t fit_resources_len;
+    struct sy_utilization_point fit_points[SY_ARG_LIST_MAX];
+    uint32_t fit_points_len;
+    const char *ignored_resources[SY_ARG_LIST_MAX];
+    uint32_t ignored_resources_len;
+    const char *ignored_resource_groups[SY_ARG_LIST_MAX];
+    uint32_t ignored_resource_groups_len;
+    struct sy_scoring_resource balanced_resources[SY_ARG_LIST_MAX];
+    uint32_t balanced_resources_len;
+    int32_t hard_pod_affinity_weight; /* 0..100, 1 by default */
+    bool ignore_preferred_terms_of_existing_pods;
+    /* PodTopologySpread.defaultingType List; when not set, System: maxSkew 3 over hostname and 5
+     * over zone, both ScheduleAnyway. Selectors come from Services and owners. */
+    bool spread_defaults_are_listed;
+    const struct sy_spread_constraint *spread_defaults; /* borrowed; topology keys interned */
+    uint32_t spread_defaults_len;
+    struct sy_node_selector
+        added_affinity; /* NodeAffinity.addedAffinity, required part; borrowed */
+    const struct sy_preferred_node_term *added_preferred;
+    uint32_t added_preferred_len;
+};
+/* kube-scheduler's defaults. */
+void sy_policy_args_default(struct sy_policy_args *args);
+
 struct sy_profile {
     const char *scheduler_name;
     const struct sy_filter *filters[SY_FILTERS_MAX]; /* in order */
     uint32_t filters_len;
     struct sy_weighted_scorer scorers[SY_SCORERS_MAX];
     uint32_t scorers_len;
+    struct sy_policy_args args;
 };
 /* Default filters and scorers for a scheduler name (borrowed). */
 void sy_profile_default(struct sy_profile *p, const char *scheduler_name);
+/* kube-scheduler's default plugins, weights and arguments (v1.37). */
+void sy_profile_kube(struct sy_profile *p, const char *scheduler_name);

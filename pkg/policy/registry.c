@@ -44,9 +44,45 @@ const struct sy_scorer *sy_scorer_find(const char *name)
     return NULL;
 }
 
+void sy_policy_args_default(struct sy_policy_args *args)
+{
+    *args = (struct sy_policy_args){
+        .fit_strategy = SY_LEAST_ALLOCATED,
+        .fit_resources = {{"cpu", 1}, {"memory", 1}},
+        .fit_resources_len = 2,
+        .balanced_resources = {{"cpu", 1}, {"memory", 1}},
+        .balanced_resources_len = 2,
+        .hard_pod_affinity_weight = 1,
+    };
+}
+
+static void add_scorer(struct sy_profile *p, const char *name, int32_t weight)
+{
+    const struct sy_scorer *scorer = sy_scorer_find(name);
+
+    if (scorer)
+        p->scorers[p->scorers_len++] = (struct sy_weighted_scorer){scorer, weight};
+}
+
+void sy_profile_kube(struct sy_profile *p, const char *scheduler_name)
+{
+    sy_profile_default(p, scheduler_name);
+    p->scorers_len = 0;
+    add_scorer(p, "TaintToleration", 3);
+    add_scorer(p, "NodeAffinity", 2);
+    add_scorer(p, "NodeResourcesFit", 1);
+    add_scorer(p, "VolumeBinding", 1);
+    add_scorer(p, "PodTopologySpread", 2);
+    add_scorer(p, "InterPodAffinity", 2);
+    add_scorer(p, "DynamicResources", 2);
+    add_scorer(p, "NodeResourcesBalancedAllocation", 1);
+    add_scorer(p, "ImageLocality", 1);
+}
+
 void sy_profile_default(struct sy_profile *p, const char *scheduler_name)
 {
     *p = (struct sy_profile){.scheduler_name = scheduler_name};
+    sy_policy_args_default(&p->args);
     for (uint32_t i = 0; i < SY_ARRAY_LEN(FILTERS); i++)
         p->filters[p->filters_len++] = FILTERS[i];
     for (uint32_t i = 0; i < SY_ARRAY_LEN(SCORERS); i++)
