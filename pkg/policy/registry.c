@@ -7,8 +7,8 @@
 
 /* In kube-scheduler's order: the first filter that refuses a node names the reason. */
 static const struct sy_filter *const FILTERS[] = {
-    &sy_filter_node_unschedulable, &sy_filter_node_name,          &sy_filter_taint_toleration,
-    &sy_filter_node_affinity,      &sy_filter_node_resources_fit,
+    &sy_filter_node_name,     &sy_filter_node_unschedulable, &sy_filter_taint_toleration,
+    &sy_filter_node_affinity, &sy_filter_node_resources_fit,
 };
 
 static const struct sy_scorer *const SCORERS[] = {
