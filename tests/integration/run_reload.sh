@@ -23,11 +23,11 @@ pods b 3 second 1 | "$kubectl" create -f - >/dev/null
 check "pods of the first name are bound" within 5 bound_is a 3
 check "those of the second are not" bound_is b 0
 
-write $'profiles:\n- schedulerName: first\n- schedulerName: second\n  filters: [NodeName, NodeResourcesFit]\nlogging: {level: debug}\nserver: {port: 5}\nqueue: {sweepInterval: 1s}'
+write $'profiles:\n- schedulerName: first\n- schedulerName: second\n  filters: [NodeName, NodeResourcesFit]\nlogging: {level: debug}\nbinding: {timeout: 5s}\nqueue: {sweepInterval: 1s}'
 kill -HUP "$pid"
 check "the reload is counted" within 3 reloads_are ok 1
 check "pods of the second name are bound without a restart" within 5 bound_is b 3
-check "what needs a restart is named" logged 'keys=server.port'
+check "what needs a restart is named" logged 'keys=binding.timeout'
 waits() { [[ $(metric 'scheduler_pending_pods{queue="unschedulable"}') == 1 ]]; }
 check "the queue is kept" within 3 waits
 swept() { (($(metric 'scheduler_queue_incoming_pods_total{event="UnschedulableTimeout",queue="active"}') >= 2)); }
