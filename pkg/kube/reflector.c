@@ -127,7 +127,7 @@ static void hand_on(struct stream *s, enum sy_event_type type, struct sy_str raw
     if (code < 0) {
         r->stats.skipped_objects++;
         sy_log_warn("object skipped", "path", r->path, "bytes", SY_FMT("%zu", raw.len), "error",
-                    strerror(-code));
+                    code == -E2BIG ? "too large" : strerror(-code));
     }
 }
 
