@@ -41,6 +41,7 @@ clean() {
     local rc=$?
     trap '' INT TERM HUP
     trap - EXIT
+    set +e
     ((tty)) && printf '\e[?25h'
     if [[ -n $pid ]] && kill -0 "$pid" 2>/dev/null; then
         kill "$pid" 2>/dev/null || true
@@ -50,7 +51,12 @@ clean() {
         done
         kill -KILL "$pid" 2>/dev/null || true
     fi
-    ((up)) && hack/cluster/cluster down --name "$name" >/dev/null 2>&1
+    if ((up)) && ! hack/cluster/cluster down --name "$name" >"$work/down.log" 2>&1 &&
+        ! hack/cluster/cluster down --name "$name" >>"$work/down.log" 2>&1; then
+        cat "$work/down.log" >&2
+        echo "demo: the control plane may still run: hack/cluster/cluster down --name $name" >&2
+        rc=1
+    fi
     rm -rf "$work"
     exit "$rc"
 }
@@ -182,7 +188,8 @@ pods() {
 }
 
 # quantile NAME Q: of a Prometheus histogram, all its series together, in seconds, or nothing.
-# Linear within the bucket, as Prometheus does it.
+# Linear within the bucket, as Prometheus does it; in the lowest bucket that would be made up, so
+# there the answer is "<" and its bound.
 quantile() {
     awk -v name="$1" -v q="$2" '
         index($1, name "_bucket{") == 1 {
@@ -201,6 +208,7 @@ quantile() {
             for (i = 1; i <= len; i++) {
                 if (n[order[i]] >= want) {
                     if (order[i] == "+Inf") { printf "%g", low; exit }
+                    if (i == 1) { printf "<%g", order[i]; exit }
                     printf "%g", low + (order[i] - low) * (want - before) / (n[order[i]] - before)
                     exit
                 }
@@ -209,6 +217,14 @@ quantile() {
             }
         }' "$work/metrics"
 }
+# mean NAME: the same way, from its sum and count.
+mean() {
+    awk -v name="$1" '
+        { series = $1; sub(/\{.*/, "", series) }
+        series == name "_sum" { sum += $NF }
+        series == name "_count" { count += $NF }
+        END { if (count) printf "%g", sum / count }' "$work/metrics"
+}
 metrics() {
     : >"$work/metrics"
     [[ -n $pid ]] && curl -fsS -m 2 "http://127.0.0.1:$port/metrics" >"$work/metrics" 2>/dev/null
@@ -216,10 +232,11 @@ metrics() {
 }
 seconds() { # 0.000123 -> 123 µs
     awk -v s="$1" 'BEGIN {
-        if (s == "") print "-"
-        else if (s < 0.001) printf "%.0f µs\n", s * 1e6
-        else if (s < 1) printf "%.1f ms\n", s * 1e3
-        else printf "%.2f s\n", s
+        if (s == "") { print "-"; exit }
+        less = sub(/^</, "", s) ? "< " : ""
+        if (s < 0.001) printf "%s%.0f µs\n", less, s * 1e6
+        else if (s < 1) printf "%s%.1f ms\n", less, s * 1e3
+        else printf "%s%.2f s\n", less, s
     }'
 }
 
@@ -322,16 +339,16 @@ jq -nr --slurpfile nodes "$work/nodes.json" --slurpfile pods "$work/pods.json" '
 
 metrics
 if [[ -s $work/metrics ]]; then
-    printf '\n%s%-34s %10s %12s%s\n' "$bold" "latency of $scheduler" p50 p99 "$off"
+    # printf pads by bytes and µ has two.
+    pad() { awk -v w="$1" '{ t = $0; gsub(/µ/, "u", t); n = length(t); printf "%*s%s", w - n, "", $0 }'; }
+    printf '\n%s%-34s %10s %12s %12s%s\n' "$bold" "latency of $scheduler" mean p50 p99 "$off"
     for m in "scheduling_algorithm_duration_seconds:deciding on a node" \
-        "scheduling_attempt_duration_seconds:a whole attempt" \
+        "scheduling_attempt_duration_seconds:an attempt, its bind included" \
         "pod_scheduling_sli_duration_seconds:from seen to bound"; do
-        p50=$(quantile "scheduler_${m%%:*}" 0.5)
-        [[ -n $p50 ]] || continue
-        # printf counts bytes and µ has two.
-        printf '%-34s %s %s\n' "${m#*:}" \
-            "$(seconds "$p50" | awk '{ printf "%*s%s", 10 - length($0) + gsub(/µ/, "µ") * (length("µ") - 1), "", $0 }')" \
-            "$(seconds "$(quantile "scheduler_${m%%:*}" 0.99)" | awk '{ printf "%*s%s", 12 - length($0) + gsub(/µ/, "µ") * (length("µ") - 1), "", $0 }')"
+        name=scheduler_${m%%:*}
+        [[ -n $(mean "$name") ]] || continue
+        printf '%-34s %s %s %s\n' "${m#*:}" "$(seconds "$(mean "$name")" | pad 10)" \
+            "$(seconds "$(quantile "$name" 0.5)" | pad 12)" "$(seconds "$(quantile "$name" 0.99)" | pad 12)"
     done
 fi
 
