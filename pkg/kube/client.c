@@ -25,9 +25,10 @@ enum {
     STATUS_ARENA_MAX = 1024 * 1024,
 };
 
-static const int64_t tick_ns = SY_NS_PER_S;
+static const int64_t tick_ns = SY_NS_PER_S / 2;
 static const int64_t probe_after_ns = 3 * SY_NS_PER_S;
-static const int64_t dead_after_ns = 10 * SY_NS_PER_S;
+/* With a tick and what the streams' owners need, within 10 s. */
+static const int64_t dead_after_ns = 9 * SY_NS_PER_S;
 static const int64_t first_backoff_ns = 100 * SY_NS_PER_MS;
 static const int64_t longest_backoff_ns = 10 * SY_NS_PER_S;
 
