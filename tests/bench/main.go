@@ -290,7 +290,8 @@ func run(ctx context.Context, args []string) (err error) {
 	b.report.Machine.Kubernetes = version.GitVersion
 	b.report.Machine.Etcd = strings.ReplaceAll(firstLine(ctx, etcd, "--version"), "etcd Version: ", "etcd ")
 	if b.tests(steelyardName) {
-		b.report.Machine.Steelyard = firstLine(ctx, b.steelyard, "--version")
+		text, _, _ := strings.Cut(firstLine(ctx, b.steelyard, "--version"), " (")
+		b.report.Machine.Steelyard = text
 	}
 
 	err = b.all(ctx)
