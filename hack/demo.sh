@@ -8,14 +8,14 @@
 #
 #   KEEP=1        at the end, say how to look around and wait for Ctrl-C before cleaning up
 #   COLOR=0|1     override the guess; progress redraws in place only on a terminal
-#   DEMO_TIMEOUT  seconds for the pods to be placed (120)
+#   DEMO_TIMEOUT  seconds for the pods to be placed (300)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 nodes=100 gpus=8
 models=NVIDIA-H100-80GB-HBM3,NVIDIA-A100-SXM4-80GB,NVIDIA-L40S
 ns=demo
-limit=${DEMO_TIMEOUT:-120}
+limit=${DEMO_TIMEOUT:-300}
 # For work on this script alone: let another scheduler have the pods, start no steelyard.
 scheduler=${DEMO_SCHEDULER:-steelyard}
 
