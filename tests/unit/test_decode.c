@@ -1011,8 +1011,9 @@ static void test_status(void **state)
 static void test_sweep(void **state)
 {
     struct fixture *f = *state;
-    struct sy_pod pod = decode_file(f, "ports");
+    struct sy_pod pod;
 
+    decode_file(f, "ports");
     sy_strings_mark_begin(f->strings);
     sy_decode_mark(&f->d);
     assert_true(sy_strings_sweep(f->strings) > 0);
