@@ -600,7 +600,10 @@ static bool global_scorers_are_constant(const struct sy_shape *shape)
     return true;
 }
 
-static void best_of_pass(struct sy_shapes *s, struct sy_shape *shape, struct sy_outcome *out)
+/* Sums up the points of pass_nodes and picks the best. Global scorers are asked from score_from
+ * nodes on. */
+static void best_of_pass(struct sy_shapes *s, struct sy_shape *shape, uint32_t score_from,
+                         struct sy_outcome *out)
 {
     uint32_t len = (uint32_t)s->pass_nodes.len;
 
@@ -609,9 +612,8 @@ static void best_of_pass(struct sy_shapes *s, struct sy_shape *shape, struct sy_
     s->pass_total.len = s->pass_scores.len = len;
     for (uint32_t i = 0; i < len; i++)
         s->pass_total.p[i] = shape->cache->score[s->pass_nodes.p[i]];
-    /* kube-scheduler does not score a single feasible node. */
-    for (uint32_t i = 0;
-         len > 1 && i < shape->plugins->global_scorers_len && out->reject.code == SY_FIT; i++)
+    uint32_t scorers_len = len >= score_from ? shape->plugins->global_scorers_len : 0;
+    for (uint32_t i = 0; i < scorers_len && out->reject.code == SY_FIT; i++)
         score_pass(s, shape, shape->plugins->global_scorers[i], out);
     if (out->reject.code != SY_FIT)
         return;
@@ -644,8 +646,39 @@ struct sy_outcome sy_shape_best(struct sy_shapes *s, struct sy_shape *shape)
         return out;
     }
     filter_pass(s, shape, ready, len);
-    best_of_pass(s, shape, &out);
+    best_of_pass(s, shape, 2, &out); /* kube-scheduler does not score a single feasible node */
     return out;
+}
+
+struct sy_survey sy_shape_survey(struct sy_shapes *s, struct sy_shape *shape)
+{
+    struct ready_filter ready[SY_FILTERS_MAX];
+    struct sy_survey survey = {.outcome = {.node = SY_NONE}};
+    struct sy_outcome *out = &survey.outcome;
+
+    refresh_cache(s, shape);
+    if (shape->plugins->reject.code != SY_FIT) {
+        out->reject = shape->plugins->reject;
+        out->reject_plugin = shape->plugins->reject_plugin;
+        return survey;
+    }
+    sy_arena_reset(&s->arena);
+    uint32_t len = prepare_global_filters(s, shape, ready, out);
+    if (out->reject.code != SY_FIT)
+        return survey;
+    filter_pass(s, shape, ready, len);
+    best_of_pass(s, shape, 1, out);
+    survey.nodes = s->pass_nodes.p;
+    survey.nodes_len = (uint32_t)s->pass_nodes.len;
+    survey.totals = out->reject.code == SY_FIT ? s->pass_total.p : NULL;
+    survey.verdicts = s->pass_verdict.p;
+    survey.verdicts_len = shape->cache->nodes_len;
+    return survey;
+}
+
+const struct sy_verdict *sy_shapes_verdict(const struct sy_shapes *s, uint32_t verdict)
+{
+    return verdict == VERDICT_NO_NODE ? NULL : &s->verdicts.p[verdict];
 }
 
 bool sy_shape_is_relieved(struct sy_shapes *s, struct sy_shape *shape)

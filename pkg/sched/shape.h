@@ -63,6 +63,16 @@ struct sy_outcome {
     const char *reject_plugin;
 };
 
+/* Everything that one look at all nodes found; arrays are borrowed until the next call into s. */
+struct sy_survey {
+    struct sy_outcome outcome;
+    const uint32_t *nodes; /* slots of the feasible ones, rising */
+    const int64_t *totals; /* their weighted points in thousandths, in parallel */
+    uint32_t nodes_len;
+    const uint32_t *verdicts; /* per node slot, for sy_shapes_verdict() */
+    uint32_t verdicts_len;
+};
+
 void sy_shapes_init(struct sy_shapes *s, struct sy_cluster *cluster, size_t cache_bytes_max);
 void sy_shapes_done(struct sy_shapes *s);
 /* The shape of a pod under a profile, with one reference for the caller (a queue entry). The
@@ -77,6 +87,13 @@ bool sy_shape_is_stale(const struct sy_shapes *s, const struct sy_shape *shape);
 /* The best node for the shape now. Cost: O(changed nodes x log nodes) with a cache and no global
  * plugin in play; O(nodes) else. */
 struct sy_outcome sy_shape_best(struct sy_shapes *s, struct sy_shape *shape);
+/* As sy_shape_best(), but without its short cuts: asks every plugin about every node, and scores a
+ * single feasible node too. For `explain` and for comparing with kube-scheduler. Lengths are 0
+ * after a rejection of the whole pod, totals NULL after one by a scorer. O(nodes). */
+struct sy_survey sy_shape_survey(struct sy_shapes *s, struct sy_shape *shape);
+/* A survey's verdict, code SY_FIT for a feasible node; NULL where a slot holds no node. Borrowed
+ * until the next call into s. */
+const struct sy_verdict *sy_shapes_verdict(const struct sy_shapes *s, uint32_t verdict);
 /* Whether what changed since the last call lets the shape fit somewhere. */
 bool sy_shape_is_relieved(struct sy_shapes *s, struct sy_shape *shape);
 /* kube-scheduler's text for a shape that fits nowhere; borrowed until the next call. */
