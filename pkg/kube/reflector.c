@@ -33,6 +33,9 @@ static const int64_t backoff_reset_ns = 120 * SY_NS_PER_S;
 static const int64_t short_watch_ns = SY_NS_PER_S;
 static const int64_t proven_ns = 2 * SY_NS_PER_S;
 static const int64_t wait_slice_ns = SY_NS_PER_S;
+/* While the state is due something is always on its way, so silence is suspect sooner than in a
+ * watch. */
+static const int64_t stall_ns = 30 * SY_NS_PER_S;
 
 enum phase {
     PHASE_WATCH_LIST, /* the state as the first part of a watch */
@@ -78,6 +81,7 @@ struct sy_reflector {
     uint32_t failures; /* in a row, of watches that the server or its bytes made fail */
     int64_t backoff_ns;
     sy_time_ns backoff_at;
+    struct sy_timer *stall;
     struct sy_timer *timer;
     sy_time_ns wait_until;
     sy_time_ns failed_at;
@@ -256,7 +260,24 @@ static int on_data(void *arg, struct sy_str piece)
     /* Callbacks leave their own text. */
     if (s->error && !s->err.code)
         s->err = err;
+    if (r->phase == PHASE_WATCH)
+        sy_timer_disarm(r->stall);
+    else
+        sy_timer_arm(r->stall, stall_ns);
     return s->error;
+}
+
+static void on_stall(void *arg)
+{
+    struct sy_reflector *r = arg;
+    struct stream *s = r->stream;
+
+    if (!s)
+        return;
+    s->error =
+        sy_err_set(&s->err, -ETIMEDOUT, "%s: nothing has come for %d s, and the state is not whole",
+                   r->path, (int)(stall_ns / SY_NS_PER_S));
+    sy_kube_cancel(r->k, s->id);
 }
 
 /* ---- waiting ------------------------------------------------------------------------------------
@@ -444,13 +465,14 @@ static void on_done(void *arg, const struct sy_kube_result *result)
     struct stream *s = arg;
     struct sy_reflector *r = s->r;
 
-    if (!r || result->code == -ECANCELED) {
-        if (r)
-            r->stream = NULL;
+    if (r) {
+        r->stream = NULL;
+        sy_timer_disarm(r->stall);
+    }
+    if (!r || (result->code == -ECANCELED && !s->error)) {
         stream_free(s);
         return;
     }
-    r->stream = NULL;
     /* What our own callbacks and the framer said is more precise than the client's view of it. */
     struct sy_err err = s->err;
     int code = s->error ? s->error : result->code;
@@ -574,8 +596,11 @@ static void begin(struct sy_reflector *r)
     int code = url.failed ? sy_err_set(&err, url.failed, "%s: the query is too long", r->path)
                           : sy_kube_stream(r->k, &stream, &s->id, &err);
     sy_buf_done(&url);
+    if (r->phase != PHASE_WATCH)
+        sy_timer_arm(r->stall, stall_ns);
     if (code) {
         r->stream = NULL;
+        sy_timer_disarm(r->stall);
         stream_free(s);
         if (code != -ESHUTDOWN)
             back_off(r, &err);
@@ -608,6 +633,7 @@ int sy_reflector_new(struct sy_kube *k, const struct sy_reflector_options *optio
     sy_decode_init(&r->decode, r->strings, META_ARENA_MAX);
     sy_rng_seed(&r->rng, options->rng_seed);
     r->timer = sy_timer_new(sy_kube_loop(k), on_timer, r);
+    r->stall = sy_timer_new(sy_kube_loop(k), on_stall, r);
     relist(r);
     *ret = r;
     return 0;
@@ -631,6 +657,7 @@ void sy_reflector_free(struct sy_reflector *r)
         sy_kube_cancel(r->k, s->id);
     }
     sy_timer_free(r->timer);
+    sy_timer_free(r->stall);
     sy_decode_done(&r->decode);
     sy_strings_free(r->strings);
     free(r->continue_token);
