@@ -59,6 +59,8 @@ type memoryResult struct {
 	StartCPU     float64 `json:"startCPUSeconds"` // until all has settled
 	RSS          float64 `json:"rssMB"`
 	PeakRSS      float64 `json:"peakRSSMB"`
+	// Other is the cores that other programs kept busy until it had settled.
+	Other float64 `json:"other"`
 }
 
 // tracker notes when each pod of a run was created and bound.
@@ -372,6 +374,11 @@ func (b *bench) memory(ctx context.Context, name string, round int) (res memoryR
 	if err := b.settle(ctx, 10*time.Second); err != nil {
 		return res, err
 	}
+	before, err := b.meters(0)
+	if err != nil {
+		return res, err
+	}
+	began := time.Now()
 	c, err := b.launch(ctx, name)
 	if err != nil {
 		return res, err
@@ -389,6 +396,12 @@ func (b *bench) memory(ctx context.Context, name string, round int) (res memoryR
 	if err != nil {
 		return res, err
 	}
+	after, err := b.meters(0)
+	if err != nil {
+		return res, err
+	}
+	own := u.cpu + after.apiserver - before.apiserver + after.etcd - before.etcd + after.bench - before.bench
+	res.Other = max(0, (after.machine-before.machine-own).Seconds()/time.Since(began).Seconds())
 	res.ReadySeconds = c.ready.Seconds()
 	res.StartCPU = u.cpu.Seconds()
 	res.RSS, res.PeakRSS = megabytes(u.rss), megabytes(u.hwm)

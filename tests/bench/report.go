@@ -177,6 +177,11 @@ func (r *report) disturbed() (n int) {
 			n++
 		}
 	}
+	for _, x := range r.Memory {
+		if x.Other > mostOther {
+			n++
+		}
+	}
 	return n
 }
 
@@ -246,13 +251,9 @@ func (r *report) print(w io.Writer) {
 		fmt.Fprintln(w, "binding. create s: until the last pod was created. other: cores kept busy by what does")
 		fmt.Fprintln(w, "not belong to the benchmark.")
 	}
-	if n := r.disturbed(); n > 0 {
-		fmt.Fprintf(w, "\nDISTURBED: during %d of %d measurements other programs used more than %g cores.\n",
-			n, len(r.Runs), mostOther)
-	}
 	if len(r.Memory) > 0 {
 		fmt.Fprintf(w, "\nStart on %d nodes with %d bound pods\n", r.Nodes, r.Memory[0].Pods)
-		fmt.Fprintln(tw, "scheduler\tready s\tRSS MB\tpeak RSS MB\tx kube\tCPU s\t")
+		fmt.Fprintln(tw, "scheduler\tready s\tRSS MB\tpeak RSS MB\tx kube\tCPU s\tother\t")
 		kube := r.memoryOf(kubeName)
 		for _, name := range []string{kubeName, steelyardName} {
 			rs := r.memoryOf(name)
@@ -260,12 +261,17 @@ func (r *report) print(w io.Writer) {
 				continue
 			}
 			rss := median(rs, func(x memoryResult) float64 { return x.RSS })
-			fmt.Fprintf(tw, "%s\t%.2f\t%.0f\t%.0f\t%s\t%.2f\t\n", label(name),
+			fmt.Fprintf(tw, "%s\t%.2f\t%.0f\t%.0f\t%s\t%.2f\t%.2f\t\n", label(name),
 				median(rs, func(x memoryResult) float64 { return x.ReadySeconds }), rss,
 				median(rs, func(x memoryResult) float64 { return x.PeakRSS }), times(over(rss, median(kube, func(x memoryResult) float64 { return x.RSS }))),
-				median(rs, func(x memoryResult) float64 { return x.StartCPU }))
+				median(rs, func(x memoryResult) float64 { return x.StartCPU }),
+				median(rs, func(x memoryResult) float64 { return x.Other }))
 		}
 		tw.Flush()
+	}
+	if n := r.disturbed(); n > 0 {
+		fmt.Fprintf(w, "\nDISTURBED: during %d of %d measurements other programs used more than %g cores.\n",
+			n, len(r.Runs)+len(r.Memory), mostOther)
 	}
 	if len(r.Targets) > 0 {
 		fmt.Fprintln(w, "\nTargets")
