@@ -18,6 +18,7 @@ cluster_up='' pid='' log='' port='' failed=0
 
 finish() {
     local rc=$?
+    set +e # one step that fails must not keep the next from its turn
     trap - EXIT
     trap '' INT TERM
     [[ -n $pid ]] && kill -KILL "$pid" 2>/dev/null
