@@ -23,6 +23,7 @@ enum {
     BIND_TIMEOUT_MS = 10000,
     BIND_GRACE_MS = 2000, /* the server's own answer about a timeout gets here first */
     BIND_429_MAX = 5,
+    BIND_REPEATS_MAX = 2,
     SETTLE_TIMEOUT_MS = 5000,
     EVENTS_QUEUED_MAX = 20000,
     EVENTS_BESIDE_BINDS = 2,
@@ -61,6 +62,7 @@ struct bind {
     sy_time_ns dead_at; /* the server carries it out by then or never */
     uint32_t tries_429;
     uint32_t settle_tries;
+    uint32_t repeats;
     bool is_unknown;
     struct condition *held_by; /* whose PATCH is to be over before the bind is sent */
     struct sy_timer *timer;
@@ -244,7 +246,14 @@ static void judge(struct bind *b, const struct sy_kube_result *result)
     } else if (is_bound) {
         bind_end(b, SY_BIND_CONFLICT, &err);
     } else if (sy_clock_boot_ns() < b->dead_at) {
-        settle_later(b);
+        /* To send it again is safe: it names the UID and the same node, so at most one of the two
+         * is carried out, and it does not matter which. */
+        if (b->repeats < BIND_REPEATS_MAX) {
+            b->repeats++;
+            send_bind(b);
+        } else {
+            settle_later(b);
+        }
     } else {
         bind_end(b, SY_BIND_REFUSED, &b->err);
     }
@@ -320,6 +329,10 @@ static void on_bind_done(void *arg, const struct sy_kube_result *result)
     a->binds_in_flight--;
     if (result->code == 0) {
         bind_end(b, SY_BIND_OK, NULL);
+    } else if (b->is_unknown) {
+        /* Sent again: only the pod itself tells now. */
+        settle_later(b);
+        pump(a);
     } else if (status == 429 && b->tries_429 < BIND_429_MAX) {
         /* Refused before anything was done, so it may be sent again. */
         int64_t after =
@@ -375,7 +388,7 @@ static void send_bind(struct bind *b)
     b->dead_at = b->sent_at + a->options.bind_timeout_ms * SY_NS_PER_MS + settle_margin_ns;
     if (sy_kube_send(a->k, &call, &b->call, &b->err)) {
         /* Told from the loop: the caller is not to be called back from inside its own call. */
-        sy_timer_arm(b->timer, 0);
+        sy_timer_arm(b->timer, b->is_unknown ? settle_longest_ns : 0);
         return;
     }
     a->stats.binds_sent++;

@@ -21,8 +21,9 @@ enum sy_bind_outcome {
  * UNKNOWN comes of a lost answer to a request that may have been sent and of every 5xx (500 and 504
  * may follow the write, 502 and 503 may be a proxy's). It is settled by reading the pod, with
  * backoff until there is a definite answer: our node is OK, another CONFLICT, 404 or another UID
- * GONE, and unbound REFUSED once the request cannot be carried out any more: at once when the
- * server itself has answered, else bind_timeout_ms and a second after it was sent. */
+ * GONE. While it is unbound the bind is sent again (twice at most; UID and node make that safe),
+ * and it is REFUSED once the request cannot be carried out any more: at once when the server itself
+ * has answered, else bind_timeout_ms and a second after it was sent. */
 typedef void sy_bind_fn(void *arg, uint64_t ticket, enum sy_bind_outcome outcome,
                         const struct sy_err *err, int64_t duration_ns);
 

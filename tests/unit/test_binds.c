@@ -94,8 +94,17 @@ static bool loses_answers(struct fake *f, int fd, unsigned n, const char *method
                           const char *target, const char *head, const char *body)
 {
     (void)n, (void)target, (void)head, (void)body;
-    if (strcmp(method, "POST") == 0)
-        return false;
+    if (strcmp(method, "POST") == 0) {
+        switch (atomic_load(&f->stage)) {
+        case 9: /* sent again */
+            return fake_reply(fd, 201, "", "{}");
+        case 11:
+            atomic_store(&f->stage, 1);
+            return fake_reply(fd, 409, "", STATUS(409, "Conflict"));
+        default:
+            return false;
+        }
+    }
     switch (atomic_load(&f->stage)) {
     case 0:
         return fake_reply(fd, 200, "", POD("u1", ON("n1")));
@@ -116,6 +125,10 @@ static bool loses_answers(struct fake *f, int fd, unsigned n, const char *method
     case 7:
         atomic_store(&f->stage, 0);
         return false;
+    case 8:
+    case 10:
+        atomic_fetch_add(&f->stage, 1);
+        return fake_reply(fd, 200, "", POD("u1", ""));
     default:
         return false;
     }
@@ -151,10 +164,12 @@ static void test_lost_answer(void **state)
     lose(4, "1:UNKNOWN 1:REFUSED");
     assert_true(sy_clock_boot_ns() - start >= 1700 * SY_NS_PER_MS);
     lose(5, "1:UNKNOWN 1:OK");
+    lose(8, "1:UNKNOWN 1:OK");
+    lose(10, "1:UNKNOWN 1:CONFLICT");
     const struct sy_actions_stats *s = sy_actions_stats(actions);
-    assert_int_equal(s->binds_sent, 6);
-    assert_int_equal(s->binds_unknown, 6);
-    assert_int_equal(s->binds_ok, 2);
+    assert_int_equal(s->binds_sent, 8 + 4); /* the unbound ones were sent again */
+    assert_int_equal(s->binds_unknown, 8);
+    assert_int_equal(s->binds_ok, 3);
     end();
 }
 
