@@ -34,7 +34,7 @@ die() {
 
 # ---- what is started is ended --------------------------------------------------------------------
 
-name=demo-$$
+readonly cluster=demo-$$
 work=$(mktemp -d)
 pid='' up=0
 clean() {
@@ -51,10 +51,9 @@ clean() {
         done
         kill -KILL "$pid" 2>/dev/null || true
     fi
-    if ((up)) && ! hack/cluster/cluster down --name "$name" >"$work/down.log" 2>&1 &&
-        ! hack/cluster/cluster down --name "$name" >>"$work/down.log" 2>&1; then
+    if ((up)) && ! hack/cluster/cluster down --name "$cluster" >"$work/down.log" 2>&1; then
         cat "$work/down.log" >&2
-        echo "demo: the control plane may still run: hack/cluster/cluster down --name $name" >&2
+        echo "demo: the control plane may still run: hack/cluster/cluster down --name $cluster" >&2
         rc=1
     fi
     rm -rf "$work"
@@ -73,7 +72,7 @@ make --no-print-directory all >"$work/build.log" 2>&1 || {
 }
 say "starting a Kubernetes control plane with $nodes nodes of $gpus GPUs (the first time it is compiled, about 10 minutes)"
 up=1
-KUBECONFIG=$(hack/cluster/cluster up --name "$name" --nodes $nodes --gpus $gpus --gpu-models $models |
+KUBECONFIG=$(hack/cluster/cluster up --name "$cluster" --nodes $nodes --gpus $gpus --gpu-models $models |
     tail -n 1)
 [[ -r $KUBECONFIG ]] || die "the control plane did not start"
 export KUBECONFIG
@@ -345,10 +344,10 @@ if [[ -s $work/metrics ]]; then
     for m in "scheduling_algorithm_duration_seconds:deciding on a node" \
         "scheduling_attempt_duration_seconds:an attempt, its bind included" \
         "pod_scheduling_sli_duration_seconds:from seen to bound"; do
-        name=scheduler_${m%%:*}
-        [[ -n $(mean "$name") ]] || continue
-        printf '%-34s %s %s %s\n' "${m#*:}" "$(seconds "$(mean "$name")" | pad 10)" \
-            "$(seconds "$(quantile "$name" 0.5)" | pad 12)" "$(seconds "$(quantile "$name" 0.99)" | pad 12)"
+        metric=scheduler_${m%%:*}
+        [[ -n $(mean "$metric") ]] || continue
+        printf '%-34s %s %s %s\n' "${m#*:}" "$(seconds "$(mean "$metric")" | pad 10)" \
+            "$(seconds "$(quantile "$metric" 0.5)" | pad 12)" "$(seconds "$(quantile "$metric" 0.99)" | pad 12)"
     done
 fi
 
