@@ -45,8 +45,9 @@ CMD_SRCS   := $(sort $(wildcard cmd/steelyard/*.c))
 UNIT_SRCS  := $(sort $(wildcard tests/unit/test_*.c))
 FUZZ_SRCS  := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 BENCH_SRCS := $(sort $(wildcard tests/bench/bench_*.c))
-C_SRCS     := $(PKG_SRCS) $(CMD_SRCS) $(UNIT_SRCS) $(FUZZ_SRCS) $(BENCH_SRCS)
-C_FILES    := $(C_SRCS) $(sort $(wildcard pkg/*/*.h cmd/steelyard/*.h tests/*/*.h))
+ORACLE_SRCS := $(sort $(wildcard tests/oracle/check/*.c))
+C_SRCS     := $(PKG_SRCS) $(CMD_SRCS) $(UNIT_SRCS) $(FUZZ_SRCS) $(BENCH_SRCS) $(ORACLE_SRCS)
+C_FILES    := $(C_SRCS) $(sort $(wildcard pkg/*/*.h cmd/steelyard/*.h tests/*/*.h tests/oracle/check/*.h))
 
 LIBS       := libcurl json-c yaml-0.1 libevent libevent_openssl libevent_pthreads openssl libnghttp2
 TEST_LIBS  := cmocka
@@ -162,6 +163,9 @@ build/$(1)/bench/%: build/$(1)/obj/tests/bench/%.o build/$(1)/libsteelyard.a
 	@mkdir -p $$(@D)
 	$$(say) LINK $$@
 	$$(Q)$$(CFG_$(1)_CC) $$(CFG_$(1)_LINK) $$(LDFLAGS) -o $$@ $$^ $$(LIB_LIBS)
+build/$(1)/oracle-check: $$(ORACLE_SRCS:%.c=build/$(1)/obj/%.o) build/$(1)/libsteelyard.a
+	$$(say) LINK $$@
+	$$(Q)$$(CFG_$(1)_CC) $$(CFG_$(1)_LINK) $$(LDFLAGS) -o $$@ $$^ $$(LIB_LIBS)
 endef
 $(foreach c,$(CFGS),$(eval $(call config_rules,$(c))))
 
@@ -187,7 +191,7 @@ BENCH_BINS   := $(call pick,$(BENCH_SRCS:tests/bench/%.c=build/release/bench/%))
 
 # ---- targets -------------------------------------------------------------------------------------
 
-.PHONY: all help deps lint fmt unit torture fuzz integration test demo bench install clean \
+.PHONY: all help deps lint fmt unit torture fuzz integration test demo bench oracle install clean \
         unit-build fuzz-build lint-gcc lint-clang lint-format lint-tidy lint-layers lint-banned \
         lint-selftest lint-shell lint-go lint-checks objects-gcc objects-clang
 
@@ -258,6 +262,11 @@ bench: all build/bench $(BENCH_BINS) ## benchmarks (BENCH_FLAGS: see tests/bench
 	@hack/run-bench $(BENCH_BINS)
 	$(if $(T),,build/bench $(BENCH_FLAGS))
 
+# Cases come from tests/oracle (Go), or from a file made by it.
+CASES      ?=
+oracle: build/$(CFG)/oracle-check ## compare with kube-scheduler's answers (CASES=FILE.jsonl[.gz|.xz], ORACLE_FLAGS)
+	@test -n '$(CASES)' || { echo 'usage: make oracle CASES=FILE.jsonl[.gz|.xz]' >&2; exit 2; }
+	@build/$(CFG)/oracle-check $(ORACLE_FLAGS) '$(CASES)'
 build/bench: FORCE
 	@mkdir -p build
 	cd tests/bench && GOWORK=off go build -buildvcs=false -o ../../$@ .
