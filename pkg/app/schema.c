@@ -12,7 +12,13 @@
 #include "app/duration.h"
 #include "base/mem.h"
 
-enum { PATH_MAX_BYTES = 256, SHOWN_MAX_BYTES = 64, NEAR_MAX = 3, KEY_MAX = 64 };
+enum {
+    PATH_MAX_BYTES = 256,
+    SHOWN_MAX_BYTES = 64,
+    WHY_MAX_BYTES = 768,
+    NEAR_MAX = 3,
+    KEY_MAX = 64
+};
 
 /* ---- problems ---- */
 
@@ -215,7 +221,7 @@ static void clear_list(const struct sy_option *o, struct sy_option_list *list)
 
 void sy_schema_defaults(const struct sy_option *table, void *base)
 {
-    char why[256];
+    char why[WHY_MAX_BYTES];
 
     for (const struct sy_option *o = table; o->key; o++) {
         if (o->type == SY_OPTION_MAP) {
@@ -315,7 +321,7 @@ static void unknown_key(struct reader *r, const struct sy_option *table, const s
 {
     const struct sy_option *nearest = NULL;
     size_t best = NEAR_MAX + 1;
-    char what[512];
+    char what[WHY_MAX_BYTES];
 
     for (const struct sy_option *o = table; o->key; o++) {
         size_t d = distance(node->key, sy_str_from(o->key));
@@ -347,7 +353,7 @@ static bool looks_like_no_text(struct sy_str s)
 static bool scalar_text(struct reader *r, const struct sy_option *o, bool is_text,
                         const struct sy_yaml *node, const char *path)
 {
-    char what[256];
+    char what[WHY_MAX_BYTES];
 
     if (node->kind != SY_YAML_SCALAR) {
         snprintf(what, sizeof(what), "is a %s; give %s",
@@ -385,7 +391,7 @@ static void read_texts(struct reader *r, const struct sy_option *o, struct sy_op
 
     SY_YAML_FOREACH(item, node)
     {
-        char where[PATH_MAX_BYTES + 32], why[256];
+        char where[PATH_MAX_BYTES + 32], why[WHY_MAX_BYTES];
         snprintf(where, sizeof(where), "%s[%zu]", path, n++);
         if (sy_yaml_is_null(item)) {
             problem(r, item->line, where, "is empty; give a text or remove the line");
@@ -430,7 +436,7 @@ static void read_maps(struct reader *r, const struct sy_option *o, struct sy_opt
 
     SY_YAML_FOREACH(item, node)
     {
-        char where[PATH_MAX_BYTES + 32], why[256];
+        char where[PATH_MAX_BYTES + 32], why[WHY_MAX_BYTES];
         snprintf(where, sizeof(where), "%s[%zu]", path, n++);
         if (item->kind != SY_YAML_MAP) {
             problem(r, item->line, where, "is no map; give its keys");
@@ -477,7 +483,7 @@ static void read_list(struct reader *r, const struct sy_option *o, struct sy_opt
 static void read_option(struct reader *r, const struct sy_option *o, void *base,
                         const struct sy_yaml *node, const char *path)
 {
-    char why[256];
+    char why[WHY_MAX_BYTES];
 
     if (sy_yaml_is_null(node))
         return;
@@ -546,7 +552,7 @@ void sy_schema_set(const struct sy_option *table, void *base, const char *path, 
 {
     const struct sy_option *o = NULL;
     const char *key = path;
-    char why[256];
+    char why[WHY_MAX_BYTES];
 
     for (;;) {
         const char *dot = strchr(key, '.');
