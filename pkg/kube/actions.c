@@ -128,6 +128,7 @@ struct sy_actions {
     struct bind_list binds;
     uint32_t binds_in_flight;
     uint32_t binds_unsettled;
+    bool is_paused;
 
     struct condition_list conditions_queued;
     struct condition_list conditions_sent;
@@ -248,7 +249,7 @@ static void judge(struct bind *b, const struct sy_kube_result *result)
     } else if (sy_clock_boot_ns() < b->dead_at) {
         /* To send it again is safe: it names the UID and the same node, so at most one of the two
          * is carried out, and it does not matter which. */
-        if (b->repeats < BIND_REPEATS_MAX) {
+        if (b->repeats < BIND_REPEATS_MAX && !a->is_paused) {
             b->repeats++;
             send_bind(b);
         } else {
@@ -367,6 +368,18 @@ static void on_bind_timer(void *arg)
 static void send_bind(struct bind *b)
 {
     struct sy_actions *a = b->a;
+
+    if (b->held_by) {
+        b->held_by->held = NULL;
+        b->held_by = NULL;
+    }
+    sy_timer_disarm(b->timer);
+    b->sent_at = sy_clock_boot_ns();
+    if (a->is_paused) {
+        sy_err_set(&b->err, -ECANCELED, "binding %s/%s: writing is paused", b->ns, b->name);
+        sy_timer_arm(b->timer, 0);
+        return;
+    }
     struct sy_kube_call call = {
         .method = "POST",
         .path = b->path.p,
@@ -379,12 +392,6 @@ static void send_bind(struct bind *b)
         .arg = b,
     };
 
-    if (b->held_by) {
-        b->held_by->held = NULL;
-        b->held_by = NULL;
-    }
-    sy_timer_disarm(b->timer);
-    b->sent_at = sy_clock_boot_ns();
     b->dead_at = b->sent_at + a->options.bind_timeout_ms * SY_NS_PER_MS + settle_margin_ns;
     if (sy_kube_send(a->k, &call, &b->call, &b->err)) {
         /* Told from the loop: the caller is not to be called back from inside its own call. */
@@ -906,6 +913,8 @@ static void look_at_series(void *arg)
 
 static void pump(struct sy_actions *a)
 {
+    if (a->is_paused)
+        return;
     bool has_binds = a->binds_in_flight > 0;
     uint32_t conditions = has_binds ? CONDITIONS_BESIDE_BINDS : CONDITIONS_IDLE;
     uint32_t events =
@@ -915,6 +924,12 @@ static void pump(struct sy_actions *a)
         send_condition(a, TAILQ_FIRST(&a->conditions_queued));
     while (a->events_in_flight < events && !TAILQ_EMPTY(&a->events_queued))
         send_event(a, TAILQ_FIRST(&a->events_queued));
+}
+
+void sy_actions_pause(struct sy_actions *a, bool is_paused)
+{
+    a->is_paused = is_paused;
+    pump(a);
 }
 
 bool sy_actions_is_idle(const struct sy_actions *a)

@@ -68,6 +68,10 @@ void sy_actions_condition(struct sy_actions *a, const char *ns, const char *name
 void sy_actions_event(struct sy_actions *a, const char *type, const char *reason,
                       const char *action, const char *ns, const char *name, const char *uid,
                       const char *note);
+/* While paused nothing is written (a leader whose lease may have lapsed): new binds, and those that
+ * wait to be sent again, are REFUSED with -ECANCELED; conditions and events stay queued; unknown
+ * binds are settled by reading alone. What is on its way goes on. */
+void sy_actions_pause(struct sy_actions *a, bool is_paused);
 /* Nothing queued and nothing in flight (for a clean shutdown). */
 bool sy_actions_is_idle(const struct sy_actions *a);
 /* Drops queued events so that shutdown waits for binds only. */

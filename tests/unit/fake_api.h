@@ -124,10 +124,10 @@ static inline bool fake_serve_one(struct fake *f, int fd)
     }
     if (!end)
         goto out;
-    size_t body_len = 0;
-    const char *field = strcasestr(text, "\r\nContent-Length:");
+    uint64_t body_len = 0;
+    const char *field = strcasestr(text, "\r\nContent-Length: ");
     if (field && field < end)
-        body_len = strtoul(field + 17, NULL, 10);
+        (void)!sy_str_u64((struct sy_str){field + 18, strcspn(field + 18, "\r")}, &body_len);
     while (len < (size_t)(end + 4 - text) + body_len && len < FAKE_REQUEST_MAX) {
         ssize_t n = recv(fd, text + len, FAKE_REQUEST_MAX - len, 0);
 

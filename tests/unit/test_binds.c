@@ -379,6 +379,26 @@ static void test_events_give_way(void **state)
     end();
 }
 
+static void test_pause(void **state)
+{
+    (void)state;
+    begin(records, 0);
+    sy_actions_pause(actions, true);
+    sy_actions_bind(actions, 1, "ns", "p", "u1", "n1", NULL);
+    sy_actions_condition(actions, "ns", "q", "u2", "Unschedulable", "m", NULL);
+    failed_scheduling("no room");
+    run_for_ms(50);
+    assert_outcomes("1:REFUSED");
+    assert_int_equal(last_error.code, -ECANCELED);
+    assert_int_equal(fake.requests, 0);
+    assert_false(sy_actions_is_idle(actions));
+    sy_actions_pause(actions, false);
+    run();
+    assert_int_equal(fake.requests, 2);
+    free_bodies();
+    end();
+}
+
 static void test_free_early(void **state)
 {
     (void)state;
@@ -399,7 +419,7 @@ int main(void)
         cmocka_unit_test(test_lost_answer),  cmocka_unit_test(test_answers),
         cmocka_unit_test(test_conditions),   cmocka_unit_test(test_condition_then_bind),
         cmocka_unit_test(test_event_series), cmocka_unit_test(test_events_give_way),
-        cmocka_unit_test(test_free_early),
+        cmocka_unit_test(test_pause),        cmocka_unit_test(test_free_early),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
