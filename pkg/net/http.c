@@ -320,25 +320,35 @@ static void idle_passed(void *arg)
         transfer_stop(t, -ETIMEDOUT, "the stream fell silent");
 }
 
+/* What t gets no more of, from inside a transport's callback. */
+static int transfer_refuse(struct sy_transfer *t, int code, const char *text)
+{
+    t->abort_code = code;
+    snprintf(t->error, sizeof(t->error), "%s", text);
+    return code;
+}
+
 int sy_transfer_data(struct sy_transfer *t, struct sy_str piece)
 {
-    int code;
+    size_t room = t->answer.cap - t->answer.len;
+    int code = 0;
 
-    if (t->state != SY_TRANSFER_RUNNING)
-        return t->abort_code ? t->abort_code : -ECANCELED;
-    if (!t->is_stream)
-        return sy_buf_add(&t->answer, piece.p, piece.len);
-
-    t->heard_at = sy_loop_now_ns(t->http->loop);
-    if (t->status / 100 != 2) {
-        size_t room = t->answer.cap - t->answer.len;
-
-        return sy_buf_add(&t->answer, piece.p, piece.len < room ? piece.len : room);
-    }
-    code = t->on_data(t->arg, piece);
-    if (t->state != SY_TRANSFER_RUNNING)
+    if (t->abort_code)
         return t->abort_code;
-    return code < 0 ? code : 0;
+    if (t->is_stream && t->status / 100 == 2) {
+        t->heard_at = sy_loop_now_ns(t->http->loop);
+        code = t->on_data(t->arg, piece);
+        if (t->abort_code)
+            return t->abort_code;
+        return code < 0 ? transfer_refuse(t, code, "ended by its receiver") : 0;
+    }
+    if (t->is_stream && piece.len > room)
+        piece.len = room;
+    if (piece.len > room)
+        return transfer_refuse(t, -E2BIG, "the answer is larger than allowed");
+    if (piece.len)
+        code = sy_buf_add(&t->answer, piece.p, piece.len);
+    return code ? transfer_refuse(t, code, "no memory for the answer") : 0;
 }
 
 void sy_transfer_end(struct sy_transfer *t, int code, bool maybe_sent, const char *text)

@@ -48,6 +48,7 @@ struct engine {
     struct call *spare;
     uint32_t spare_len;
     uint32_t running;
+    sy_time_ns heard_at; /* when a transfer last got anything */
     bool is_for_streams;
     bool is_retired;
 };
@@ -287,15 +288,14 @@ static size_t on_body(char *p, size_t size, size_t count, void *arg)
     struct sy_transfer *t = c->transfer;
     size_t len = size * count;
 
+    c->engine->heard_at = sy_loop_now_ns(sy_http_loop(t->http));
     if (!t->status) {
         long status = 0;
 
         curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
         t->status = (int)status;
     }
-    if (!t->abort_code)
-        t->abort_code = sy_transfer_data(t, (struct sy_str){p, len});
-    return t->abort_code ? CURL_WRITEFUNC_ERROR : len;
+    return sy_transfer_data(t, (struct sy_str){p, len}) ? CURL_WRITEFUNC_ERROR : len;
 }
 
 static void set_blob(CURL *easy, CURLoption option, char *pem)
@@ -488,11 +488,35 @@ void sy_curl_start(struct sy_curl *curl, struct sy_transfer *t)
     }
 }
 
-void sy_curl_abort(struct sy_curl *curl SY_UNUSED, struct sy_transfer *t)
+static void engine_retire(struct engine *e)
+{
+    e->is_retired = true;
+    sy_deferred_trigger(e->curl->sweep);
+}
+
+/* A call ran out of time and nothing at all came since it began. curl would give the next call to
+ * the same connection, which may lead nowhere although the peer's kernel still answers: new calls
+ * get new connections, and those that wait on the old ones may still have their answers. */
+static void leave_silent_connections(struct sy_curl *curl, const struct sy_transfer *t)
+{
+    struct engine *e = curl->unary, *fresh;
+
+    if (e->heard_at > t->started_at)
+        return;
+    fresh = engine_new(curl, false);
+    if (!fresh)
+        return;
+    engine_retire(e);
+    curl->unary = fresh;
+}
+
+void sy_curl_abort(struct sy_curl *curl, struct sy_transfer *t)
 {
     struct call *c = t->transport;
     bool maybe_sent = c->is_sent;
 
+    if (t->abort_code == -ETIMEDOUT && maybe_sent && c->engine == curl->unary)
+        leave_silent_connections(curl, t);
     curl_multi_remove_handle(c->engine->multi, c->easy);
     call_release(c);
     sy_transfer_end(t, -ECANCELED, maybe_sent, "");
@@ -512,11 +536,16 @@ static void finish(struct call *c, CURLcode result)
     curl_easy_getinfo(c->easy, CURLINFO_RETRY_AFTER, &retry_after);
     curl_easy_getinfo(c->easy, CURLINFO_OS_ERRNO, &os_error);
     t->status = (int)status;
+    if (status)
+        c->engine->heard_at = sy_loop_now_ns(sy_http_loop(t->http));
     snprintf(t->content_type, sizeof(t->content_type), "%s", type ? type : "");
     if (retry_after > 0)
         t->retry_after_ms =
             retry_after < UINT32_MAX / 1000 ? (uint32_t)retry_after * 1000 : UINT32_MAX;
-    snprintf(text, sizeof(text), "%s", c->error[0] ? c->error : curl_easy_strerror(result));
+    if (result == CURLE_ABORTED_BY_CALLBACK)
+        snprintf(text, sizeof(text), "the connection was lost; the request is not repeated");
+    else
+        snprintf(text, sizeof(text), "%s", c->error[0] ? c->error : curl_easy_strerror(result));
     curl_multi_remove_handle(c->engine->multi, c->easy);
     call_release(c);
     sy_transfer_end(t, code_of(result, os_error), maybe_sent, text);
@@ -563,16 +592,14 @@ int sy_curl_reconfigure(struct sy_curl *curl, struct sy_err *err)
 
     if (!unary || !streams) {
         if (unary)
-            unary->is_retired = true;
+            engine_retire(unary);
         if (streams)
-            streams->is_retired = true;
-        sy_deferred_trigger(curl->sweep);
+            engine_retire(streams);
         return sy_err_set(err, -ENOMEM, "cannot set up curl");
     }
     if (curl->unary) {
-        curl->unary->is_retired = true;
-        curl->streams->is_retired = true;
-        sy_deferred_trigger(curl->sweep);
+        engine_retire(curl->unary);
+        engine_retire(curl->streams);
     }
     curl->unary = unary;
     curl->streams = streams;

@@ -79,8 +79,8 @@ struct sy_transfer {
 
 const struct sy_http_settings *sy_http_settings(const struct sy_http *h);
 struct sy_loop *sy_http_loop(const struct sy_http *h);
-/* A piece of the body. Returns 0, or a negative errno: then the transport ends the transfer. t's
- * status must be set before. Calls on_data for streams. */
+/* A piece of the body. Returns 0, or a negative errno: then the transport ends the transfer, whose
+ * result is already set. t's status must be set before. Calls on_data for streams. */
 int sy_transfer_data(struct sy_transfer *t, struct sy_str piece);
 /* The transport is done with t and holds no reference any more. text: borrowed, for people. */
 void sy_transfer_end(struct sy_transfer *t, int code, bool maybe_sent, const char *text);
