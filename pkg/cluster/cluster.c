@@ -26,8 +26,10 @@ void sy_cluster_init(struct sy_cluster *c, struct sy_strings *strings)
 
 void sy_cluster_done(struct sy_cluster *c)
 {
-    for (uint32_t i = 0; i < c->nodes_len; i++)
+    for (uint32_t i = 0; i < c->nodes_len; i++) {
         sy_arena_done(&c->nodes[i].arena);
+        sy_vec_done(&c->nodes[i].ports);
+    }
     free(c->nodes);
     free(c->node_flags);
     free(c->node_generation);
@@ -45,6 +47,7 @@ void sy_cluster_done(struct sy_cluster *c)
     sy_map_done(&c->node_by_name);
     sy_map_done(&c->pod_by_uid);
     sy_counters_done(c);
+    sy_images_done(&c->images);
     for (size_t i = 0; i < c->namespaces.len; i++)
         sy_specs_unref_labels(c->specs, c->namespaces.p[i].labels);
     sy_vec_done(&c->namespaces);
@@ -188,6 +191,7 @@ static void release_node_if_unused(struct sy_cluster *c, uint32_t slot)
         return;
     sy_map_del(&c->node_by_name, sy_hash_u64(n->node.name), slot);
     sy_arena_done(&n->arena);
+    sy_vec_done(&n->ports);
     n->node = (struct sy_node){0};
     sy_vec_push(&c->free_nodes, slot);
 }
@@ -332,6 +336,8 @@ int sy_cluster_node_upsert(struct sy_cluster *c, const struct sy_node *node, uin
     struct sy_node_slot *n = &c->nodes[slot];
     *ret_change = was_alive ? node_difference(&n->node, node) : SY_NODE_ADDED;
     c->nodes_prefer_no_schedule -= was_alive && has_prefer_no_schedule(&n->node);
+    if (was_alive)
+        sy_images_count(&c->images, &n->node, -1);
     sy_arena_done(&n->arena);
     n->arena = arena;
     n->node = packed;
@@ -343,6 +349,7 @@ int sy_cluster_node_upsert(struct sy_cluster *c, const struct sy_node *node, uin
     set_allocatable(c, slot, &n->node);
     sy_counters_node_labels(c, slot);
     c->nodes_prefer_no_schedule += has_prefer_no_schedule(&n->node);
+    sy_images_count(&c->images, &n->node, 1);
     touch_node(c, slot, true);
     *ret_slot = slot;
     return 0;
@@ -358,6 +365,7 @@ uint32_t sy_cluster_node_delete(struct sy_cluster *c, sy_sid name)
     c->node_flags[slot] = 0;
     c->nodes_alive--;
     c->nodes_prefer_no_schedule -= has_prefer_no_schedule(&n->node);
+    sy_images_count(&c->images, &n->node, -1);
     set_allocatable(c, slot, NULL);
     sy_arena_done(&n->arena);
     n->node = (struct sy_node){.name = name};
@@ -389,10 +397,34 @@ static void charge(struct sy_cluster *c, const struct sy_shared_spec *shared, ui
     c->used_nonzero_memory_bytes[slot] += sign * bounded(totals->nonzero_memory_bytes);
 }
 
+static bool same_port(const struct sy_host_port *a, const struct sy_host_port *b)
+{
+    return a->port == b->port && a->protocol == b->protocol && a->ip == b->ip;
+}
+
+static void count_ports(struct sy_cluster *c, const struct sy_pod_spec *spec, uint32_t slot,
+                        int sign)
+{
+    struct sy_node_slot *n = &c->nodes[slot];
+
+    for (uint32_t i = 0; i < spec->host_ports_len; i++) {
+        size_t at = 0;
+        if (sign > 0) {
+            sy_vec_push(&n->ports, spec->host_ports[i]);
+            continue;
+        }
+        while (at < n->ports.len && !same_port(&n->ports.p[at], &spec->host_ports[i]))
+            at++;
+        if (at < n->ports.len)
+            sy_vec_swap_remove(&n->ports, at);
+    }
+}
+
 /* Adds the pod to, or takes it from, every sum kept per node. */
 static void account(struct sy_cluster *c, uint32_t pod, uint32_t node, int sign)
 {
     charge(c, c->pods.p[pod].spec, node, sign);
+    count_ports(c, &c->pods.p[pod].spec->spec, node, sign);
     sy_counters_pod_on_node(c, pod, node, sign);
 }
 
@@ -820,6 +852,27 @@ static uint32_t recount(const struct sy_cluster *c, uint32_t node, int64_t *used
     return pods;
 }
 
+/* Every port of the node's pods is listed, and no more. */
+static bool right_ports(const struct sy_cluster *c, uint32_t node)
+{
+    const struct sy_node_slot *n = &c->nodes[node];
+    size_t ports = 0, steps = 0;
+
+    for (uint32_t i = n->first_pod; i != SY_NONE && steps++ <= c->pods.len;
+         i = c->pods.p[i].next_on_node) {
+        const struct sy_pod_spec *spec = &c->pods.p[i].spec->spec;
+        for (uint32_t j = 0; j < spec->host_ports_len; j++) {
+            size_t at = 0;
+            while (at < n->ports.len && !same_port(&n->ports.p[at], &spec->host_ports[j]))
+                at++;
+            if (at == n->ports.len)
+                return false;
+            ports++;
+        }
+    }
+    return ports == n->ports.len;
+}
+
 const char *sy_cluster_audit(const struct sy_cluster *c, char *text, size_t text_size)
 {
     int64_t used[SY_COLUMNS_MAX], nonzero[2];
@@ -831,6 +884,10 @@ const char *sy_cluster_audit(const struct sy_cluster *c, char *text, size_t text
         uint32_t pods = recount(c, n, used, nonzero);
         listed += pods;
         const char *name = sy_strings_getz(c->strings, c->nodes[n].node.name);
+        if (!right_ports(c, n)) {
+            snprintf(text, text_size, "node %s: host ports differ from the pods'", name);
+            return text;
+        }
         if (pods != c->nodes[n].pods_len) {
             snprintf(text, text_size, "node %s: %u pods listed, %u counted", name, pods,
                      c->nodes[n].pods_len);
@@ -858,6 +915,10 @@ const char *sy_cluster_audit(const struct sy_cluster *c, char *text, size_t text
     }
     int64_t max_cpu, max_memory;
     find_maxima(c, &max_cpu, &max_memory);
+    if (!sy_images_audit(c)) {
+        snprintf(text, text_size, "counts of images differ from the nodes");
+        return text;
+    }
     if (!sy_counters_audit(c)) {
         snprintf(text, text_size, "counts of matching pods differ from the pods");
         return text;

@@ -12,6 +12,7 @@
 #include "base/map.h"
 #include "base/vec.h"
 #include "cluster/counters.h"
+#include "cluster/images.h"
 #include "cluster/specs.h"
 #include "model/node.h"
 #include "model/pod.h"
@@ -53,6 +54,7 @@ struct sy_node_slot {
     struct sy_node node;   /* valid while ALIVE; name always */
     uint32_t first_pod;    /* head of the list of pods charged here */
     uint32_t pods_len;
+    SY_VEC(struct sy_host_port) ports; /* host ports of those pods, in no order */
 };
 
 enum sy_pod_flags {
@@ -140,6 +142,7 @@ struct sy_cluster {
     bool labels_matter;                /* some selector or carrier has been seen */
     uint64_t selectors_generation;     /* grows with either */
     uint32_t nodes_prefer_no_schedule; /* alive nodes with a PreferNoSchedule taint */
+    struct sy_images images;
 };
 
 void sy_cluster_init(struct sy_cluster *c, struct sy_strings *strings);

@@ -9,10 +9,37 @@ extern const struct sy_filter sy_filter_node_unschedulable;
 extern const struct sy_filter sy_filter_node_name;
 extern const struct sy_filter sy_filter_taint_toleration;
 extern const struct sy_filter sy_filter_node_affinity;
+extern const struct sy_filter sy_filter_node_ports;
 extern const struct sy_filter sy_filter_node_resources_fit;
 
 extern const struct sy_scorer sy_scorer_utilization;
 extern const struct sy_scorer sy_scorer_dynamic_weight;
+extern const struct sy_scorer sy_scorer_taint_toleration;
+extern const struct sy_scorer sy_scorer_node_affinity;
+extern const struct sy_scorer sy_scorer_node_resources_fit;
+extern const struct sy_scorer sy_scorer_node_resources_balanced_allocation;
+extern const struct sy_scorer sy_scorer_image_locality;
+
+/* One of the resources that an argument weighs, for scores of how much of a node is allocated. */
+struct sy_weighed_resource {
+    uint32_t column;
+    int64_t weight;
+    int64_t asked;       /* by the pod */
+    const int64_t *used; /* per node slot */
+};
+
+struct sy_weighed_resources {
+    uint32_t len;
+    struct sy_weighed_resource p[SY_ARG_LIST_MAX];
+};
+
+/* Those of the list that some node may have and that the pod lets count: cpu, memory and ephemeral
+ * storage always, others when the pod asks for them. nonzero: cpu and memory with kube-scheduler's
+ * defaults for containers that ask for none. Returns the sum of what the pod asks for, saturated.
+ */
+int64_t sy_weigh_resources(const struct sy_shape_view *shape,
+                           const struct sy_scoring_resource *list, uint32_t len, bool nonzero,
+                           struct sy_weighed_resources *ret);
 
 /* Mean utilization of node, in [0,1], with the shape's pod on it: over cpu, memory and each
  * extended resource that the pod asks for. A resource that the node has none of counts as full. */

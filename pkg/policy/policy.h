@@ -14,7 +14,7 @@
 enum sy_code { SY_FIT, SY_UNSCHEDULABLE, SY_UNRESOLVABLE, SY_ERROR };
 
 enum {
-    SY_REASONS_MAX = 8, /* per node and filter */
+    SY_REASONS_MAX = 16, /* per node and filter */
     SY_FILTERS_MAX = 24,
     SY_SCORERS_MAX = 24,
     SY_SCORE_MAX =
@@ -59,6 +59,11 @@ struct sy_policy_texts {
     sy_sid untolerated_taint;
     sy_sid not_selected_by_plugin;  /* PreFilterResult left the node out */
     sy_sid unschedulable_taint_key; /* node.kubernetes.io/unschedulable */
+    sy_sid any_ip;                  /* "0.0.0.0" */
+    sy_sid no_free_ports;
+    sy_sid enforced_affinity;  /* NodeAffinity.addedAffinity does not match */
+    sy_sid affinity_conflict;  /* no node has all the names that the terms ask for */
+    sy_sid preferred_is_wrong; /* a preferred term that can not be parsed */
 };
 void sy_policy_texts_init(struct sy_policy_texts *t, struct sy_strings *strings);
 
@@ -98,6 +103,9 @@ struct sy_scorer {
     /* Whether all nodes get the same points now, so that asking each is no use. NULL: no. Global
      * only. */
     bool (*is_constant)(const struct sy_shape_view *shape, int64_t *ret_points);
+    /* For a scorer that is not global and yet reads something beside the node: a number that
+     * changes with it, so that all nodes are scored anew then. Cheap: asked at every look. */
+    uint64_t (*stamp)(const struct sy_shape_view *shape);
     /* Raw score of a feasible node, as if the pod were placed there. */
     int64_t (*score)(const struct sy_shape_view *shape, const void *state, uint32_t node);
     /* Turns raw scores into points in place. NULL: they are points. */

@@ -8,12 +8,14 @@
 /* In kube-scheduler's order: the first filter that refuses a node names the reason. */
 static const struct sy_filter *const FILTERS[] = {
     &sy_filter_node_name,     &sy_filter_node_unschedulable, &sy_filter_taint_toleration,
-    &sy_filter_node_affinity, &sy_filter_node_resources_fit,
+    &sy_filter_node_affinity, &sy_filter_node_ports,         &sy_filter_node_resources_fit,
 };
 
 static const struct sy_scorer *const SCORERS[] = {
-    &sy_scorer_utilization,
-    &sy_scorer_dynamic_weight,
+    &sy_scorer_utilization,        &sy_scorer_dynamic_weight,
+    &sy_scorer_taint_toleration,   &sy_scorer_node_affinity,
+    &sy_scorer_node_resources_fit, &sy_scorer_node_resources_balanced_allocation,
+    &sy_scorer_image_locality,
 };
 
 const struct sy_filter *sy_filter_at(uint32_t i)
@@ -85,8 +87,8 @@ void sy_profile_default(struct sy_profile *p, const char *scheduler_name)
     sy_policy_args_default(&p->args);
     for (uint32_t i = 0; i < SY_ARRAY_LEN(FILTERS); i++)
         p->filters[p->filters_len++] = FILTERS[i];
-    for (uint32_t i = 0; i < SY_ARRAY_LEN(SCORERS); i++)
-        p->scorers[p->scorers_len++] = (struct sy_weighted_scorer){SCORERS[i], 1};
+    add_scorer(p, "Utilization", 1);
+    add_scorer(p, "DynamicWeight", 1);
 }
 
 void sy_policy_texts_init(struct sy_policy_texts *t, struct sy_strings *strings)
@@ -103,6 +105,14 @@ void sy_policy_texts_init(struct sy_policy_texts *t, struct sy_strings *strings)
         .not_selected_by_plugin =
             sy_strings_addz(strings, "node(s) didn't satisfy plugin(s) [NodeAffinity]"),
         .unschedulable_taint_key = sy_strings_addz(strings, "node.kubernetes.io/unschedulable"),
+        .any_ip = sy_strings_addz(strings, "0.0.0.0"),
+        .no_free_ports =
+            sy_strings_addz(strings, "node(s) didn't have free ports for the requested pod ports"),
+        .enforced_affinity =
+            sy_strings_addz(strings, "node(s) didn't match scheduler-enforced node affinity"),
+        .affinity_conflict = sy_strings_addz(strings, "pod affinity terms conflict"),
+        .preferred_is_wrong =
+            sy_strings_addz(strings, "a preferred node affinity term holds what no label can be"),
     };
 }
 

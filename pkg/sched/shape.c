@@ -42,6 +42,7 @@ struct sy_shape_plugins {
 struct sy_shape_cache {
     uint64_t changes_seen; /* entries of the cluster's log taken into account */
     uint64_t epoch;
+    uint64_t stamp; /* of the local scorers, when the scores were computed */
     uint32_t nodes_len;
     uint32_t leaves; /* power of two >= nodes_len */
     uint32_t feasible;
@@ -459,6 +460,37 @@ static void evaluate_into(struct sy_shapes *s, struct sy_shape *shape, uint32_t 
     cache->feasible += (uint32_t)(cache->verdict[node] == VERDICT_FITS) - (uint32_t)did_fit;
 }
 
+static uint64_t stamp_of(const struct sy_shape *shape)
+{
+    uint64_t stamp = 0;
+
+    for (uint32_t i = 0; i < shape->plugins->local_scorers_len; i++) {
+        const struct sy_scorer *scorer = shape->plugins->local_scorers[i].scorer;
+        if (scorer->stamp)
+            stamp = sy_hash_u64(stamp ^ scorer->stamp(&shape->view));
+    }
+    return stamp;
+}
+
+static void play_all(struct sy_shape_cache *cache)
+{
+    for (uint32_t inner = cache->leaves - 1; inner; inner--)
+        play(cache, inner);
+}
+
+/* What the scorers read beside the nodes has changed: the verdicts stay. */
+static void score_anew(struct sy_shape *shape, uint64_t stamp)
+{
+    struct sy_shape_cache *cache = shape->cache;
+
+    for (uint32_t node = 0; node < cache->nodes_len; node++) {
+        if (cache->verdict[node] == VERDICT_FITS)
+            cache->score[node] = local_score(shape, node);
+    }
+    cache->stamp = stamp;
+    play_all(cache);
+}
+
 static void build_cache(struct sy_shapes *s, struct sy_shape *shape)
 {
     struct sy_cluster *c = s->cluster;
@@ -488,8 +520,8 @@ static void build_cache(struct sy_shapes *s, struct sy_shape *shape)
         cache->verdict[node] = VERDICT_NO_NODE;
     for (uint32_t node = 0; node < cache->nodes_len; node++)
         evaluate_into(s, shape, node);
-    for (uint32_t inner = leaves - 1; inner; inner--)
-        play(cache, inner);
+    cache->stamp = stamp_of(shape);
+    play_all(cache);
 }
 
 /* Evaluates the nodes that changed since the cache was last right. */
@@ -513,6 +545,9 @@ static void refresh_cache(struct sy_shapes *s, struct sy_shape *shape)
         for (uint32_t inner = (node + cache->leaves) / 2; inner; inner /= 2)
             play(cache, inner);
     }
+    uint64_t stamp = stamp_of(shape);
+    if (stamp != cache->stamp)
+        score_anew(shape, stamp);
 }
 
 /* -- one cycle's pass of the global plugins -- */
