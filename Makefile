@@ -46,7 +46,7 @@ UNIT_SRCS  := $(sort $(wildcard tests/unit/test_*.c))
 FUZZ_SRCS  := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 BENCH_SRCS := $(sort $(wildcard tests/bench/bench_*.c))
 ORACLE_SRCS := $(sort $(wildcard tests/oracle/check/*.c))
-C_SRCS     := $(PKG_SRCS) $(CMD_SRCS) $(UNIT_SRCS) $(FUZZ_SRCS) $(BENCH_SRCS) $(ORACLE_SRCS)
+C_SRCS     := $(PKG_SRCS) $(CMD_SRCS) $(UNIT_SRCS) $(FUZZ_SRCS) $(BENCH_SRCS) $(ORACLE_SRCS) $(sort $(wildcard tests/integration/*.c))
 C_FILES    := $(C_SRCS) $(sort $(wildcard pkg/*/*.h cmd/steelyard/*.h tests/*/*.h tests/oracle/check/*.h))
 
 LIBS       := libcurl json-c yaml-0.1 libevent libevent_openssl libevent_pthreads openssl libnghttp2
@@ -267,6 +267,7 @@ CASES      ?=
 oracle: build/$(CFG)/oracle-check ## compare with kube-scheduler's answers (CASES=FILE.jsonl[.gz|.xz], ORACLE_FLAGS)
 	@test -n '$(CASES)' || { echo 'usage: make oracle CASES=FILE.jsonl[.gz|.xz]' >&2; exit 2; }
 	@build/$(CFG)/oracle-check $(ORACLE_FLAGS) '$(CASES)'
+
 build/bench: FORCE
 	@mkdir -p build
 	cd tests/bench && GOWORK=off go build -buildvcs=false -o ../../$@ .

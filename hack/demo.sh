@@ -304,8 +304,9 @@ done
 
 printf '\n%s%-34s %6s %6s %8s%s\n' "$bold" "500 pods on $nodes nodes, ${took} s" pods bound waiting "$off"
 while IFS=$'\t' read -r g b w; do
-    c=$green
-    ((b == total[$g])) || c=$yellow
+    c=$green want=${total[$g]}
+    [[ $g == toobig ]] && want=0
+    ((b == want)) || c=$yellow
     printf '%-34s %6d %s%6d%s %8d\n' "${title[$g]}" "${total[$g]}" "$c" "$b" "$off" "$((total[$g] - b))"
 done <"$work/counts"
 
@@ -333,7 +334,7 @@ jq -nr --slurpfile nodes "$work/nodes.json" --slurpfile pods "$work/pods.json" '
         | $model[.spec.nodeName] as $m | .spec.containers[].resources.requests // {} | columns($m)] | sums) as $used
     | $total | keys[] | [.[1:], ($used[.] // 0), $total[.]] | @tsv' |
     while IFS=$'\t' read -r r used all; do
-        awk -v r="$r" -v u="$used" -v t="$all" 'BEGIN { printf "%-34s %10.1f %12.1f %5.1f\n", r, u, t, 100 * u / t }'
+        awk -v r="$r" -v u="$used" -v t="$all" 'BEGIN { printf "%-34s %10.1f %12.1f %6.1f\n", r, u, t, 100 * u / t }'
     done
 
 metrics
