@@ -25,6 +25,7 @@
 enum { CYCLES_PER_TURN = 256 };
 
 static const int64_t TICK_NS = SY_NS_PER_S;
+static const int64_t SAME_ERROR_NS = SY_NS_PER_S / 2;
 static const int64_t DRAIN_POLL_NS = 10 * SY_NS_PER_MS;
 static const int64_t DRAIN_BINDS_NS = 15 * SY_NS_PER_S;
 static const int64_t DRAIN_EVENTS_NS = 2 * SY_NS_PER_S;
@@ -67,6 +68,9 @@ struct app {
     bool is_stopping;   /* a signal or an error */
     bool binds_drained; /* while stopping: what is left are events */
     sy_time_ns drain_until;
+    /* Both feeds lose one server at the same time; one line says it. */
+    char last_error[SY_ERR_MSG_MAX];
+    sy_time_ns last_error_ns;
     int exit_status;
     uint64_t reloads, reload_errors;
 };
@@ -173,6 +177,18 @@ static void stop_with_error(struct app *a, const char *error)
     sy_loop_stop(a->loop);
 }
 
+static bool is_said(struct app *a, const char *error)
+{
+    sy_time_ns now = sy_clock_boot_ns();
+    bool said = strcmp(a->last_error, error) == 0 && now - a->last_error_ns < SAME_ERROR_NS;
+
+    if (!said) {
+        snprintf(a->last_error, sizeof(a->last_error), "%s", error);
+        a->last_error_ns = now;
+    }
+    return said;
+}
+
 static void on_feed_error(void *arg, const char *resource, const struct sy_err *err,
                           int64_t retry_in_ns)
 {
@@ -186,13 +202,14 @@ static void on_feed_error(void *arg, const char *resource, const struct sy_err *
         stop_with_error(a, sy_err_text(err, err->code));
         return;
     }
+    const char *error = sy_err_text(err, err->code);
     const char *retry = SY_FMT("%.1fs", (double)retry_in_ns / (double)SY_NS_PER_S);
     if (err->http_status == 403)
-        sy_log_error("not allowed", "resource", resource, "error", sy_err_text(err, err->code),
-                     "hint", RBAC_HINT, "retrying_in", retry);
-    else
-        sy_log_warn("list or watch failed", "resource", resource, "error",
-                    sy_err_text(err, err->code), "retrying_in", retry);
+        sy_log_error("not allowed", "resource", resource, "error", error, "hint", RBAC_HINT,
+                     "retrying_in", retry);
+    else if (!is_said(a, error))
+        sy_log_warn("list or watch failed", "resource", resource, "error", error, "retrying_in",
+                    retry);
     sy_deferred_trigger(a->turn);
 }
 

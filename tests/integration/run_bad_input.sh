@@ -39,6 +39,17 @@ fails "malformed kubeconfig" 'broken:[0-9]+' 1 --kubeconfig "$WORK/broken"
 fails "malformed configuration" '^steelyard: .*broken:[0-9]+' 1 --config "$WORK/broken"
 fails "no such configuration" '^steelyard: .*/nonexistent/config.yaml' 1 --config /nonexistent/config.yaml
 
+"$STEELYARD" config print >"$WORK/defaults"
+check "config print gives what config check accepts" equal \
+    "$("$STEELYARD" config check "$WORK/defaults" 2>&1)" "$WORK/defaults: ok"
+printf 'apiVersion: steelyard.dev/v1\nkind: SteelyardConfiguration\nservr: {}\nqueue: {backoffMax: ten}\n' >"$WORK/two"
+rc=0
+out=$("$STEELYARD" config check "$WORK/two" 2>&1) || rc=$?
+check "config check: status" equal "$rc" 1
+check "config check: all problems, with their lines" equal "$out" \
+    "$WORK/two:3: servr: unknown key; did you mean \"server\"?
+$WORK/two:4: queue.backoffMax: \"ten\" is not right here; give a duration such as 500ms, 10s or 1m30s"
+
 start_cluster --nodes 1
 fails "no such context" 'nowhere' 1 --kubeconfig "$KUBECONFIG" --context nowhere
 exec {listener}< <(exec python3 -c '
