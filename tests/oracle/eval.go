@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/util/sets"
 	fwk "k8s.io/kube-scheduler/framework"
@@ -34,11 +35,25 @@ func said(s *fwk.Status, withPlugin bool) *Status {
 	if s.IsSuccess() || s.IsSkip() {
 		return out
 	}
-	out.Reasons = s.Reasons()
+	out.Reasons = slices.Clone(s.Reasons())
+	sortScalars(out.Reasons)
 	if withPlugin {
 		out.Plugin = s.Plugin()
 	}
 	return out
+}
+
+// sortScalars puts the reasons for extended resources in order: NodeResourcesFit
+// gives them last and in the order of a Go map.
+func sortScalars(reasons []string) {
+	const prefix = "Insufficient "
+	first := slices.IndexFunc(reasons, func(r string) bool {
+		name, ok := strings.CutPrefix(r, prefix)
+		return ok && name != "cpu" && name != "memory" && name != "ephemeral-storage"
+	})
+	if first >= 0 {
+		slices.Sort(reasons[first:])
+	}
 }
 
 // ask fills in everything that the plugins say of the case.

@@ -573,7 +573,13 @@ func (g *gen) place(p *v1.Pod, node string, terminating int) {
 	}
 	if !g.c.isCore() {
 		// Distinct on a node, so that the order of victims is one order; equal across nodes.
-		p.Status.StartTime = ptr(metav1.Unix(1790000000+int64(len(g.c.Pods)/len(g.c.Nodes))*60, 0).Rfc3339Copy())
+		rank := int64(0)
+		for _, o := range g.c.Pods {
+			if o.Spec.NodeName == node {
+				rank++
+			}
+		}
+		p.Status.StartTime = ptr(metav1.Unix(1790000000+rank*7919%101*60, 0).Rfc3339Copy())
 	}
 	g.c.Pods = append(g.c.Pods, p)
 }
