@@ -73,13 +73,14 @@ type PluginSays struct {
 
 // FrameworkSays is the whole default profile.
 type FrameworkSays struct {
-	PreFilter  *Status            `json:"preFilter"`
-	Filter     map[string]*Status `json:"filter,omitempty"`
-	Feasible   []string           `json:"feasible"`
-	Total      map[string]int64   `json:"total,omitempty"`
-	Best       []string           `json:"best,omitempty"`
-	ScoreError string             `json:"scoreError,omitempty"`
-	FitError   string             `json:"fitError,omitempty"`
+	PreFilter   *Status            `json:"preFilter"`
+	Filter      map[string]*Status `json:"filter,omitempty"`
+	Feasible    []string           `json:"feasible"`
+	Total       map[string]int64   `json:"total,omitempty"`
+	Best        []string           `json:"best,omitempty"`
+	ScoreError  string             `json:"scoreError,omitempty"`
+	FilterError string             `json:"filterError,omitempty"`
+	FitError    string             `json:"fitError,omitempty"`
 }
 
 // NodeVolumes is what VolumeBinding would do for the pod on a node.

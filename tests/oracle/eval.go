@@ -182,6 +182,9 @@ func (e *engine) askFramework(c *Case, state fwk.CycleState, nodes []fwk.NodeInf
 			}
 			v := e.fw.RunFilterPluginsWithNominatedPods(e.ctx, state, c.Pod, n)
 			says.Filter[name] = said(v, true)
+			if v.Code() == fwk.Error && says.FilterError == "" {
+				says.FilterError = v.AsError().Error()
+			}
 			if v.IsSuccess() {
 				feasible = append(feasible, n)
 				says.Feasible = append(says.Feasible, name)
@@ -194,6 +197,9 @@ func (e *engine) askFramework(c *Case, state fwk.CycleState, nodes []fwk.NodeInf
 		diagnosis.PreFilterMsg = status.Message()
 		diagnosis.AddPluginStatus(status)
 	} else {
+		return nil, nil
+	}
+	if says.FilterError != "" {
 		return nil, nil
 	}
 	if len(feasible) == 0 {

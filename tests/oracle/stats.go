@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
-	"strings"
 )
 
 type tally map[string]int
@@ -69,6 +69,12 @@ func stats(path string, w io.Writer) error {
 		for _, s := range c.Framework.Filter {
 			note(together, s, cmp.Or(s.Plugin, "framework"))
 		}
+		if c.Framework.FilterError != "" {
+			other["filter error"]++
+		}
+		if c.Framework.FitError != "" {
+			other["fit error"]++
+		}
 		if c.Framework.ScoreError != "" {
 			other["score error"]++
 		}
@@ -120,11 +126,10 @@ func stats(path string, w io.Writer) error {
 
 // short cuts what differs from case to case out of a reason.
 func short(r string) string {
-	if i := strings.IndexAny(r, "\"{["); i > 0 {
-		r = r[:i] + "..."
-	}
-	return r
+	return names.ReplaceAllString(r, "...")
 }
+
+var names = regexp.MustCompile(`"[^"]*"|\b[a-z.]+/[-a-z0-9/]+|\b(incoming|mine|used|e|r|c|n)-?[0-9]+(/s[0-9])?\b`)
 
 func spanOf(m map[string]int64) (lo, hi int64) {
 	first := true
