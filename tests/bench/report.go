@@ -270,7 +270,8 @@ func (r *report) print(w io.Writer) {
 		tw.Flush()
 	}
 	if n := r.disturbed(); n > 0 {
-		fmt.Fprintf(w, "\nDISTURBED: during %d of %d measurements other programs used more than %g cores.\n",
+		fmt.Fprintf(w, "\nDISTURBED: during %d of %d measurements other programs used more than %g cores.\n"+
+			"The verdicts are worth little.\n",
 			n, len(r.Runs)+len(r.Memory), mostOther)
 	}
 	if len(r.Targets) > 0 {
@@ -280,7 +281,10 @@ func (r *report) print(w io.Writer) {
 			if !v.OK {
 				mark = "FAIL"
 			}
-			fmt.Fprintf(w, "  %s  %-52s %8.2f   (%s)\n", mark, v.What, v.Value, v.Target)
+			if r.disturbed() > 0 {
+				mark += "?"
+			}
+			fmt.Fprintf(w, "  %-5s  %-52s %8.2f   (%s)\n", mark, v.What, v.Value, v.Target)
 		}
 	}
 	fmt.Fprintln(w)
