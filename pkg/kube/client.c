@@ -463,7 +463,8 @@ static void on_http_done(void *arg, const struct sy_http_result *http)
 
     c->http_id = 0;
     k->stats.requests_by_class[http->code || status > 599 ? 0 : status / 100]++;
-    if (status)
+    /* A stream cut off because the server fell silent had its status long ago. */
+    if (status && !http->code)
         mark_heard(k);
     if (http->code == 0 && status >= 200 && status < 300) {
         result.body_is_protobuf = is_protobuf(http->content_type);
