@@ -63,6 +63,11 @@ static void put_requests(struct writer *w, const struct sy_pod_request_totals *t
     }
     put_signed(w, t->nonzero_cpu_milli);
     put_signed(w, t->nonzero_memory_bytes);
+    put(w, t->scored_apart);
+    if (t->scored_apart) {
+        put_signed(w, t->scored_cpu_milli);
+        put_signed(w, t->scored_memory_bytes);
+    }
 }
 
 static void put_requirements(struct writer *w, const struct sy_requirement *reqs, uint32_t len)
@@ -517,6 +522,10 @@ static void dump_spec(struct sy_dump *d, const struct sy_pod_spec *spec)
     sy_dump_amounts_line(d, "requests", spec->requests.requests);
     sy_dump_number_line(d, "requests.nonzeroCPU", spec->requests.nonzero_cpu_milli);
     sy_dump_number_line(d, "requests.nonzeroMemory", spec->requests.nonzero_memory_bytes);
+    if (spec->requests.scored_apart) {
+        sy_dump_number_line(d, "requests.scoredCPU", spec->requests.scored_cpu_milli);
+        sy_dump_number_line(d, "requests.scoredMemory", spec->requests.scored_memory_bytes);
+    }
     dump_node_affinity(d, spec);
     dump_affinity_terms(d, "podAffinity", spec->affinity, spec->affinity_len);
     dump_weighted_terms(d, "preferredPodAffinity", spec->preferred_affinity,

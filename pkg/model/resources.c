@@ -355,7 +355,11 @@ static void answer_plain(const struct question *q, struct total *out,
         merge(out, list, SUM);
     }
     merge(out, q->in->overhead, SUM);
-    *ret = (struct sy_pod_request_totals){amounts_of(out), cpu, memory};
+    *ret = (struct sy_pod_request_totals){
+        .requests = amounts_of(out),
+        .nonzero_cpu_milli = cpu,
+        .nonzero_memory_bytes = memory,
+    };
 }
 
 static bool take_total(struct sy_arena *arena, size_t entries, struct total *ret)
@@ -411,6 +415,15 @@ int sy_pod_requests(struct sy_arena *arena, const struct sy_strings *strings,
         .nonzero_cpu_milli = sy_amounts_get(amounts_of(&nonzero), names->cpu),
         .nonzero_memory_bytes = sy_amounts_get(amounts_of(&nonzero), names->memory),
     };
+    if (q.has_pod_level) {
+        q.has_pod_level = false;
+        q.default_cpu = NONZERO_CPU_MILLI;
+        q.default_memory = NONZERO_MEMORY_BYTES;
+        answer(&q, false, &s, &nonzero);
+        ret->scored_apart = true;
+        ret->scored_cpu_milli = sy_amounts_get(amounts_of(&nonzero), names->cpu);
+        ret->scored_memory_bytes = sy_amounts_get(amounts_of(&nonzero), names->memory);
+    }
     return 0;
 
 no_room:

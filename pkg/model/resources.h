@@ -66,6 +66,11 @@ struct sy_pod_request_totals {
      * for. */
     int64_t nonzero_cpu_milli;
     int64_t nonzero_memory_bytes;
+    /* NodeResourcesFit's score leaves pod-level requests out, unlike all else. For a pod that has
+     * them: what it counts for the pod to place, instead of the two above. Else false, 0, 0. */
+    bool scored_apart;
+    int64_t scored_cpu_milli;
+    int64_t scored_memory_bytes;
 };
 
 /* Ids of the resource names that have special rules; filled once per string table. */

@@ -9,9 +9,9 @@ static int64_t asked(const struct sy_shape_view *shape, uint32_t column, bool no
     const struct sy_pod_request_totals *totals = &shape->spec->requests;
 
     if (nonzero && column == SY_COLUMN_CPU_MILLI)
-        return totals->nonzero_cpu_milli;
+        return totals->scored_apart ? totals->scored_cpu_milli : totals->nonzero_cpu_milli;
     if (nonzero && column == SY_COLUMN_MEMORY_BYTES)
-        return totals->nonzero_memory_bytes;
+        return totals->scored_apart ? totals->scored_memory_bytes : totals->nonzero_memory_bytes;
     return sy_amounts_get(totals->requests, shape->cluster->columns[column].resource);
 }
 

@@ -16,8 +16,8 @@
 
 /* A new field must be encoded, copied, marked and dumped, and changed in test_each_spec_field or
  * test_each_pod_field below. */
-_Static_assert(sizeof(struct sy_pod_spec) == 248, "new field in struct sy_pod_spec");
-_Static_assert(sizeof(struct sy_pod) == 424, "new field in struct sy_pod");
+_Static_assert(sizeof(struct sy_pod_spec) == 272, "new field in struct sy_pod_spec");
+_Static_assert(sizeof(struct sy_pod) == 448, "new field in struct sy_pod");
 _Static_assert(sizeof(struct sy_affinity_term) == 56, "new field in struct sy_affinity_term");
 _Static_assert(sizeof(struct sy_spread_constraint) == 48, "new field in sy_spread_constraint");
 _Static_assert(sizeof(struct sy_requirement) == 32, "new field in struct sy_requirement");
@@ -384,6 +384,10 @@ static void test_each_spec_field(void **state)
     change_amounts(f, &s->requests.requests, dump, encoded);
     OTHER(s->requests.nonzero_cpu_milli);
     OTHER(s->requests.nonzero_memory_bytes);
+    OTHER(s->requests.scored_apart);
+    s->requests.scored_apart = true;
+    OTHER(s->requests.scored_cpu_milli);
+    OTHER(s->requests.scored_memory_bytes);
     change_labels(f, &s->node_selector, dump, encoded);
     OTHER(s->required_nodes.is_set);
     SHORTER(s->required_nodes.len);
