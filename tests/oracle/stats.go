@@ -126,10 +126,10 @@ func stats(path string, w io.Writer) error {
 
 // short cuts what differs from case to case out of a reason.
 func short(r string) string {
-	return names.ReplaceAllString(r, "...")
+	return varying.ReplaceAllString(r, "...")
 }
 
-var names = regexp.MustCompile(`"[^"]*"|\b[a-z.]+/[-a-z0-9/]+|\b(incoming|mine|used|e|r|c|n)-?[0-9]+(/s[0-9])?\b`)
+var varying = regexp.MustCompile(`"[^"]*"|\b[a-z.]+/[-a-z0-9/]+|\b(incoming|mine|used|e|r|c|n)-?[0-9]+(/s[0-9])?\b`)
 
 func spanOf(m map[string]int64) (lo, hi int64) {
 	first := true
