@@ -26,7 +26,8 @@ enum {
     BIND_REPEATS_MAX = 2,
     SETTLE_TIMEOUT_MS = 5000,
     EVENTS_QUEUED_MAX = 20000,
-    EVENTS_BESIDE_BINDS = 2,
+    EVENTS_BESIDE_BINDS = 1,
+    EVENT_REST_FACTOR = 4,
     EVENTS_IDLE = 32,
     CONDITIONS_BESIDE_BINDS = 4,
     CONDITIONS_IDLE = 32,
@@ -38,6 +39,8 @@ enum {
 };
 
 static const int64_t held_longest_ns = SY_NS_PER_S;
+/* So long after the last bind the server still counts as busy with them. */
+static const int64_t busy_ns = 100 * SY_NS_PER_MS;
 static const int64_t settle_first_ns = 100 * SY_NS_PER_MS;
 static const int64_t settle_longest_ns = 5 * SY_NS_PER_S;
 /* The server's clock for a request starts a little after ours. */
@@ -127,6 +130,7 @@ struct sy_actions {
 
     struct bind_list binds;
     uint32_t binds_in_flight;
+    sy_time_ns last_bind_ns; /* sent */
     uint32_t binds_unsettled;
     bool is_paused;
 
@@ -146,6 +150,8 @@ struct sy_actions {
     uint32_t queued_len;
     uint32_t remembered_len;
     uint32_t events_in_flight;
+    sy_time_ns next_event_ns; /* while binding: none is sent before */
+    struct sy_timer *events_timer;
     struct sy_timer *series_timer;
 };
 
@@ -399,6 +405,7 @@ static void send_bind(struct bind *b)
         return;
     }
     a->stats.binds_sent++;
+    a->last_bind_ns = b->sent_at;
     a->binds_in_flight++;
 }
 
@@ -714,6 +721,7 @@ static void on_event_done(void *arg, const struct sy_kube_result *result)
         return;
     }
     a->events_in_flight--;
+    a->next_event_ns = sy_clock_boot_ns() + EVENT_REST_FACTOR * result->duration_ns;
     TAILQ_REMOVE(&a->events_sent, e, link);
     /* 409 on a POST: an earlier try of ours got through. */
     bool is_ok = result->code == 0 || (!was_posted && result->http_status == 409);
@@ -911,19 +919,44 @@ static void look_at_series(void *arg)
 /* ---- turns --------------------------------------------------------------------------------------
  */
 
+/* Binds come first: an API server that is busy with them is asked for an event now and then only,
+ * so that events take a fifth of one request's worth of it. They catch up when binds pause, or when
+ * so many have gathered that some would be lost. */
+static uint32_t events_allowed(struct sy_actions *a)
+{
+    sy_time_ns now = sy_clock_boot_ns();
+    sy_time_ns calm_ns = a->last_bind_ns + busy_ns;
+
+    if (!a->binds_in_flight && now >= calm_ns)
+        return a->options.events_in_flight;
+    if (a->queued_len > a->options.events_max_queued / 2 || now >= a->next_event_ns)
+        return a->options.events_in_flight_while_binding;
+    if (!TAILQ_EMPTY(&a->events_queued) && !sy_timer_is_armed(a->events_timer))
+        sy_timer_arm(a->events_timer, a->next_event_ns - now);
+    return 0;
+}
+
 static void pump(struct sy_actions *a)
 {
     if (a->is_paused)
         return;
-    bool has_binds = a->binds_in_flight > 0;
-    uint32_t conditions = has_binds ? CONDITIONS_BESIDE_BINDS : CONDITIONS_IDLE;
-    uint32_t events =
-        has_binds ? a->options.events_in_flight_while_binding : a->options.events_in_flight;
+    uint32_t conditions = a->binds_in_flight ? CONDITIONS_BESIDE_BINDS : CONDITIONS_IDLE;
 
     while (a->conditions_in_flight < conditions && !TAILQ_EMPTY(&a->conditions_queued))
         send_condition(a, TAILQ_FIRST(&a->conditions_queued));
+    if (TAILQ_EMPTY(&a->events_queued))
+        return;
+    uint32_t events = events_allowed(a);
     while (a->events_in_flight < events && !TAILQ_EMPTY(&a->events_queued))
         send_event(a, TAILQ_FIRST(&a->events_queued));
+    if (!TAILQ_EMPTY(&a->events_queued) && !a->events_in_flight &&
+        !sy_timer_is_armed(a->events_timer))
+        sy_timer_arm(a->events_timer, busy_ns);
+}
+
+static void on_events_timer(void *arg)
+{
+    pump(arg);
 }
 
 void sy_actions_pause(struct sy_actions *a, bool is_paused)
@@ -994,6 +1027,7 @@ int sy_actions_new(struct sy_kube *k, const struct sy_actions_options *options,
     TAILQ_INIT(&a->events_sent);
     TAILQ_INIT(&a->remembered);
     a->series_timer = sy_timer_new(sy_kube_loop(k), look_at_series, a);
+    a->events_timer = sy_timer_new(sy_kube_loop(k), on_events_timer, a);
     sy_timer_arm(a->series_timer, series_look_ns);
     *ret = a;
     return 0;
@@ -1058,6 +1092,7 @@ void sy_actions_free(struct sy_actions *a)
     abandon_binds(a);
     abandon_conditions(a);
     abandon_events(a);
+    sy_timer_free(a->events_timer);
     sy_timer_free(a->series_timer);
     sy_map_done(&a->conditions_by_uid);
     sy_map_done(&a->events_by_key);

@@ -31,11 +31,11 @@ struct sy_actions;
 struct sy_actions_options {
     const char *component; /* reportingController of events: the scheduler's name */
     const char *instance;  /* reportingInstance: "<component>-<hostname>" */
-    uint32_t
-        bind_timeout_ms; /* 0: 10000; sent as ?timeout= too so that late binds die at the server */
+    /* 0: 10000; sent as ?timeout= too so that late binds die at the server. */
+    uint32_t bind_timeout_ms;
     uint32_t events_max_queued; /* 0: 20000; further ones are dropped and counted */
-    /* Events give way to binds: while binds are in flight at most this many event requests are.
-     * 0: 2. */
+    /* Events give way to binds: while binds are in flight at most this many event requests are,
+     * with a rest of four times its duration after each. 0: 1. */
     uint32_t events_in_flight_while_binding;
     uint32_t events_in_flight; /* when idle; 0: 32 */
     sy_bind_fn *on_bind;
