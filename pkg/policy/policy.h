@@ -31,6 +31,16 @@ struct sy_verdict {
 
 struct sy_profile;
 
+/* What a plugin keeps for a shape between cycles, so as not to count all pods again in each: counts
+ * that follow the cluster. It must never change an answer. It lives until the engine drops the
+ * shape's cache. */
+struct sy_kept {
+    void *data; /* NULL until the plugin makes it */
+    void (*release)(struct sy_cluster *cluster, void *data);
+    size_t bytes; /* what it takes, about */
+};
+enum sy_kept_slot { SY_KEPT_SPREAD, SY_KEPT_INTER_POD, SY_KEPT_LEN };
+
 /* What a filter or scorer sees of the incoming pod. */
 struct sy_shape_view {
     struct sy_cluster *cluster;
@@ -39,6 +49,8 @@ struct sy_shape_view {
     struct sy_labels labels; /* only those whose key some selector names */
     sy_sid ns;               /* 0 when nothing asks for it */
     sy_sid node_name;        /* spec.nodeName; 0 for a pod that waits */
+    uint64_t owner;          /* sy_cluster_owner_hash(); 0 when nothing asks for it */
+    struct sy_kept *kept;    /* by enum sy_kept_slot */
     /* spec->requests by column, resolved once per shape: parallel arrays. A request whose resource
      * no node has got a column for is SY_NONE there. */
     uint32_t requests_len;
@@ -64,6 +76,15 @@ struct sy_policy_texts {
     sy_sid enforced_affinity;  /* NodeAffinity.addedAffinity does not match */
     sy_sid affinity_conflict;  /* no node has all the names that the terms ask for */
     sy_sid preferred_is_wrong; /* a preferred term that can not be parsed */
+    sy_sid selector_is_wrong;  /* a label selector that can not be converted */
+    sy_sid no_memory;
+    sy_sid hostname; /* kubernetes.io/hostname */
+    sy_sid zone;     /* topology.kubernetes.io/zone */
+    sy_sid spread;
+    sy_sid spread_label;
+    sy_sid affinity;
+    sy_sid anti_affinity;
+    sy_sid existing_anti_affinity;
 };
 void sy_policy_texts_init(struct sy_policy_texts *t, struct sy_strings *strings);
 
@@ -112,6 +133,10 @@ struct sy_scorer {
     void (*normalize)(const struct sy_shape_view *shape, const void *state, const uint32_t *nodes,
                       uint32_t nodes_len, int64_t *scores);
 };
+
+/* Whether the pod's nodeSelector and required node affinity take the node; what the profile adds is
+ * not asked. */
+bool sy_node_is_wanted(const struct sy_shape_view *shape, uint32_t node);
 
 /* kube-scheduler's helper.DefaultNormalizeScore: to [0, max] by the largest, reversed on request.
  */

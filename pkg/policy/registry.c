@@ -9,6 +9,8 @@
 static const struct sy_filter *const FILTERS[] = {
     &sy_filter_node_name,     &sy_filter_node_unschedulable, &sy_filter_taint_toleration,
     &sy_filter_node_affinity, &sy_filter_node_ports,         &sy_filter_node_resources_fit,
+    &sy_filter_pod_topology_spread,
+    &sy_filter_inter_pod_affinity,
 };
 
 static const struct sy_scorer *const SCORERS[] = {
@@ -55,6 +57,8 @@ void sy_policy_args_default(struct sy_policy_args *args)
         .balanced_resources = {{"cpu", 1}, {"memory", 1}},
         .balanced_resources_len = 2,
         .hard_pod_affinity_weight = 1,
+        .preemption_min_candidates_percent = 10,
+        .preemption_min_candidates = 100,
     };
 }
 
@@ -113,6 +117,18 @@ void sy_policy_texts_init(struct sy_policy_texts *t, struct sy_strings *strings)
         .affinity_conflict = sy_strings_addz(strings, "pod affinity terms conflict"),
         .preferred_is_wrong =
             sy_strings_addz(strings, "a preferred node affinity term holds what no label can be"),
+        .selector_is_wrong =
+            sy_strings_addz(strings, "parsing pod: a label selector can not be converted"),
+        .no_memory = sy_strings_addz(strings, "out of memory"),
+        .hostname = sy_strings_addz(strings, "kubernetes.io/hostname"),
+        .zone = sy_strings_addz(strings, "topology.kubernetes.io/zone"),
+        .spread = sy_strings_addz(strings, "node(s) didn't match pod topology spread constraints"),
+        .spread_label = sy_strings_addz(strings, "node(s) didn't match pod topology spread "
+                                                 "constraints (missing required label)"),
+        .affinity = sy_strings_addz(strings, "node(s) didn't match pod affinity rules"),
+        .anti_affinity = sy_strings_addz(strings, "node(s) didn't match pod anti-affinity rules"),
+        .existing_anti_affinity = sy_strings_addz(
+            strings, "node(s) didn't satisfy existing pods anti-affinity rules"),
     };
 }
 
