@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* What the API server does not say about a pod. */
+enum { KEPT_FLAGS = SY_POD_ASSUMED | SY_POD_NOMINATED | SY_POD_EVICTED };
 static const size_t SCRATCH_MAX_BYTES = (size_t)64 << 20;
 
 static void add_column(struct sy_cluster *c, sy_sid resource);
@@ -48,9 +50,13 @@ void sy_cluster_done(struct sy_cluster *c)
     sy_map_done(&c->pod_by_uid);
     sy_counters_done(c);
     sy_images_done(&c->images);
+    sy_workloads_done(c);
     for (size_t i = 0; i < c->namespaces.len; i++)
         sy_specs_unref_labels(c->specs, c->namespaces.p[i].labels);
     sy_vec_done(&c->namespaces);
+    for (size_t i = 0; i < c->budgets.len; i++)
+        sy_specs_unref(c->specs, c->budgets.p[i].packed);
+    sy_vec_done(&c->budgets);
     sy_map_done(&c->selector_keys);
     sy_specs_free(c->specs);
     free(c->changes.ring);
@@ -70,6 +76,8 @@ static void note(struct sy_change_log *log, uint32_t node)
 /* relief: the change may let a pod fit that did not before. */
 static void touch_node(struct sy_cluster *c, uint32_t node, bool relief)
 {
+    if (c->is_trial)
+        return;
     c->node_generation[node] = ++c->generation;
     note(&c->changes, node);
     if (relief)
@@ -187,7 +195,7 @@ static void release_node_if_unused(struct sy_cluster *c, uint32_t slot)
 {
     struct sy_node_slot *n = &c->nodes[slot];
 
-    if ((c->node_flags[slot] & SY_NODE_ALIVE) || n->pods_len)
+    if ((c->node_flags[slot] & SY_NODE_ALIVE) || n->pods_len || c->is_trial)
         return;
     sy_map_del(&c->node_by_name, sy_hash_u64(n->node.name), slot);
     sy_arena_done(&n->arena);
@@ -572,6 +580,8 @@ static uint32_t place_pod(struct sy_cluster *c, uint32_t slot, sy_sid node_name)
         return 0;
     uint32_t node = ensure_node(c, node_name);
     uint32_t change = 0;
+    if (p->flags & SY_POD_NOMINATED)
+        sy_cluster_forget(c, slot); /* bound, wherever that is: the claim is void */
     if (p->flags & SY_POD_ASSUMED) {
         p->flags &= (uint16_t)~SY_POD_ASSUMED;
         c->pods_assumed--;
@@ -613,8 +623,10 @@ int sy_cluster_pod_upsert(struct sy_cluster *c, const struct sy_pod *pod, uint32
     struct sy_pod_slot *p = &c->pods.p[slot];
     uint32_t change = is_new ? SY_POD_ADDED : 0;
     uint16_t flags = flags_of(pod);
+    uint64_t owner = sy_cluster_owner_hash(c, pod->owner_uid);
     if (!is_new) {
-        if (p->spec != spec || p->labels != labels || p->priority != pod->priority)
+        if (p->spec != spec || p->labels != labels || p->priority != pod->priority ||
+            p->owner != owner)
             change |= SY_POD_SPEC;
         if ((p->flags ^ flags) & SY_POD_GATED)
             change |= SY_POD_GATES;
@@ -637,9 +649,10 @@ int sy_cluster_pod_upsert(struct sy_cluster *c, const struct sy_pod *pod, uint32
     p->spec = spec;
     p->labels = labels;
     p->priority = pod->priority;
+    p->owner = owner;
     p->nominated_node = pod->nominated_node;
     p->started_wall_ns = pod->started_wall_ns;
-    p->flags = (uint16_t)(flags | (p->flags & SY_POD_ASSUMED));
+    p->flags = (uint16_t)(flags | (p->flags & KEPT_FLAGS));
     if (node != SY_NONE) {
         account(c, slot, node, 1);
         touch_node(c, node, true);
@@ -662,15 +675,48 @@ int sy_cluster_assume(struct sy_cluster *c, uint32_t pod, uint32_t node)
     return 0;
 }
 
+int sy_cluster_nominate(struct sy_cluster *c, uint32_t pod, uint32_t node)
+{
+    struct sy_pod_slot *p = &c->pods.p[pod];
+
+    if (p->node != SY_NONE)
+        return -EBUSY;
+    p->flags |= SY_POD_NOMINATED;
+    attach(c, pod, node);
+    return 0;
+}
+
 void sy_cluster_forget(struct sy_cluster *c, uint32_t pod)
 {
     struct sy_pod_slot *p = &c->pods.p[pod];
 
-    if (!(p->flags & SY_POD_ASSUMED))
+    if (!(p->flags & (SY_POD_ASSUMED | SY_POD_NOMINATED)))
         return;
-    p->flags &= (uint16_t)~SY_POD_ASSUMED;
-    c->pods_assumed--;
+    c->pods_assumed -= (p->flags & SY_POD_ASSUMED) != 0;
+    p->flags &= (uint16_t) ~(SY_POD_ASSUMED | SY_POD_NOMINATED);
     detach(c, pod);
+}
+
+/* -- what-if -- */
+
+void sy_cluster_trial_begin(struct sy_cluster *c)
+{
+    c->is_trial = true;
+}
+
+void sy_cluster_trial_end(struct sy_cluster *c)
+{
+    c->is_trial = false;
+}
+
+void sy_cluster_trial_remove(struct sy_cluster *c, uint32_t pod)
+{
+    detach(c, pod);
+}
+
+void sy_cluster_trial_restore(struct sy_cluster *c, uint32_t pod, uint32_t node)
+{
+    attach(c, pod, node);
 }
 
 /* -- replacement after a list -- */
@@ -777,6 +823,15 @@ struct sy_labels sy_cluster_namespace_labels(const struct sy_cluster *c, sy_sid 
     return (struct sy_labels){0};
 }
 
+bool sy_cluster_namespace_is_known(const struct sy_cluster *c, sy_sid name)
+{
+    for (size_t i = 0; i < c->namespaces.len; i++) {
+        if (c->namespaces.p[i].name == name)
+            return true;
+    }
+    return false;
+}
+
 int sy_cluster_namespace_upsert(struct sy_cluster *c, sy_sid name, struct sy_labels labels)
 {
     const struct sy_shared_labels *shared = sy_specs_ref_labels(c->specs, labels);
@@ -788,7 +843,7 @@ int sy_cluster_namespace_upsert(struct sy_cluster *c, sy_sid name, struct sy_lab
         i++;
     if (i == c->namespaces.len)
         sy_vec_push(&c->namespaces, (struct sy_namespace){.name = name});
-    bool changed = c->namespaces.p[i].labels != shared;
+    bool changed = c->namespaces.p[i].labels != shared; /* or new: NULL before */
     sy_specs_unref_labels(c->specs, c->namespaces.p[i].labels);
     c->namespaces.p[i].labels = shared;
     if (changed) {
@@ -816,7 +871,12 @@ void sy_cluster_namespace_delete(struct sy_cluster *c, sy_sid name)
 void sy_cluster_mark(const struct sy_cluster *c)
 {
     sy_specs_mark(c->specs);
+    for (size_t i = 0; i < c->budgets.len; i++) {
+        sy_strings_mark(c->strings, c->budgets.p[i].budget.ns);
+        sy_strings_mark(c->strings, c->budgets.p[i].budget.name);
+    }
     sy_counters_mark(c);
+    sy_workloads_mark(c);
     for (size_t i = 0; i < c->namespaces.len; i++)
         sy_strings_mark(c->strings, c->namespaces.p[i].name);
     for (uint32_t i = 0; i < c->nodes_len; i++)

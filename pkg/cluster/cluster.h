@@ -11,9 +11,11 @@
 
 #include "base/map.h"
 #include "base/vec.h"
+#include "cluster/budgets.h"
 #include "cluster/counters.h"
 #include "cluster/images.h"
 #include "cluster/specs.h"
+#include "cluster/workloads.h"
 #include "model/node.h"
 #include "model/pod.h"
 
@@ -65,6 +67,8 @@ enum sy_pod_flags {
     SY_POD_SEEN = 1 << 4, /* in the replacement that is going on */
     SY_POD_RUNNING = 1 << 5,
     SY_POD_NEVER_PREEMPTS = 1 << 6,
+    SY_POD_NOMINATED = 1 << 7, /* charged to `node`, where it has a claim; not bound there */
+    SY_POD_EVICTED = 1 << 8,   /* we have asked for its deletion */
 };
 
 struct sy_pod_slot {
@@ -73,6 +77,7 @@ struct sy_pod_slot {
     char *name; /* owned block: name NUL uid NUL */
     const char *uid;
     uint64_t uid_hash;
+    uint64_t owner; /* sy_cluster_owner_hash() of its controlling owner */
     int64_t created_wall_ns;
     int64_t started_wall_ns;
     sy_time_ns bound_ns; /* when our bind was acknowledged; 0: not ours or long ago */
@@ -97,6 +102,12 @@ struct sy_change_log {
 struct sy_namespace {
     sy_sid name;
     const struct sy_shared_labels *labels;
+};
+
+struct sy_kept_budget {
+    struct sy_budget budget; /* its pointers go into `packed` */
+    const struct sy_shared_spec *packed;
+    bool is_seen;
 };
 
 struct sy_cluster {
@@ -136,6 +147,8 @@ struct sy_cluster {
     struct sy_arena scratch;
     struct sy_counters counters;
     SY_VEC(struct sy_namespace) namespaces;
+    SY_VEC(struct sy_kept_budget) budgets;
+    bool is_trial; /* see sy_cluster_trial_begin() */
     /* Label keys that any selector seen so far names: other labels are nobody's concern, so pods
      * that differ in them alone (a StatefulSet's pod name) still have one shape. Only grows. */
     struct sy_map selector_keys;
@@ -143,6 +156,7 @@ struct sy_cluster {
     uint64_t selectors_generation;     /* grows with either */
     uint32_t nodes_prefer_no_schedule; /* alive nodes with a PreferNoSchedule taint */
     struct sy_images images;
+    struct sy_workloads workloads;
 };
 
 void sy_cluster_init(struct sy_cluster *c, struct sy_strings *strings);
@@ -200,6 +214,17 @@ int sy_cluster_assume(struct sy_cluster *c, uint32_t pod, uint32_t node) SY_NODI
 /* Takes an assumption back; no effect on a pod that the API server has bound. */
 void sy_cluster_forget(struct sy_cluster *c, uint32_t pod);
 
+/* Charges an unbound pod to the node that others are being moved away from for it, so that nobody
+ * else takes the room. -EBUSY when it is placed already. Undone by sy_cluster_forget(). */
+int sy_cluster_nominate(struct sy_cluster *c, uint32_t pod, uint32_t node) SY_NODISCARD;
+
+/* What-if: between begin and end, pods may be taken off their nodes and put back, and filters
+ * asked; nothing of it reaches the change logs, so all must be as it was at the end. */
+void sy_cluster_trial_begin(struct sy_cluster *c);
+void sy_cluster_trial_end(struct sy_cluster *c);
+void sy_cluster_trial_remove(struct sy_cluster *c, uint32_t pod);
+void sy_cluster_trial_restore(struct sy_cluster *c, uint32_t pod, uint32_t node);
+
 /* The column of a resource, SY_NONE when no node and no pod named it yet. */
 uint32_t sy_cluster_column(const struct sy_cluster *c, sy_sid resource);
 
@@ -225,6 +250,7 @@ uint32_t sy_cluster_relevant_labels(const struct sy_cluster *c, struct sy_labels
 /* Labels of a namespace, for namespace selectors; an unknown namespace has none. Upsert: 0 or
  * -ENOMEM. */
 struct sy_labels sy_cluster_namespace_labels(const struct sy_cluster *c, sy_sid name);
+bool sy_cluster_namespace_is_known(const struct sy_cluster *c, sy_sid name);
 int sy_cluster_namespace_upsert(struct sy_cluster *c, sy_sid name,
                                 struct sy_labels labels) SY_NODISCARD;
 void sy_cluster_namespace_delete(struct sy_cluster *c, sy_sid name);

@@ -5,23 +5,52 @@
 
 #include <stdlib.h>
 
+static bool is_listed(sy_sid ns, const sy_sid *namespaces, uint32_t len)
+{
+    for (uint32_t i = 0; i < len; i++) {
+        if (namespaces[i] == ns)
+            return true;
+    }
+    return false;
+}
+
 static bool namespace_matches(const struct sy_cluster *c, const struct sy_counter_rule *rule,
                               sy_sid ns)
 {
-    for (uint32_t i = 0; i < rule->namespaces_len; i++) {
-        if (rule->namespaces[i] == ns)
-            return true;
-    }
-    return !rule->namespace_selector.is_nil &&
-           sy_selector_matches(&rule->namespace_selector, c->strings,
-                               sy_cluster_namespace_labels(c, ns));
+    const struct sy_selector *selector = &rule->namespace_selector;
+
+    if (is_listed(ns, rule->namespaces, rule->namespaces_len))
+        return true;
+    if (selector->is_nil || selector->is_invalid)
+        return false;
+    return !selector->len || (sy_cluster_namespace_is_known(c, ns) &&
+                              sy_selector_matches(selector, c->strings,
+                                                  sy_cluster_namespace_labels(c, ns)));
 }
 
 bool sy_counter_rule_matches(const struct sy_cluster *c, const struct sy_counter_rule *rule,
                              struct sy_labels labels, sy_sid ns)
 {
-    return namespace_matches(c, rule, ns) &&
-           sy_selector_matches(&rule->selector, c->strings, labels);
+    if (!namespace_matches(c, rule, ns) || !sy_selector_matches(&rule->selector, c->strings, labels))
+        return false;
+    for (uint32_t i = 0; i < rule->also_len; i++) {
+        if (!namespace_matches(c, &rule->also[i], ns) ||
+            !sy_selector_matches(&rule->also[i].selector, c->strings, labels))
+            return false;
+    }
+    return true;
+}
+
+bool sy_affinity_term_matches(const struct sy_cluster *c, const struct sy_affinity_term *term,
+                              sy_sid owner_ns, struct sy_labels labels, sy_sid ns)
+{
+    struct sy_counter_rule rule;
+
+    sy_counter_rule_of_term(term, &owner_ns, &rule);
+    return (is_listed(ns, rule.namespaces, rule.namespaces_len) ||
+            sy_selector_matches(&rule.namespace_selector, c->strings,
+                                sy_cluster_namespace_labels(c, ns))) &&
+           sy_selector_matches(&rule.selector, c->strings, labels);
 }
 
 void sy_counter_rule_of_term(const struct sy_affinity_term *term, const sy_sid *own_ns,
@@ -64,20 +93,62 @@ static void count_all(struct sy_cluster *c, struct sy_counter *counter)
     counter->changed++;
 }
 
-struct sy_counter *sy_counter_ref(struct sy_cluster *c, const struct sy_counter_rule *rule)
+static struct sy_affinity_term term_of_rule(const struct sy_counter_rule *rule)
 {
-    struct sy_counters *all = &c->counters;
-    /* The rule travels as an affinity term inside a spec of its own: the spec store packs it and
-     * tells equal ones. */
-    struct sy_affinity_term term = {
+    return (struct sy_affinity_term){
         .namespaces = rule->namespaces,
         .namespaces_len = rule->namespaces_len,
         .namespace_selector = rule->namespace_selector,
         .selector = rule->selector,
     };
-    struct sy_pod_spec carrier = {
-        .affinity = &term, .affinity_len = 1, .host_network = rule->skip_terminating};
+}
+
+static struct sy_counter_rule rule_of_packed(const struct sy_affinity_term *term)
+{
+    return (struct sy_counter_rule){
+        .namespaces = term->namespaces,
+        .namespaces_len = term->namespaces_len,
+        .namespace_selector = term->namespace_selector,
+        .selector = term->selector,
+    };
+}
+
+/* The rule travels as affinity terms inside a spec of its own: the spec store packs it and tells
+ * equal ones. */
+static const struct sy_shared_spec *pack_rule(struct sy_cluster *c,
+                                              const struct sy_counter_rule *rule)
+{
+    struct sy_affinity_term *terms = sy_xcalloc(rule->also_len + 1, sizeof(*terms));
+    struct sy_pod_spec carrier = {.affinity = terms,
+                                  .affinity_len = rule->also_len + 1,
+                                  .host_network = rule->skip_terminating};
+
+    terms[0] = term_of_rule(rule);
+    for (uint32_t i = 0; i < rule->also_len; i++)
+        terms[i + 1] = term_of_rule(&rule->also[i]);
     const struct sy_shared_spec *shared = sy_specs_ref(c->specs, &carrier);
+    free(terms);
+    return shared;
+}
+
+static void unpack_rule(struct sy_counter *counter)
+{
+    const struct sy_pod_spec *packed = &counter->rule_spec->spec;
+    uint32_t also_len = packed->affinity_len - 1;
+    struct sy_counter_rule *also = sy_xcalloc(also_len, sizeof(*also));
+
+    for (uint32_t i = 0; i < also_len; i++)
+        also[i] = rule_of_packed(&packed->affinity[i + 1]);
+    counter->rule = rule_of_packed(&packed->affinity[0]);
+    counter->rule.skip_terminating = packed->host_network;
+    counter->rule.also = also;
+    counter->rule.also_len = also_len;
+}
+
+struct sy_counter *sy_counter_ref(struct sy_cluster *c, const struct sy_counter_rule *rule)
+{
+    struct sy_counters *all = &c->counters;
+    const struct sy_shared_spec *shared = pack_rule(c, rule);
     uint32_t free_id = all->counters_len;
 
     if (!shared)
@@ -101,15 +172,8 @@ struct sy_counter *sy_counter_ref(struct sy_cluster *c, const struct sy_counter_
         all->counters_len++;
     struct sy_counter *counter = sy_xcalloc(1, sizeof(*counter));
     all->counters[free_id] = counter;
-    const struct sy_affinity_term *packed = shared->spec.affinity;
     counter->rule_spec = shared;
-    counter->rule = (struct sy_counter_rule){
-        .namespaces = packed->namespaces,
-        .namespaces_len = packed->namespaces_len,
-        .namespace_selector = packed->namespace_selector,
-        .selector = packed->selector,
-        .skip_terminating = rule->skip_terminating,
-    };
+    unpack_rule(counter);
     counter->refs = 1;
     counter->id = free_id;
     counter->on_node = sy_xcalloc(c->nodes_room, sizeof(*counter->on_node));
@@ -120,6 +184,7 @@ struct sy_counter *sy_counter_ref(struct sy_cluster *c, const struct sy_counter_
 static void free_counter(struct sy_cluster *c, struct sy_counter *counter)
 {
     sy_specs_unref(c->specs, counter->rule_spec);
+    free((void *)(uintptr_t)counter->rule.also);
     free(counter->on_node);
     free(counter);
 }
@@ -154,6 +219,7 @@ static struct sy_carrier *ensure_carrier(struct sy_cluster *c, const struct sy_s
     carrier->id = all->carriers_len;
     carrier->on_node = sy_xcalloc(c->nodes_room, sizeof(*carrier->on_node));
     all->carriers[all->carriers_len++] = carrier;
+    all->carriers_set++;
     sy_cluster_note_spec(c, &spec->spec);
     return carrier;
 }
@@ -180,6 +246,7 @@ static void carry(struct sy_cluster *c, const struct sy_pod_slot *p, uint32_t no
     struct sy_carrier *last = all->carriers[--all->carriers_len];
     last->id = carrier->id;
     all->carriers[carrier->id] = last;
+    all->carriers_set++;
     free_carrier(c, carrier);
 }
 
@@ -192,19 +259,54 @@ static bool has_value(const void *arg, const void *key, uint32_t domain)
     return t->values[domain] == *(const sy_sid *)key;
 }
 
-static uint32_t domain_of(struct sy_topology *t, sy_sid value)
+uint32_t sy_topology_domain(const struct sy_topology *t, sy_sid value)
 {
-    uint32_t domain = sy_map_get(&t->by_value, sy_hash_u64(value), has_value, t, &value);
+    return sy_map_get(&t->by_value, sy_hash_u64(value), has_value, t, &value);
+}
 
-    if (domain != SY_MAP_NONE)
+/* An id that no node has, for a value that none has. */
+static uint32_t new_domain(struct sy_topology *t)
+{
+    uint32_t domain = 0;
+
+    if (t->free_len) {
+        t->free_len--;
+        while (t->values[domain])
+            domain++;
         return domain;
+    }
     if (t->domains_len == t->values_room) {
         t->values_room = t->values_room ? 2 * t->values_room : 16;
         t->values = sy_xreallocarray(t->values, t->values_room, sizeof(*t->values));
+        t->nodes = sy_xreallocarray(t->nodes, t->values_room, sizeof(*t->nodes));
     }
-    t->values[t->domains_len] = value;
-    sy_map_add(&t->by_value, sy_hash_u64(value), t->domains_len);
     return t->domains_len++;
+}
+
+static void enter_domain(struct sy_topology *t, uint32_t node, sy_sid value)
+{
+    uint32_t domain = sy_topology_domain(t, value);
+
+    if (domain == SY_NO_DOMAIN) {
+        domain = new_domain(t);
+        t->values[domain] = value;
+        t->nodes[domain] = 0;
+        sy_map_add(&t->by_value, sy_hash_u64(value), domain);
+    }
+    t->nodes[domain]++;
+    t->domain[node] = domain;
+}
+
+static void leave_domain(struct sy_topology *t, uint32_t node)
+{
+    uint32_t domain = t->domain[node];
+
+    t->domain[node] = SY_NO_DOMAIN;
+    if (domain == SY_NO_DOMAIN || --t->nodes[domain])
+        return;
+    sy_map_del(&t->by_value, sy_hash_u64(t->values[domain]), domain);
+    t->values[domain] = 0;
+    t->free_len++;
 }
 
 static void place_node(const struct sy_cluster *c, struct sy_topology *t, uint32_t node)
@@ -213,10 +315,11 @@ static void place_node(const struct sy_cluster *c, struct sy_topology *t, uint32
         sy_cluster_node_is_alive(c, node) ? sy_labels_get(c->nodes[node].node.labels, t->key) : 0;
     uint32_t old = t->domain[node];
 
-    if (!value)
-        t->domain[node] = SY_NO_DOMAIN;
-    else if (old == SY_NO_DOMAIN || t->values[old] != value)
-        t->domain[node] = domain_of(t, value);
+    if (old != SY_NO_DOMAIN && t->values[old] == value)
+        return;
+    leave_domain(t, node);
+    if (value)
+        enter_domain(t, node, value);
 }
 
 struct sy_topology *sy_topology_get(struct sy_cluster *c, sy_sid key)
@@ -299,8 +402,10 @@ void sy_counters_mark(const struct sy_cluster *c)
     for (uint32_t i = 0; i < c->counters.topologies_len; i++) {
         const struct sy_topology *t = c->counters.topologies[i];
         sy_strings_mark(c->strings, t->key);
-        for (uint32_t j = 0; j < t->domains_len; j++)
-            sy_strings_mark(c->strings, t->values[j]);
+        for (uint32_t j = 0; j < t->domains_len; j++) {
+            if (t->values[j])
+                sy_strings_mark(c->strings, t->values[j]);
+        }
     }
     for (uint32_t i = 0; i < c->counters.carriers_len; i++)
         sy_strings_mark(c->strings, c->counters.carriers[i]->ns);
@@ -319,6 +424,7 @@ void sy_counters_done(struct sy_cluster *c)
     for (uint32_t i = 0; i < all->topologies_len; i++) {
         free(all->topologies[i]->domain);
         free(all->topologies[i]->values);
+        free(all->topologies[i]->nodes);
         sy_map_done(&all->topologies[i]->by_value);
         free(all->topologies[i]);
     }
@@ -326,6 +432,20 @@ void sy_counters_done(struct sy_cluster *c)
     free(all->carriers);
     free(all->topologies);
     memset(all, 0, sizeof(*all));
+}
+
+/* Every alive node is in the domain of its label's value. */
+static bool is_sound_topology(const struct sy_cluster *c, const struct sy_topology *t)
+{
+    for (uint32_t node = 0; node < c->nodes_len; node++) {
+        sy_sid value = sy_cluster_node_is_alive(c, node)
+                           ? sy_labels_get(c->nodes[node].node.labels, t->key)
+                           : 0;
+        uint32_t domain = t->domain[node];
+        if (domain == SY_NO_DOMAIN ? value : t->values[domain] != value)
+            return false;
+    }
+    return true;
 }
 
 bool sy_counters_audit(const struct sy_cluster *c)
@@ -356,5 +476,7 @@ bool sy_counters_audit(const struct sy_cluster *c)
         }
         same = pods == carrier->pods;
     }
+    for (uint32_t i = 0; i < all->topologies_len && same; i++)
+        same = is_sound_topology(c, all->topologies[i]);
     return same;
 }

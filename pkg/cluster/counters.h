@@ -22,9 +22,14 @@ struct sy_cluster;
 struct sy_counter_rule {
     const sy_sid *namespaces; /* sorted by id; matched or by the selector */
     uint32_t namespaces_len;
-    struct sy_selector namespace_selector; /* over the namespace's labels; nil matches none */
-    struct sy_selector selector;           /* over the pod's labels */
-    bool skip_terminating;                 /* topology spread does not count pods that are going */
+    /* Over the namespace's labels; nil matches none, an empty one all. Another one matches known
+     * namespaces only, as kube-scheduler lists those for the terms of an incoming pod. */
+    struct sy_selector namespace_selector;
+    struct sy_selector selector; /* over the pod's labels */
+    bool skip_terminating;       /* topology spread does not count pods that are going */
+    /* Rules that the same pod must match too; these have none of their own. */
+    const struct sy_counter_rule *also;
+    uint32_t also_len;
 };
 
 struct sy_counter {
@@ -46,10 +51,12 @@ struct sy_carrier {
 
 struct sy_topology {
     sy_sid key;
-    uint32_t domains_len; /* ids ever given out */
+    uint32_t domains_len; /* ids are below this */
     uint32_t *domain; /* per node slot: dense id of the label's value; SY_NO_DOMAIN without it */
-    sy_sid *values;   /* by domain id */
+    sy_sid *values;   /* by domain id; 0 for an id that is free */
+    uint32_t *nodes;  /* by domain id: nodes in it. An id without any is given out again */
     uint32_t values_room;
+    uint32_t free_len; /* ids that are free */
     struct sy_map by_value;
 };
 
@@ -61,6 +68,7 @@ struct sy_counters {
     struct sy_carrier **carriers; /* dense, in no order */
     uint32_t carriers_len, carriers_room;
     uint64_t carriers_changed; /* grows whenever a carrier's count changes or one comes or goes */
+    uint64_t carriers_set;     /* grows whenever one comes or goes */
     struct sy_topology **topologies;
     uint32_t topologies_len, topologies_room;
 };
@@ -73,6 +81,10 @@ void sy_counter_unref(struct sy_cluster *c, struct sy_counter *counter);
 /* Whether a pod of these labels in this namespace is counted (terminating aside). */
 bool sy_counter_rule_matches(const struct sy_cluster *c, const struct sy_counter_rule *rule,
                              struct sy_labels labels, sy_sid ns);
+/* Whether a pod of these labels in this namespace is one that an affinity term of another pod, in
+ * owner_ns, speaks of. A namespace that is not known has no labels. */
+bool sy_affinity_term_matches(const struct sy_cluster *c, const struct sy_affinity_term *term,
+                              sy_sid owner_ns, struct sy_labels labels, sy_sid ns);
 /* The rule of a pod's own affinity term: no namespaces and no selector stand for the pod's own
  * namespace. own: where *ret may point to for that namespace; must outlive it. */
 void sy_counter_rule_of_term(const struct sy_affinity_term *term, const sy_sid *own_ns,
@@ -80,6 +92,8 @@ void sy_counter_rule_of_term(const struct sy_affinity_term *term, const sy_sid *
 /* The topology of a label key; made with one pass over all nodes when new. Never freed before the
  * cluster. */
 struct sy_topology *sy_topology_get(struct sy_cluster *c, sy_sid key);
+/* The domain of a label value, SY_NO_DOMAIN when no node has it. */
+uint32_t sy_topology_domain(const struct sy_topology *t, sy_sid value);
 
 /* For cluster.c only: what happened. A change of a pod on a node is its leaving and coming back. */
 void sy_counters_pod_on_node(struct sy_cluster *c, uint32_t pod, uint32_t node, int sign);
