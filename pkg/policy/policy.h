@@ -69,6 +69,8 @@ struct sy_policy_texts {
     sy_sid node_name;
     sy_sid node_affinity;
     sy_sid untolerated_taint;
+    sy_sid no_victims;
+    sy_sid preemption_no_help;
     sy_sid not_selected_by_plugin;  /* PreFilterResult left the node out */
     sy_sid unschedulable_taint_key; /* node.kubernetes.io/unschedulable */
     sy_sid any_ip;                  /* "0.0.0.0" */

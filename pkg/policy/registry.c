@@ -7,10 +7,9 @@
 
 /* In kube-scheduler's order: the first filter that refuses a node names the reason. */
 static const struct sy_filter *const FILTERS[] = {
-    &sy_filter_node_name,     &sy_filter_node_unschedulable, &sy_filter_taint_toleration,
-    &sy_filter_node_affinity, &sy_filter_node_ports,         &sy_filter_node_resources_fit,
-    &sy_filter_pod_topology_spread,
-    &sy_filter_inter_pod_affinity,
+    &sy_filter_node_name,           &sy_filter_node_unschedulable, &sy_filter_taint_toleration,
+    &sy_filter_node_affinity,       &sy_filter_node_ports,         &sy_filter_node_resources_fit,
+    &sy_filter_pod_topology_spread, &sy_filter_inter_pod_affinity,
 };
 
 static const struct sy_scorer *const SCORERS[] = {
@@ -106,6 +105,8 @@ void sy_policy_texts_init(struct sy_policy_texts *t, struct sy_strings *strings)
         .node_affinity =
             sy_strings_addz(strings, "node(s) didn't match Pod's node affinity/selector"),
         .untolerated_taint = sy_strings_addz(strings, "node(s) had untolerated taint(s)"),
+        .no_victims = sy_strings_addz(strings, "No preemption victims found for incoming pod"),
+        .preemption_no_help = sy_strings_addz(strings, "Preemption is not helpful for scheduling"),
         .not_selected_by_plugin =
             sy_strings_addz(strings, "node(s) didn't satisfy plugin(s) [NodeAffinity]"),
         .unschedulable_taint_key = sy_strings_addz(strings, "node.kubernetes.io/unschedulable"),
@@ -127,8 +128,8 @@ void sy_policy_texts_init(struct sy_policy_texts *t, struct sy_strings *strings)
                                                  "constraints (missing required label)"),
         .affinity = sy_strings_addz(strings, "node(s) didn't match pod affinity rules"),
         .anti_affinity = sy_strings_addz(strings, "node(s) didn't match pod anti-affinity rules"),
-        .existing_anti_affinity = sy_strings_addz(
-            strings, "node(s) didn't satisfy existing pods anti-affinity rules"),
+        .existing_anti_affinity =
+            sy_strings_addz(strings, "node(s) didn't satisfy existing pods anti-affinity rules"),
     };
 }
 

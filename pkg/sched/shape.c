@@ -2,6 +2,7 @@
 #include "sched/shape.h"
 
 #include "base/buf.h"
+#include "sched/reasons.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,6 @@ enum {
     VERDICT_FITS = 0,
     VERDICT_NO_NODE = 1, /* the slot holds no alive node */
 };
-static const size_t MESSAGE_MAX_BYTES = 32768;
 static const size_t CYCLE_MAX_BYTES = (size_t)1 << 30;
 
 /* The plugins of a shape's profile, sorted by how they are asked. */
@@ -95,8 +95,31 @@ static size_t cache_size(const struct sy_shape_cache *cache)
                                              sizeof(*cache->winner));
 }
 
+static void drop_kept(struct sy_shapes *s, struct sy_shape *shape)
+{
+    for (size_t i = 0; i < SY_ARRAY_LEN(shape->kept); i++) {
+        if (shape->kept[i].data)
+            shape->kept[i].release(s->cluster, shape->kept[i].data);
+        shape->kept[i] = (struct sy_kept){0};
+    }
+    s->cache_bytes -= shape->kept_bytes;
+    shape->kept_bytes = 0;
+}
+
+/* Plugins have been at work: what they keep may have grown. */
+static void weigh_kept(struct sy_shapes *s, struct sy_shape *shape)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < SY_ARRAY_LEN(shape->kept); i++)
+        bytes += shape->kept[i].bytes;
+    s->cache_bytes += bytes - shape->kept_bytes;
+    shape->kept_bytes = bytes;
+}
+
 static void drop_cache(struct sy_shapes *s, struct sy_shape *shape)
 {
+    drop_kept(s, shape);
     if (!shape->cache)
         return;
     s->cache_bytes -= cache_size(shape->cache);
@@ -143,13 +166,14 @@ struct key {
     const struct sy_shared_spec *spec;
     const struct sy_shared_labels *labels;
     const struct sy_profile *profile;
+    uint64_t owner;
     sy_sid ns;
 };
 
 static uint64_t key_hash(const struct key *k)
 {
     return sy_hash_u64(sy_hash_u64(k->spec->serial ^ k->labels->hash) ^ (uint64_t)k->ns << 32 ^
-                       (uint64_t)(uintptr_t)k->profile);
+                       (uint64_t)(uintptr_t)k->profile ^ k->owner);
 }
 
 static bool has_key(const void *arg, const void *key, uint32_t value)
@@ -159,7 +183,7 @@ static bool has_key(const void *arg, const void *key, uint32_t value)
     const struct key *k = key;
 
     return shape->spec == k->spec && shape->labels == k->labels && shape->ns == k->ns &&
-           shape->profile == k->profile;
+           shape->owner == k->owner && shape->profile == k->profile;
 }
 
 /* Labels that no selector names do not tell pods apart; nor does the namespace while there is no
@@ -181,6 +205,8 @@ static struct key make_key(struct sy_shapes *s, const struct sy_pod_slot *pod,
     free(room);
     if (s->cluster->labels_matter || spec->volumes_len || spec->claims_len)
         key.ns = pod->ns;
+    if (s->cluster->workloads.owners_matter && !spec->spread_len)
+        key.owner = pod->owner;
     return key;
 }
 
@@ -197,6 +223,7 @@ struct sy_shape *sy_shape_ref(struct sy_shapes *s, const struct sy_pod_slot *pod
         shape->spec = sy_specs_retain(s->cluster->specs, pod->spec);
         shape->labels = key.labels;
         shape->ns = key.ns;
+        shape->owner = key.owner;
         shape->profile = profile;
         shape->view_epoch = UINT64_MAX;
         shape->plugins = sy_xcalloc(1, sizeof(*shape->plugins));
@@ -227,7 +254,7 @@ static void release_if_unused(struct sy_shapes *s, struct sy_shape *shape)
 {
     if (shape->refs || shape->cache)
         return;
-    struct key key = {shape->spec, shape->labels, shape->profile, shape->ns};
+    struct key key = {shape->spec, shape->labels, shape->profile, shape->owner, shape->ns};
     sy_map_del(&s->by_key, key_hash(&key), shape->id);
     s->all.p[shape->id] = NULL;
     sy_vec_push(&s->free, shape->id);
@@ -371,6 +398,8 @@ static void resolve_view(struct sy_shapes *s, struct sy_shape *shape)
         .spec = &shape->spec->spec,
         .labels = shape->labels->labels,
         .ns = shape->ns,
+        .owner = shape->owner,
+        .kept = shape->kept,
         .texts = &s->texts,
     };
     *shape->plugins = (struct sy_shape_plugins){0};
@@ -531,6 +560,7 @@ static void refresh_cache(struct sy_shapes *s, struct sy_shape *shape)
     struct sy_shape_cache *cache = shape->cache;
 
     shape->last_used = ++s->use_clock;
+    weigh_kept(s, shape);
     if (!cache || cache->epoch != c->epoch || c->nodes_len > cache->leaves ||
         c->changes.len - cache->changes_seen >= SY_LOG_ROOM ||
         c->changes.len - cache->changes_seen > c->nodes_len) {
@@ -766,70 +796,24 @@ uint32_t sy_shape_check(struct sy_shapes *s, struct sy_shape *shape)
 
 /* -- the message -- */
 
-struct reason_count {
-    sy_sid reason;
-    uint32_t nodes;
-};
-
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Nodes per reason. Few distinct verdicts cover many nodes, so count those first. */
-static void count_reasons(struct sy_shapes *s, const uint32_t *verdict, uint32_t nodes_len,
-                          struct reason_count **ret, size_t *ret_len)
-{
-    uint32_t *per_verdict = sy_xcalloc(s->verdicts.len, sizeof(*per_verdict));
-    SY_VEC(struct reason_count) counts = {0};
-
-    for (uint32_t node = 0; node < nodes_len; node++)
-        per_verdict[verdict[node]]++;
-    for (uint32_t id = VERDICT_NO_NODE + 1; id < s->verdicts.len; id++) {
-        const struct sy_verdict *v = &s->verdicts.p[id];
-        for (uint32_t i = 0; per_verdict[id] && i < v->reasons_len; i++) {
-            size_t at = 0;
-            while (at < counts.len && counts.p[at].reason != v->reasons[i])
-                at++;
-            if (at == counts.len)
-                sy_vec_push(&counts, (struct reason_count){.reason = v->reasons[i]});
-            counts.p[at].nodes += per_verdict[id];
-        }
-    }
-    free(per_verdict);
-    *ret = counts.p;
-    *ret_len = counts.len;
-}
-
-/* The histogram as kube-scheduler's FitError words it: "N reason", sorted as text. */
+/* Few distinct verdicts cover many nodes, so those are counted first. */
 static char *build_message(struct sy_shapes *s, const struct sy_shape *shape)
 {
-    struct reason_count *counts;
-    size_t len;
-    struct sy_buf b;
+    struct sy_reason_counts reasons = {0};
 
     if (!s->cluster->nodes_alive)
         return sy_xstrdup("no nodes available to schedule pods");
-    count_reasons(s, s->pass_verdict.p, shape->cache->nodes_len, &counts, &len);
-    char **lines = sy_xcalloc(len, sizeof(*lines));
-    for (size_t i = 0; i < len; i++)
-        lines[i] = sy_xasprintf("%u %s", counts[i].nodes,
-                                sy_strings_getz(s->cluster->strings, counts[i].reason));
-    qsort(lines, len, sizeof(*lines), by_text);
-
-    sy_buf_init(&b, MESSAGE_MAX_BYTES);
-    sy_buf_addf(&b, "0/%u nodes are available:", s->cluster->nodes_alive);
-    for (size_t i = 0; i < len; i++) {
-        /* A hostile mix of resource names must not cost us the whole message. */
-        if (b.len + strlen(lines[i]) + 8 < MESSAGE_MAX_BYTES)
-            sy_buf_addf(&b, "%s %s", i ? "," : "", lines[i]);
-        free(lines[i]);
+    uint32_t *per_verdict = sy_xcalloc(s->verdicts.len, sizeof(*per_verdict));
+    for (uint32_t node = 0; node < shape->cache->nodes_len; node++)
+        per_verdict[s->pass_verdict.p[node]]++;
+    for (uint32_t id = VERDICT_NO_NODE + 1; id < s->verdicts.len; id++) {
+        for (uint32_t i = 0; per_verdict[id] && i < s->verdicts.p[id].reasons_len; i++)
+            sy_reasons_add(&reasons, s->verdicts.p[id].reasons[i], per_verdict[id]);
     }
-    sy_buf_addc(&b, '.');
-    free(lines);
-    free(counts);
-    char *text = sy_buf_take(&b);
-    return text ? text : sy_xstrdup("no node is available");
+    free(per_verdict);
+    char *text = sy_reasons_text(&reasons, s->cluster);
+    sy_vec_done(&reasons.counts);
+    return text;
 }
 
 const char *sy_shape_message(struct sy_shapes *s, struct sy_shape *shape)
@@ -858,4 +842,44 @@ const char *sy_shape_message(struct sy_shapes *s, struct sy_shape *shape)
     shape->message_generation = s->cluster->generation;
     shape->message_epoch = s->cluster->epoch;
     return shape->message;
+}
+
+void sy_shape_nodes_with_code(struct sy_shapes *s, struct sy_shape *shape, enum sy_code code,
+                              struct sy_slots *ret)
+{
+    struct ready_filter ready[SY_FILTERS_MAX];
+    struct sy_outcome out = {.node = SY_NONE};
+
+    refresh_cache(s, shape);
+    sy_arena_reset(&s->arena);
+    uint32_t len = prepare_global_filters(s, shape, ready, &out);
+    if (shape->plugins->reject.code != SY_FIT || out.reject.code != SY_FIT)
+        return;
+    filter_pass(s, shape, ready, len);
+    for (uint32_t node = 0; node < shape->cache->nodes_len; node++) {
+        uint32_t verdict = s->pass_verdict.p[node];
+        if (verdict != VERDICT_NO_NODE && s->verdicts.p[verdict].code == code)
+            sy_vec_push(&ret->slots, node);
+    }
+}
+
+bool sy_shape_fits(struct sy_shapes *s, struct sy_shape *shape, uint32_t node,
+                   struct sy_verdict *ret)
+{
+    struct ready_filter ready[SY_FILTERS_MAX];
+    struct sy_outcome out = {.node = SY_NONE};
+
+    resolve_view(s, shape);
+    uint32_t verdict = local_verdict(s, shape, node);
+    if (verdict == VERDICT_FITS) {
+        sy_arena_reset(&s->arena);
+        uint32_t len = prepare_global_filters(s, shape, ready, &out);
+        if (out.reject.code != SY_FIT)
+            verdict = intern_verdict(s, &out.reject);
+        else
+            verdict = verdict_of(s, shape, ready, len, node);
+    }
+    if (ret)
+        *ret = s->verdicts.p[verdict];
+    return verdict == VERDICT_FITS;
 }

@@ -16,6 +16,7 @@ struct sy_shape {
     const struct sy_shared_spec *spec;     /* a reference held; NULL when the id is free */
     const struct sy_shared_labels *labels; /* the relevant ones, a reference held */
     sy_sid ns;                             /* 0 when nothing asks for it */
+    uint64_t owner;                        /* 0 when nothing asks for it */
     const struct sy_profile *profile;
     uint32_t id;
     uint32_t refs; /* queue entries */
@@ -28,7 +29,9 @@ struct sy_shape {
     struct sy_shape_view view;
     struct sy_arena arena; /* state of the cached plugins */
     struct sy_shape_plugins *plugins;
-    struct sy_shape_cache *cache; /* NULL when not built or evicted */
+    struct sy_shape_cache *cache;     /* NULL when not built or evicted */
+    struct sy_kept kept[SY_KEPT_LEN]; /* goes with the cache */
+    size_t kept_bytes;                /* of these, as counted in cache_bytes */
     uint64_t last_used;
     char *message; /* why no node fits; owned */
     uint64_t message_generation;
@@ -98,6 +101,16 @@ const struct sy_verdict *sy_shapes_verdict(const struct sy_shapes *s, uint32_t v
 bool sy_shape_is_relieved(struct sy_shapes *s, struct sy_shape *shape);
 /* kube-scheduler's text for a shape that fits nowhere; borrowed until the next call. */
 const char *sy_shape_message(struct sy_shapes *s, struct sy_shape *shape);
+/* Appends the nodes whose verdict has that code. O(nodes). */
+struct sy_slots {
+    SY_VEC(uint32_t) slots;
+};
+void sy_shape_nodes_with_code(struct sy_shapes *s, struct sy_shape *shape, enum sy_code code,
+                              struct sy_slots *ret);
+/* Whether all filters pass one node as the cluster is now, a what-if included; asked afresh. ret
+ * may be NULL. */
+bool sy_shape_fits(struct sy_shapes *s, struct sy_shape *shape, uint32_t node,
+                   struct sy_verdict *ret);
 /* Recomputes verdicts and scores of all nodes; returns how many differ from the cache. */
 uint32_t sy_shape_check(struct sy_shapes *s, struct sy_shape *shape);
 /* Throws all caches away (profiles changed). */
