@@ -23,15 +23,16 @@ static bool namespace_matches(const struct sy_cluster *c, const struct sy_counte
         return true;
     if (selector->is_nil || selector->is_invalid)
         return false;
-    return !selector->len || (sy_cluster_namespace_is_known(c, ns) &&
-                              sy_selector_matches(selector, c->strings,
-                                                  sy_cluster_namespace_labels(c, ns)));
+    return !selector->len ||
+           (sy_cluster_namespace_is_known(c, ns) &&
+            sy_selector_matches(selector, c->strings, sy_cluster_namespace_labels(c, ns)));
 }
 
 bool sy_counter_rule_matches(const struct sy_cluster *c, const struct sy_counter_rule *rule,
                              struct sy_labels labels, sy_sid ns)
 {
-    if (!namespace_matches(c, rule, ns) || !sy_selector_matches(&rule->selector, c->strings, labels))
+    if (!namespace_matches(c, rule, ns) ||
+        !sy_selector_matches(&rule->selector, c->strings, labels))
         return false;
     for (uint32_t i = 0; i < rule->also_len; i++) {
         if (!namespace_matches(c, &rule->also[i], ns) ||

@@ -202,8 +202,8 @@ static void merge(struct gathering *g, sy_sid key, const sy_sid *value)
 
     while (i < g->len && g->reqs[i].key != key)
         i++;
-    g->reqs[i] = (struct sy_requirement){
-        .key = key, .op = SY_OP_IN, .values = value, .values_len = 1};
+    g->reqs[i] =
+        (struct sy_requirement){.key = key, .op = SY_OP_IN, .values = value, .values_len = 1};
     g->len += i == g->len;
 }
 

@@ -24,7 +24,7 @@ struct sy_service {
 };
 
 struct sy_owner {
-    uint64_t uid_hash; /* as sy_cluster_owner_hash() gives */
+    uint64_t uid_hash;                   /* as sy_cluster_owner_hash() gives */
     const struct sy_shared_spec *packed; /* its one affinity term holds the selector */
     uint8_t kind;                        /* enum sy_owner_kind */
     bool is_seen;

@@ -103,18 +103,26 @@ static bool selector_matches(const struct sy_shape_view *shape,
                                     shape->texts->metadata_name);
 }
 
+bool sy_node_is_wanted(const struct sy_shape_view *shape, uint32_t node)
+{
+    const struct sy_node *n = &shape->cluster->nodes[node].node;
+    struct sy_labels wanted = shape->spec->node_selector;
+
+    for (uint32_t i = 0; i < wanted.len; i++) {
+        if (sy_labels_get(n->labels, wanted.p[i].key) != wanted.p[i].value)
+            return false;
+    }
+    return selector_matches(shape, &shape->spec->required_nodes, n);
+}
+
 static bool refuses(const struct sy_shape_view *shape, const void *state SY_UNUSED, uint32_t node,
                     struct sy_verdict *v)
 {
     const struct sy_node *n = &shape->cluster->nodes[node].node;
-    struct sy_labels wanted = shape->spec->node_selector;
-    bool matches = true;
 
     if (!selector_matches(shape, &shape->profile->args.added_affinity, n))
         return sy_refuse(v, SY_UNRESOLVABLE, shape->texts->enforced_affinity);
-    for (uint32_t i = 0; i < wanted.len && matches; i++)
-        matches = sy_labels_get(n->labels, wanted.p[i].key) == wanted.p[i].value;
-    if (matches && selector_matches(shape, &shape->spec->required_nodes, n))
+    if (sy_node_is_wanted(shape, node))
         return false;
     return sy_refuse(v, SY_UNRESOLVABLE, shape->texts->node_affinity);
 }

@@ -185,6 +185,11 @@ struct sy_policy_args {
     uint32_t balanced_resources_len;
     int32_t hard_pod_affinity_weight; /* 0..100, 1 by default */
     bool ignore_preferred_terms_of_existing_pods;
+    /* DefaultPreemption: how many nodes to try, 10 % of all and at least 100 by default. */
+    uint32_t preemption_min_candidates_percent;
+    uint32_t preemption_min_candidates;
+    bool preemption_is_off;      /* DefaultPreemption is disabled */
+    bool preempts_any_scheduler; /* also pods of scheduler names that are not ours */
     /* PodTopologySpread.defaultingType List; when not set, System: maxSkew 3 over hostname and 5
      * over zone, both ScheduleAnyway. Selectors come from Services and owners. */
     bool spread_defaults_are_listed;
