@@ -17,6 +17,7 @@
 #include "base/strings.h"
 #include "model/node.h"
 #include "model/pod.h"
+#include "model/storage.h"
 
 #include <stdbool.h>
 
@@ -50,6 +51,11 @@ int sy_decode_pod(struct sy_decode *d, enum sy_encoding enc, struct sy_str raw, 
                   struct sy_err *err) SY_NODISCARD;
 int sy_decode_node(struct sy_decode *d, enum sy_encoding enc, struct sy_str raw,
                    struct sy_node *ret, struct sy_err *err) SY_NODISCARD;
+
+/* Volumes, claims, storage classes and CSI objects; *ret holds the kind's struct. */
+int sy_decode_storage(struct sy_decode *d, enum sy_storage_kind kind, enum sy_encoding enc,
+                      struct sy_str raw, union sy_storage_object *ret,
+                      struct sy_err *err) SY_NODISCARD;
 
 /* The few fields of metav1.ObjectMeta that every object has. Text points into raw or d->arena. */
 struct sy_meta {

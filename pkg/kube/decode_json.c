@@ -14,6 +14,13 @@ static struct sy_str text_of(struct json_object *v)
     return (struct sy_str){json_object_get_string(v), (size_t)json_object_get_string_len(v)};
 }
 
+/* Text, or a number as text. */
+static struct sy_str quantity_of(struct json_object *v)
+{
+    return json_object_is_type(v, json_type_string) ? text_of(v)
+                                                    : sy_str_from(json_object_get_string(v));
+}
+
 static int64_t time_of(struct sy_decode *d, struct json_object *v)
 {
     struct sy_str s = text_of(v);
@@ -35,6 +42,7 @@ static enum json_type type_for(uint8_t kind)
     case WIRE_TIME:
         return json_type_string;
     case WIRE_INT32:
+    case WIRE_OPT_INT32:
     case WIRE_INT64:
         return json_type_int;
     case WIRE_BOOL:
@@ -45,6 +53,23 @@ static enum json_type type_for(uint8_t kind)
     default:
         return json_type_object;
     }
+}
+
+static bool is_of_kind(struct json_object *v, uint8_t kind)
+{
+    if (kind != WIRE_QUANTITY)
+        return json_object_is_type(v, type_for(kind));
+    /* A quantity may be written as a number, too. */
+    return json_object_is_type(v, json_type_string) || json_object_is_type(v, json_type_int) ||
+           json_object_is_type(v, json_type_double);
+}
+
+static int64_t int32_of(struct sy_decode *d, int64_t number)
+{
+    if (number >= INT32_MIN && number <= INT32_MAX)
+        return number;
+    d->odd_values++;
+    return 0;
 }
 
 static int walk(struct sy_decode *d, const struct wire_message *m, struct json_object *object,
@@ -85,11 +110,7 @@ static int walk_map(struct sy_decode *d, const struct wire_field *to, struct jso
     for (struct lh_entry *e = json_object_get_object(object)->head; e; e = e->next) {
         const char *key = lh_entry_k(e);
         struct json_object *v = lh_entry_v(e);
-        /* A quantity may be written as a number, too. */
-        bool is_number =
-            to->kind == WIRE_QUANTITY_MAP &&
-            (json_object_is_type(v, json_type_int) || json_object_is_type(v, json_type_double));
-        if (!is_number && !json_object_is_type(v, json_type_string)) {
+        if (!is_of_kind(v, to->kind == WIRE_QUANTITY_MAP ? WIRE_QUANTITY : WIRE_STR)) {
             d->odd_values += v != NULL;
             continue;
         }
@@ -97,7 +118,7 @@ static int walk_map(struct sy_decode *d, const struct wire_field *to, struct jso
         if (!pair)
             return sy_wire_arena_error(&d->scratch, sizeof(*pair));
         pair->key = sy_str_from(key);
-        pair->value = is_number ? sy_str_from(json_object_get_string(v)) : text_of(v);
+        pair->value = quantity_of(v);
     }
     return 0;
 }
@@ -111,16 +132,19 @@ static int walk_field(struct sy_decode *d, const struct wire_field *to, struct j
     case WIRE_STR:
         *(struct sy_str *)slot = text_of(v);
         return 0;
-    case WIRE_INT32:
-    case WIRE_INT64: {
-        int64_t number = json_object_get_int64(v);
-        if (to->kind == WIRE_INT32 && (number < INT32_MIN || number > INT32_MAX)) {
-            d->odd_values++;
-            number = 0;
-        }
-        *(int64_t *)slot = number;
+    case WIRE_QUANTITY:
+        *(struct sy_str *)slot = quantity_of(v);
         return 0;
-    }
+    case WIRE_INT32:
+        *(int64_t *)slot = int32_of(d, json_object_get_int64(v));
+        return 0;
+    case WIRE_OPT_INT32:
+        ((struct wire_opt_int *)slot)->is_set = true;
+        ((struct wire_opt_int *)slot)->value = int32_of(d, json_object_get_int64(v));
+        return 0;
+    case WIRE_INT64:
+        *(int64_t *)slot = json_object_get_int64(v);
+        return 0;
     case WIRE_BOOL:
         *(bool *)slot = json_object_get_boolean(v);
         return 0;
@@ -154,7 +178,7 @@ static int walk(struct sy_decode *d, const struct wire_message *m, struct json_o
         if (to->kind != WIRE_INLINE) {
             if (!json_object_object_get_ex(object, to->name, &v) || !v)
                 continue;
-            if (!json_object_is_type(v, type_for(to->kind))) {
+            if (!is_of_kind(v, to->kind)) {
                 d->odd_values++;
                 continue;
             }

@@ -20,7 +20,24 @@ static int bad_message(struct sy_err *err)
     return sy_err_set(err, -EBADMSG, "malformed protobuf message");
 }
 
-/* The value of a map entry: text, or a Quantity that holds text in its field 1. */
+/* A Quantity holds text in its field 1. */
+static bool read_quantity(struct sy_str raw, struct sy_str *ret)
+{
+    struct sy_pb r = sy_pb_of(raw);
+    struct sy_pb_field f;
+
+    *ret = (struct sy_str){0};
+    while (sy_pb_next(&r, &f)) {
+        if (f.number != 1)
+            continue;
+        if (f.type != SY_PB_BYTES)
+            return false;
+        *ret = f.bytes;
+    }
+    return !r.bad;
+}
+
+/* The value of a map entry: text, or a Quantity. */
 static bool read_pair(struct sy_str raw, bool is_quantity, struct wire_pair *ret)
 {
     struct sy_pb r = sy_pb_of(raw);
@@ -31,25 +48,11 @@ static bool read_pair(struct sy_str raw, bool is_quantity, struct wire_pair *ret
             continue;
         if (f.type != SY_PB_BYTES)
             return false;
-        if (f.number == 1) {
+        if (f.number == 1)
             ret->key = f.bytes;
-            continue;
-        }
-        if (!is_quantity) {
+        else if (!is_quantity)
             ret->value = f.bytes;
-            continue;
-        }
-        struct sy_pb q = sy_pb_of(f.bytes);
-        struct sy_pb_field text;
-        ret->value = (struct sy_str){0};
-        while (sy_pb_next(&q, &text)) {
-            if (text.number != 1)
-                continue;
-            if (text.type != SY_PB_BYTES)
-                return false;
-            ret->value = text.bytes;
-        }
-        if (q.bad)
+        else if (!read_quantity(f.bytes, &ret->value))
             return false;
     }
     return !r.bad;
@@ -77,6 +80,14 @@ static bool read_time(struct sy_decode *d, struct sy_str raw, int64_t *ret_wall_
     return !r.bad;
 }
 
+static int64_t int32_of(struct sy_decode *d, uint64_t value)
+{
+    if ((int64_t)value >= INT32_MIN && (int64_t)value <= INT32_MAX)
+        return (int64_t)value;
+    d->odd_values++;
+    return 0;
+}
+
 static int walk(struct sy_decode *d, const struct wire_message *m, struct sy_str raw, char *out,
                 int depth, struct sy_err *err);
 
@@ -84,7 +95,8 @@ static int walk_field(struct sy_decode *d, const struct wire_field *to, const st
                       char *out, int depth, struct sy_err *err)
 {
     void *slot = out + to->offset;
-    bool is_number = to->kind == WIRE_INT32 || to->kind == WIRE_INT64 || to->kind == WIRE_BOOL;
+    bool is_number = to->kind == WIRE_INT32 || to->kind == WIRE_INT64 || to->kind == WIRE_BOOL ||
+                     to->kind == WIRE_OPT_INT32;
 
     if (f->type != (is_number ? SY_PB_VARINT : SY_PB_BYTES))
         return bad_message(err);
@@ -92,12 +104,12 @@ static int walk_field(struct sy_decode *d, const struct wire_field *to, const st
     case WIRE_STR:
         *(struct sy_str *)slot = f->bytes;
         return 0;
+    case WIRE_OPT_INT32:
+        ((struct wire_opt_int *)slot)->is_set = true;
+        ((struct wire_opt_int *)slot)->value = int32_of(d, f->value);
+        return 0;
     case WIRE_INT32:
-        *(int64_t *)slot = (int64_t)f->value;
-        if ((int64_t)f->value < INT32_MIN || (int64_t)f->value > INT32_MAX) {
-            *(int64_t *)slot = 0;
-            d->odd_values++;
-        }
+        *(int64_t *)slot = int32_of(d, f->value);
         return 0;
     case WIRE_INT64:
         *(int64_t *)slot = (int64_t)f->value;
@@ -107,6 +119,8 @@ static int walk_field(struct sy_decode *d, const struct wire_field *to, const st
         return 0;
     case WIRE_TIME:
         return read_time(d, f->bytes, slot) ? 0 : bad_message(err);
+    case WIRE_QUANTITY:
+        return read_quantity(f->bytes, slot) ? 0 : bad_message(err);
     case WIRE_STR_LIST: {
         struct wire_text *text = sy_wire_append(d, slot, sizeof(*text));
         if (!text)

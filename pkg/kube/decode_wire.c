@@ -7,21 +7,9 @@
 
 /* clang-format off */
 
-#define FIELDS(...) (const struct wire_field[]){__VA_ARGS__}
-#define MESSAGE(type, ...)                                                                         \
-    {                                                                                              \
-        .fields = FIELDS(__VA_ARGS__),                                                             \
-        .fields_len = sizeof(FIELDS(__VA_ARGS__)) / sizeof(struct wire_field),                     \
-        .size = sizeof(struct type),                                                               \
-    }
-#define FIELD(type, member, text, what)                                                            \
-    {                                                                                              \
-        .name = (text), .offset = offsetof(struct type, member), .kind = (what)                    \
-    }
-#define SUB(type, member, text, what, sub)                                                         \
-    {                                                                                              \
-        .name = (text), .offset = offsetof(struct type, member), .kind = (what), .message = &(sub) \
-    }
+#define MESSAGE WIRE_MESSAGE
+#define FIELD   WIRE_FIELD
+#define SUB     WIRE_SUB
 
 /* ---- metav1 ---------------------------------------------------------------------------------- */
 
@@ -30,7 +18,7 @@ static const struct wire_message owner_message = MESSAGE(wire_owner,
     [4] = FIELD(wire_owner, uid, "uid", WIRE_STR),
     [6] = FIELD(wire_owner, controller, "controller", WIRE_BOOL));
 
-static const struct wire_message metadata_message = MESSAGE(wire_metadata,
+const struct wire_message sy_wire_metadata = MESSAGE(wire_metadata,
     [1] = FIELD(wire_metadata, name, "name", WIRE_STR),
     [3] = FIELD(wire_metadata, ns, "namespace", WIRE_STR),
     [5] = FIELD(wire_metadata, uid, "uid", WIRE_STR),
@@ -42,7 +30,7 @@ static const struct wire_message metadata_message = MESSAGE(wire_metadata,
     [13] = SUB(wire_metadata, owners, "ownerReferences", WIRE_MSG_LIST, owner_message));
 
 const struct wire_message sy_wire_object = MESSAGE(wire_object,
-    [1] = SUB(wire_object, metadata, "metadata", WIRE_MSG, metadata_message));
+    [1] = SUB(wire_object, metadata, "metadata", WIRE_MSG, sy_wire_metadata));
 
 const struct wire_message sy_wire_list_metadata = MESSAGE(wire_list_metadata,
     [2] = FIELD(wire_list_metadata, resource_version, "resourceVersion", WIRE_STR),
@@ -53,7 +41,7 @@ static const struct wire_message label_requirement_message = MESSAGE(wire_requir
     [2] = FIELD(wire_requirement, op, "operator", WIRE_STR),
     [3] = FIELD(wire_requirement, values, "values", WIRE_STR_LIST));
 
-static const struct wire_message selector_message = MESSAGE(wire_selector,
+const struct wire_message sy_wire_selector = MESSAGE(wire_selector,
     [1] = FIELD(wire_selector, labels, "matchLabels", WIRE_STR_MAP),
     [2] = SUB(wire_selector, expressions, "matchExpressions", WIRE_MSG_LIST,
               label_requirement_message));
@@ -154,7 +142,7 @@ static const struct wire_message node_term_message = MESSAGE(wire_node_term,
               node_requirement_message),
     [2] = SUB(wire_node_term, fields, "matchFields", WIRE_MSG_LIST, node_requirement_message));
 
-static const struct wire_message node_selector_message = MESSAGE(wire_node_selector,
+const struct wire_message sy_wire_node_selector = MESSAGE(wire_node_selector,
     [1] = SUB(wire_node_selector, terms, "nodeSelectorTerms", WIRE_MSG_LIST, node_term_message));
 
 static const struct wire_message preferred_node_term_message = MESSAGE(wire_preferred_node_term,
@@ -163,16 +151,16 @@ static const struct wire_message preferred_node_term_message = MESSAGE(wire_pref
 
 static const struct wire_message node_affinity_message = MESSAGE(wire_node_affinity,
     [1] = SUB(wire_node_affinity, required, "requiredDuringSchedulingIgnoredDuringExecution",
-              WIRE_MSG, node_selector_message),
+              WIRE_MSG, sy_wire_node_selector),
     [2] = SUB(wire_node_affinity, preferred, "preferredDuringSchedulingIgnoredDuringExecution",
               WIRE_MSG_LIST, preferred_node_term_message));
 
 static const struct wire_message affinity_term_message = MESSAGE(wire_affinity_term,
-    [1] = SUB(wire_affinity_term, selector, "labelSelector", WIRE_MSG, selector_message),
+    [1] = SUB(wire_affinity_term, selector, "labelSelector", WIRE_MSG, sy_wire_selector),
     [2] = FIELD(wire_affinity_term, namespaces, "namespaces", WIRE_STR_LIST),
     [3] = FIELD(wire_affinity_term, topology_key, "topologyKey", WIRE_STR),
     [4] = SUB(wire_affinity_term, namespace_selector, "namespaceSelector", WIRE_MSG,
-              selector_message));
+              sy_wire_selector));
 
 static const struct wire_message weighted_term_message = MESSAGE(wire_weighted_term,
     [1] = FIELD(wire_weighted_term, weight, "weight", WIRE_INT32),
@@ -200,7 +188,7 @@ static const struct wire_message spread_message = MESSAGE(wire_spread,
     [1] = FIELD(wire_spread, max_skew, "maxSkew", WIRE_INT32),
     [2] = FIELD(wire_spread, topology_key, "topologyKey", WIRE_STR),
     [3] = FIELD(wire_spread, when_unsatisfiable, "whenUnsatisfiable", WIRE_STR),
-    [4] = SUB(wire_spread, selector, "labelSelector", WIRE_MSG, selector_message),
+    [4] = SUB(wire_spread, selector, "labelSelector", WIRE_MSG, sy_wire_selector),
     [5] = FIELD(wire_spread, min_domains, "minDomains", WIRE_INT32),
     [6] = FIELD(wire_spread, node_affinity_policy, "nodeAffinityPolicy", WIRE_STR),
     [7] = FIELD(wire_spread, node_taints_policy, "nodeTaintsPolicy", WIRE_STR),
@@ -255,7 +243,7 @@ static const struct wire_message pod_status_message = MESSAGE(wire_pod_status,
     [20] = SUB(wire_pod_status, resources, "resources", WIRE_MSG, resources_message));
 
 const struct wire_message sy_wire_pod = MESSAGE(wire_pod,
-    [1] = SUB(wire_pod, metadata, "metadata", WIRE_MSG, metadata_message),
+    [1] = SUB(wire_pod, metadata, "metadata", WIRE_MSG, sy_wire_metadata),
     [2] = SUB(wire_pod, spec, "spec", WIRE_MSG, pod_spec_message),
     [3] = SUB(wire_pod, status, "status", WIRE_MSG, pod_status_message));
 
@@ -286,6 +274,6 @@ static const struct wire_message node_status_message = MESSAGE(wire_node_status,
     [8] = SUB(wire_node_status, images, "images", WIRE_MSG_LIST, image_message));
 
 const struct wire_message sy_wire_node = MESSAGE(wire_node,
-    [1] = SUB(wire_node, metadata, "metadata", WIRE_MSG, metadata_message),
+    [1] = SUB(wire_node, metadata, "metadata", WIRE_MSG, sy_wire_metadata),
     [2] = SUB(wire_node, spec, "spec", WIRE_MSG, node_spec_message),
     [3] = SUB(wire_node, status, "status", WIRE_MSG, node_status_message));

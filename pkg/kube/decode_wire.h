@@ -27,6 +27,8 @@ enum wire_kind {
     WIRE_STR_MAP,      /* struct wire_list of struct wire_pair */
     WIRE_QUANTITY_MAP, /* the same; values are quantity texts */
     WIRE_INLINE,       /* WIRE_MSG whose fields JSON writes into the parent */
+    WIRE_QUANTITY,     /* struct sy_str: the quantity's text, empty when absent */
+    WIRE_OPT_INT32,    /* struct wire_opt_int: as WIRE_INT32, and whether it is there */
 };
 
 struct wire_message;
@@ -50,6 +52,11 @@ struct wire_list {
     void *first;
     void *last;
     uint32_t len;
+};
+
+struct wire_opt_int {
+    int64_t value;
+    bool is_set;
 };
 
 #define WIRE_FOREACH(item, list) for (item = (list)->first; item; item = item->next)
@@ -342,6 +349,31 @@ extern const struct wire_message sy_wire_node;
 extern const struct wire_message sy_wire_object;
 extern const struct wire_message sy_wire_list_metadata;
 extern const struct wire_message sy_wire_status;
+/* Shared by further types, whose tables stand beside their builders. */
+extern const struct wire_message sy_wire_metadata;
+extern const struct wire_message sy_wire_selector;
+extern const struct wire_message sy_wire_node_selector;
+
+/* For the tables. */
+#define WIRE_FIELDS(...)                                                                           \
+    (const struct wire_field[])                                                                    \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
+#define WIRE_MESSAGE(type, ...)                                                                    \
+    {                                                                                              \
+        .fields = WIRE_FIELDS(__VA_ARGS__),                                                        \
+        .fields_len = sizeof(WIRE_FIELDS(__VA_ARGS__)) / sizeof(struct wire_field),                \
+        .size = sizeof(struct type),                                                               \
+    }
+#define WIRE_FIELD(type, member, text, what)                                                       \
+    {                                                                                              \
+        .name = (text), .offset = offsetof(struct type, member), .kind = (what)                    \
+    }
+#define WIRE_SUB(type, member, text, what, sub)                                                    \
+    {                                                                                              \
+        .name = (text), .offset = offsetof(struct type, member), .kind = (what), .message = &(sub) \
+    }
 
 /* Walkers: fill `out`, a zeroed struct of the message's type, from one object. The structs come
  * from d->scratch. 0, -EBADMSG, -E2BIG or -ENOMEM. Cost O(input). */
