@@ -51,6 +51,7 @@ void sy_cluster_done(struct sy_cluster *c)
     sy_counters_done(c);
     sy_images_done(&c->images);
     sy_workloads_done(c);
+    sy_vec_done(&c->trial_nodes);
     for (size_t i = 0; i < c->namespaces.len; i++)
         sy_specs_unref_labels(c->specs, c->namespaces.p[i].labels);
     sy_vec_done(&c->namespaces);
@@ -76,8 +77,12 @@ static void note(struct sy_change_log *log, uint32_t node)
 /* relief: the change may let a pod fit that did not before. */
 static void touch_node(struct sy_cluster *c, uint32_t node, bool relief)
 {
-    if (c->is_trial)
+    if (c->is_trial) {
+        size_t len = c->trial_nodes.len;
+        if (!len || c->trial_nodes.p[len - 1] != node)
+            sy_vec_push(&c->trial_nodes, node);
         return;
+    }
     c->node_generation[node] = ++c->generation;
     note(&c->changes, node);
     if (relief)
@@ -702,6 +707,7 @@ void sy_cluster_forget(struct sy_cluster *c, uint32_t pod)
 void sy_cluster_trial_begin(struct sy_cluster *c)
 {
     c->is_trial = true;
+    c->trial_nodes.len = 0;
 }
 
 void sy_cluster_trial_end(struct sy_cluster *c)

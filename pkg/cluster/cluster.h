@@ -149,6 +149,7 @@ struct sy_cluster {
     SY_VEC(struct sy_namespace) namespaces;
     SY_VEC(struct sy_kept_budget) budgets;
     bool is_trial; /* see sy_cluster_trial_begin() */
+    SY_VEC(uint32_t) trial_nodes; /* that this trial changed; some more than once */
     /* Label keys that any selector seen so far names: other labels are nobody's concern, so pods
      * that differ in them alone (a StatefulSet's pod name) still have one shape. Only grows. */
     struct sy_map selector_keys;
@@ -219,7 +220,8 @@ void sy_cluster_forget(struct sy_cluster *c, uint32_t pod);
 int sy_cluster_nominate(struct sy_cluster *c, uint32_t pod, uint32_t node) SY_NODISCARD;
 
 /* What-if: between begin and end, pods may be taken off their nodes and put back, and filters
- * asked; nothing of it reaches the change logs, so all must be as it was at the end. */
+ * asked; nothing of it reaches the change logs, so all must be as it was at the end. What follows
+ * the logs looks at trial_nodes too, and again once the trial is over. */
 void sy_cluster_trial_begin(struct sy_cluster *c);
 void sy_cluster_trial_end(struct sy_cluster *c);
 void sy_cluster_trial_remove(struct sy_cluster *c, uint32_t pod);

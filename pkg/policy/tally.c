@@ -84,6 +84,26 @@ static void build(struct sy_tally *t, const struct sy_cluster *c, sy_tally_takes
     t->is_built = true;
 }
 
+static void account(struct sy_tally *t, uint32_t node, sy_tally_takes *takes, const void *arg)
+{
+    take_out(t, node);
+    put_in(t, node, takes, arg);
+}
+
+/* The nodes of a what-if are not in the log: they are looked at in each refresh of it, and once
+ * more after its end. */
+static void follow_trial(struct sy_tally *t, const struct sy_cluster *c, sy_tally_takes *takes,
+                         const void *arg)
+{
+    for (size_t i = 0; i < t->trial_nodes.len; i++)
+        account(t, t->trial_nodes.p[i], takes, arg);
+    t->trial_nodes.len = 0;
+    for (size_t i = 0; c->is_trial && i < c->trial_nodes.len; i++) {
+        account(t, c->trial_nodes.p[i], takes, arg);
+        sy_vec_push(&t->trial_nodes, c->trial_nodes.p[i]);
+    }
+}
+
 void sy_tally_refresh(struct sy_tally *t, const struct sy_cluster *c, sy_tally_takes *takes,
                       const void *arg)
 {
@@ -93,12 +113,10 @@ void sy_tally_refresh(struct sy_tally *t, const struct sy_cluster *c, sy_tally_t
     if (!t->is_built || t->epoch != c->epoch || behind >= SY_LOG_ROOM || behind > c->nodes_len) {
         build(t, c, takes, arg);
     } else {
-        for (uint64_t i = t->changes_seen + 1; i <= c->changes.len; i++) {
-            uint32_t node = c->changes.ring[i % SY_LOG_ROOM];
-            take_out(t, node);
-            put_in(t, node, takes, arg);
-        }
+        for (uint64_t i = t->changes_seen + 1; i <= c->changes.len; i++)
+            account(t, c->changes.ring[i % SY_LOG_ROOM], takes, arg);
     }
+    follow_trial(t, c, takes, arg);
     t->changes_seen = c->changes.len;
     t->epoch = c->epoch;
 }
@@ -111,6 +129,7 @@ void sy_tally_reset(struct sy_tally *t)
 void sy_tally_done(struct sy_tally *t)
 {
     sy_vec_done(&t->sources);
+    sy_vec_done(&t->trial_nodes);
     free(t->sum);
     free(t->nodes);
     free(t->node_domain);

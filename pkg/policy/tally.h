@@ -39,6 +39,7 @@ struct sy_tally {
     int64_t *node_value;
     uint64_t changes_seen;
     uint64_t epoch;
+    SY_VEC(uint32_t) trial_nodes; /* accounted for as a what-if had them */
 };
 
 /* Brings the tally up to date. takes: NULL for all nodes that have the topology's label. Cost:

@@ -64,17 +64,20 @@ static bool same_verdict(const void *arg, const void *key, uint32_t value)
 
 static uint32_t intern_verdict(struct sy_shapes *s, const struct sy_verdict *v)
 {
+    if (same_verdict(s, v, s->last_verdict)) /* nodes of a kind tend to lie together */
+        return s->last_verdict;
     uint64_t hash =
         sy_hash_u64((uint64_t)v->code << 16 | (uint64_t)v->filter << 8 | v->reasons_len);
 
     for (uint32_t i = 0; i < v->reasons_len; i++)
         hash = sy_hash_u64(hash ^ v->reasons[i]);
     uint32_t id = sy_map_get(&s->verdict_by_hash, hash, same_verdict, s, v);
-    if (id != SY_MAP_NONE)
-        return id;
-    id = (uint32_t)s->verdicts.len;
-    sy_vec_push(&s->verdicts, *v);
-    sy_map_add(&s->verdict_by_hash, hash, id);
+    if (id == SY_MAP_NONE) {
+        id = (uint32_t)s->verdicts.len;
+        sy_vec_push(&s->verdicts, *v);
+        sy_map_add(&s->verdict_by_hash, hash, id);
+    }
+    s->last_verdict = id;
     return id;
 }
 
@@ -139,6 +142,7 @@ static void free_shape(struct sy_shapes *s, struct sy_shape *shape)
     free(shape->plugins);
     sy_vec_done(&shape->waiting.at);
     free(shape->message);
+    free(shape->no_help);
     free(shape);
 }
 
@@ -285,9 +289,12 @@ static void evict_for(struct sy_shapes *s, size_t bytes)
         struct sy_shape *oldest = NULL;
         for (size_t i = 0; i < s->all.len; i++) {
             struct sy_shape *shape = s->all.p[i];
-            if (shape && shape->cache && (!oldest || shape->last_used < oldest->last_used))
+            if (shape && (shape->cache || shape->kept_bytes) &&
+                (!oldest || shape->last_used < oldest->last_used))
                 oldest = shape;
         }
+        if (!oldest)
+            return;
         drop_cache(s, oldest);
         release_if_unused(s, oldest);
     }

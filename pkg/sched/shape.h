@@ -36,6 +36,10 @@ struct sy_shape {
     char *message; /* why no node fits; owned */
     uint64_t message_generation;
     uint64_t message_epoch;
+    /* The last time that preemption could not help: the same again while nothing changed. */
+    char *no_help; /* owned */
+    uint64_t no_help_generation;
+    int32_t no_help_priority;
 };
 
 struct sy_shapes {
@@ -46,6 +50,7 @@ struct sy_shapes {
     struct sy_map by_key;
     SY_VEC(struct sy_verdict) verdicts; /* distinct ones, by id; 0 is "fits" */
     struct sy_map verdict_by_hash;
+    uint32_t last_verdict; /* interned */
     size_t cache_bytes;
     size_t cache_bytes_max;
     uint64_t use_clock;
