@@ -93,7 +93,7 @@ func (g *gen) slice(n *v1.Node) {
 	if g.chance(4) {
 		s.Spec.Pool.ResourceSliceCount = 2 // the other one is not published yet
 	}
-	for i := range g.between(1, 4) {
+	for i := range g.between(2, 5) {
 		d := resourcev1.Device{Name: fmt.Sprintf("gpu-%d", i),
 			Attributes: map[resourcev1.QualifiedName]resourcev1.DeviceAttribute{
 				draModel: {StringValue: ptr(pick(g, "a", "a", "b"))},
@@ -103,7 +103,9 @@ func (g *gen) slice(n *v1.Node) {
 			},
 			Capacity: map[resourcev1.QualifiedName]resourcev1.DeviceCapacity{draMemory: {Value: qty(pick(g, "16Gi", "40Gi", "80Gi"))}}}
 		if g.chance(12) {
-			d.Taints = []resourcev1.DeviceTaint{{Key: "sick", Value: "v", Effect: pick(g, resourcev1.DeviceTaintEffectNoSchedule, resourcev1.DeviceTaintEffectNoExecute)}}
+			d.Taints = []resourcev1.DeviceTaint{{Key: "sick", Value: "v", Effect: pick(g, resourcev1.DeviceTaintEffectNoSchedule, resourcev1.DeviceTaintEffectNoExecute),
+				// Admission would set the time of day.
+				TimeAdded: ptr(metav1.Unix(1790000000, 0).Rfc3339Copy())}}
 		}
 		if g.chance(15) {
 			d.AllowMultipleAllocations = ptr(true)
@@ -153,12 +155,12 @@ func (g *gen) networkSlice() {
 }
 
 func (g *gen) request(name string) resourcev1.DeviceRequest {
-	class := pick(g, "gpu", "gpu", "gpu", "big", "nic")
+	class := pick(g, "gpu", "gpu", "gpu", "gpu", "big", "nic")
 	if g.chance(2) {
 		class = "nosuchclass"
 	}
 	var selectors []resourcev1.DeviceSelector
-	if class != "nic" && g.chance(40) {
+	if class != "nic" && g.chance(30) {
 		selectors = cel(pick(g, draSelectors...))
 	}
 	var tolerations []resourcev1.DeviceToleration
@@ -171,7 +173,7 @@ func (g *gen) request(name string) resourcev1.DeviceRequest {
 			{Name: "s1", DeviceClassName: class, Tolerations: tolerations, AllocationMode: resourcev1.DeviceAllocationModeExactCount, Count: 1}}}
 	}
 	r := &resourcev1.ExactDeviceRequest{DeviceClassName: class, Selectors: selectors, Tolerations: tolerations,
-		AllocationMode: resourcev1.DeviceAllocationModeExactCount, Count: int64(pick(g, 1, 1, 1, 2, 3))}
+		AllocationMode: resourcev1.DeviceAllocationModeExactCount, Count: int64(pick(g, 1, 1, 1, 1, 2, 3))}
 	if g.chance(8) {
 		r.AllocationMode, r.Count = resourcev1.DeviceAllocationModeAll, 0
 	}
@@ -183,10 +185,10 @@ func (g *gen) request(name string) resourcev1.DeviceRequest {
 
 func (g *gen) resourceClaim(name string) *resourcev1.ResourceClaim {
 	c := &resourcev1.ResourceClaim{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "default", UID: types.UID("claim-" + name)}}
-	for i := range 1 + g.times(30, 2) {
+	for i := range 1 + g.times(20, 2) {
 		c.Spec.Devices.Requests = append(c.Spec.Devices.Requests, g.request(fmt.Sprintf("r%d", i)))
 	}
-	if g.chance(25) {
+	if g.chance(20) {
 		c.Spec.Devices.Constraints = []resourcev1.DeviceConstraint{{MatchAttribute: ptr(resourcev1.FullyQualifiedName(
 			pick(g, string(draModel), draDriver+"/numa")))}}
 	}
@@ -237,7 +239,7 @@ func (g *gen) dra() {
 			}
 		}
 	}
-	if g.chance(40) {
+	if g.chance(60) {
 		g.networkSlice()
 	}
 	k := with(quietPod, func(k *podKnobs) { k.podLevel, k.otherNamespace, k.terminating = 0, 0, 2 })
@@ -276,7 +278,7 @@ func (g *gen) dra() {
 			if c := g.allocated(name, free); c != nil {
 				use(c)
 			}
-		case state < 91: // allocated and used up: a claim has room for 256 pods
+		case state < 92: // allocated and used up: a claim has room for 256 pods
 			if c := g.allocated(name, free); c != nil {
 				for j := range resourcev1.ResourceClaimReservedForMaxSize {
 					u := fmt.Sprintf("u%d", j)
@@ -284,11 +286,11 @@ func (g *gen) dra() {
 				}
 				use(c)
 			}
-		case state < 93: // being deleted
+		case state < 94: // being deleted
 			c := g.resourceClaim(name)
 			use(c)
 			c.DeletionTimestamp = ptr(metav1.Unix(1800000000, 0).Rfc3339Copy())
-		case state < 95: // missing
+		case state < 96: // missing
 			c := *g.resourceClaim(name)
 			g.c.ResourceClaims = g.c.ResourceClaims[:len(g.c.ResourceClaims)-1]
 			use(&c)

@@ -553,16 +553,22 @@ func (g *gen) podLevel(p *v1.Pod) {
 	}
 	if g.chance(30) {
 		r.Limits = v1.ResourceList{}
-		for name := range r.Requests {
-			r.Limits[name] = qty(pick(g, "8", "16Gi"))
+		for _, name := range []v1.ResourceName{v1.ResourceCPU, v1.ResourceMemory} {
+			if _, ok := r.Requests[name]; ok {
+				r.Limits[name] = qty(pick(g, "8", "16Gi"))
+			}
 		}
 	}
 	p.Spec.Resources = r
 }
 
-// place puts a pod on a node.
+// place has a pod admitted and puts it on a node; one that could not have been
+// created is left out.
 func (g *gen) place(p *v1.Pod, node string, terminating int) {
 	p.Spec.NodeName = node
+	if admitPod(p, g.merge) != nil {
+		return
+	}
 	if g.chance(terminating) {
 		// Half with the zero time, which prints as null.
 		p.DeletionTimestamp = &metav1.Time{}
@@ -597,7 +603,8 @@ func (g *gen) admitAll() error {
 			return err
 		}
 	}
-	for _, p := range slices.Concat(c.Pods, c.NominatedPods, []*v1.Pod{c.Pod}) {
+	// Pods that run were admitted when they were placed.
+	for _, p := range append(slices.Clone(c.NominatedPods), c.Pod) {
 		if err := admitPod(p, g.merge); err != nil {
 			return err
 		}
@@ -627,11 +634,7 @@ func (g *gen) incoming(k podKnobs) *v1.Pod {
 	}
 }
 
-// existing adds a pod that runs. One that could not have been created is left out.
+// existing adds a pod that runs.
 func (g *gen) existing(name, node string, k podKnobs) {
-	p := g.pod(name, k)
-	p.Spec.NodeName = node
-	if admitPod(p.DeepCopy(), g.merge) == nil {
-		g.place(p, node, k.terminating)
-	}
+	g.place(g.pod(name, k), node, k.terminating)
 }

@@ -43,11 +43,7 @@ func (g *gen) crowd(lo, hi int, k podKnobs, touch func(*v1.Pod)) {
 		if touch != nil {
 			touch(p)
 		}
-		node := fmt.Sprintf("n%d", g.IntN(g.between(1, len(g.c.Nodes))))
-		p.Spec.NodeName = node
-		if admitPod(p.DeepCopy(), g.merge) == nil {
-			g.place(p, node, k.terminating)
-		}
+		g.place(p, fmt.Sprintf("n%d", g.IntN(g.between(1, len(g.c.Nodes)))), k.terminating)
 	}
 }
 

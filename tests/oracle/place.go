@@ -49,8 +49,11 @@ func (e *engine) askVolumes(c *Case, feasible []fwk.NodeInfo) error {
 	}
 	for _, n := range feasible {
 		found, reasons, err := pl.Binder.FindPodVolumes(logger, c.Pod, claims, n.Node())
-		if err != nil || len(reasons) > 0 {
-			return fmt.Errorf("volumes on feasible %s: %v %w", n.Node().Name, reasons, err)
+		if err != nil {
+			return fmt.Errorf("volumes on feasible %s: %w", n.Node().Name, err)
+		}
+		if len(reasons) > 0 {
+			return fmt.Errorf("volumes on feasible %s: now %v", n.Node().Name, reasons)
 		}
 		out := &NodeVolumes{}
 		for _, b := range found.StaticBindings {

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 type tally map[string]int
@@ -126,10 +127,13 @@ func stats(path string, w io.Writer) error {
 
 // short cuts what differs from case to case out of a reason.
 func short(r string) string {
+	if strings.HasPrefix(r, "Insufficient ") {
+		return r
+	}
 	return varying.ReplaceAllString(r, "...")
 }
 
-var varying = regexp.MustCompile(`"[^"]*"|\b[a-z.]+/[-a-z0-9/]+|\b(incoming|mine|used|e|r|c|n)-?[0-9]+(/s[0-9])?\b`)
+var varying = regexp.MustCompile(`"[^"]*"|\b([a-z]+\.[a-z.]+|default|ns[12])/[-a-z0-9/]+|\b(incoming|mine|used|e|r|c|n)-?[0-9]+(/s[0-9])?\b`)
 
 func spanOf(m map[string]int64) (lo, hi int64) {
 	first := true

@@ -64,7 +64,7 @@ func (g *gen) storageClasses() {
 			}
 			cd := storagev1.CSINodeDriver{Name: d, NodeID: n.Name, TopologyKeys: []string{zone}}
 			if g.chance(60) {
-				cd.Allocatable = &storagev1.VolumeNodeResources{Count: ptr(int32(pick(g, 0, 1, 2, 3, 20)))}
+				cd.Allocatable = &storagev1.VolumeNodeResources{Count: ptr(int32(pick(g, 0, 1, 2, 3, 4, 20, 20)))}
 			}
 			cn.Spec.Drivers = append(cn.Spec.Drivers, cd)
 		}
@@ -96,10 +96,10 @@ func (g *gen) volume(class string) *v1.PersistentVolume {
 	switch {
 	case class == "local":
 		on(hostname, g.nodeName(), g.nodeName())
-	case g.chance(60):
+	case g.chance(40):
 		on(zone, pick(g, "z1", "z2", "z3"), pick(g, "z1", "z2", "z3"))
 	}
-	switch g.IntN(6) {
+	switch g.IntN(9) {
 	case 0:
 		pv.Labels[zone] = pick(g, "z1", "z2", "z3")
 	case 1:
@@ -182,15 +182,19 @@ func (g *gen) volumes() {
 			g.disk(p)
 		}
 	})
-	for range g.IntN(8) {
+	reserved := false
+	for range g.between(1, 12) {
 		pv := g.volume(pick(g, "late", "topo", "local", "local", ""))
 		switch g.IntN(10) {
 		case 0:
 			pv.Status.Phase = v1.VolumeReleased
 		case 1:
 			pv.DeletionTimestamp = ptr(metav1.Unix(1800000000, 0).Rfc3339Copy())
-		case 2:
-			pv.Spec.ClaimRef = &v1.ObjectReference{Namespace: "default", Name: "mine0"}
+		case 2: // kept for a claim; if two were, either might be taken
+			if !reserved {
+				pv.Spec.ClaimRef = &v1.ObjectReference{Namespace: "default", Name: "mine0"}
+				reserved = true
+			}
 		}
 	}
 	p := g.incoming(with(k, func(k *podKnobs) { k.terminating = 0 }))

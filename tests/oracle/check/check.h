@@ -29,7 +29,8 @@ typedef bool oracle_load(struct oracle_case *c, const char **ret_what);
 /* Calls oracle_differ() for all that is not as in the file. */
 typedef void oracle_check(struct oracle *o, struct oracle_case *c);
 
-oracle_load oracle_load_core; /* namespaces, nodes, pods and the pod */
+oracle_load oracle_load_core;      /* namespaces, nodes, pods and the pod */
+oracle_load oracle_load_workloads; /* services and controllers */
 oracle_check oracle_check_plugins;
 oracle_check oracle_check_framework;
 

@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static oracle_load *const LOADERS[] = {oracle_load_core};
+static oracle_load *const LOADERS[] = {oracle_load_core, oracle_load_workloads};
 static oracle_check *const SECTIONS[] = {oracle_check_plugins, oracle_check_framework};
 
 enum { SECTIONS_MAX = 64, SECTION_NAME_MAX = 64, JSON_DEPTH_MAX = 128 };
