@@ -11,8 +11,11 @@ uint32_t sy_entry_new(struct sy_entries *e)
         i = (uint32_t)e->all.len;
         sy_vec_push(&e->all, (struct sy_entry){0});
     }
-    e->all.p[i] = (struct sy_entry){
-        .pod = SY_NO_ENTRY, .order = e->next_order++, .older = SY_NO_ENTRY, .newer = SY_NO_ENTRY};
+    e->all.p[i] = (struct sy_entry){.pod = SY_NO_ENTRY,
+                                    .order = e->next_order++,
+                                    .older = SY_NO_ENTRY,
+                                    .newer = SY_NO_ENTRY,
+                                    .nominated = SY_NO_ENTRY};
     return i;
 }
 

@@ -26,9 +26,11 @@ struct sy_entry {
         pod; /* slot in the cluster; SY_NO_ENTRY when the pod went while its bind was in flight */
     uint32_t shape; /* id */
     uint8_t state;
-    bool swept;     /* what woke it last was only the safety sweep */
-    uint32_t place; /* index in its heap */
-    uint32_t node;  /* BINDING: the slot assumed */
+    bool swept;              /* what woke it last was only the safety sweep */
+    uint32_t place;          /* index in its heap */
+    uint32_t node;           /* BINDING: the slot assumed */
+    uint32_t nominated;      /* slot that others are moved away from for it; SY_NO_ENTRY: none */
+    uint64_t nominated_seen; /* that node's generation when last looked at */
     uint32_t attempts;
     int32_t priority;
     uint64_t order;       /* arrival: ties of priority go by age */

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "sched/learn.h"
+#include "sched/preempt.h"
 #include "sched/queue.h"
 #include "sched/shape.h"
 
@@ -32,6 +33,7 @@ struct sy_sched {
     struct sy_heap active;
     struct sy_heap backoff;
     uint32_t waiting_oldest, waiting_newest; /* all WAITING entries, in order of their sweep */
+    SY_VEC(uint32_t) nominees;               /* entries that have a node nominated */
     uint32_t in_flight;
     uint64_t next_serial;
     uint64_t looked_at_generation; /* of the cluster, when waiting shapes were last looked at */
@@ -120,6 +122,7 @@ void sy_sched_free(struct sy_sched *s)
     sy_vec_done(&s->entries.free);
     sy_vec_done(&s->active.at);
     sy_vec_done(&s->backoff.at);
+    sy_vec_done(&s->nominees);
     free(s);
 }
 
@@ -240,11 +243,68 @@ static void enter_gated(struct sy_sched *s, uint32_t i)
     s->stats.gated++;
 }
 
+/* -- nominations: room that is being made for a pod is charged to it, so that nobody else takes it
+ * -- */
+
+static void hold_claim(struct sy_sched *s, const struct sy_entry *e)
+{
+    if (e->nominated != SY_NO_ENTRY && e->pod != SY_NO_ENTRY)
+        (void)!sy_cluster_nominate(&s->cluster, e->pod, e->nominated);
+}
+
+static void lift_claim(struct sy_sched *s, const struct sy_entry *e)
+{
+    if (e->pod != SY_NO_ENTRY && (s->cluster.pods.p[e->pod].flags & SY_POD_NOMINATED))
+        sy_cluster_forget(&s->cluster, e->pod);
+}
+
+static void end_nomination(struct sy_sched *s, uint32_t i)
+{
+    struct sy_entry *e = entry(s, i);
+
+    if (e->nominated == SY_NO_ENTRY)
+        return;
+    lift_claim(s, e);
+    e->nominated = SY_NO_ENTRY;
+    for (size_t n = 0; n < s->nominees.len; n++) {
+        if (s->nominees.p[n] == i) {
+            sy_vec_swap_remove(&s->nominees, n);
+            return;
+        }
+    }
+}
+
+static void nominate(struct sy_sched *s, uint32_t i, uint32_t node)
+{
+    struct sy_entry *e = entry(s, i);
+
+    if (e->nominated == SY_NO_ENTRY)
+        sy_vec_push(&s->nominees, i);
+    e->nominated = node;
+}
+
+/* A pod does not yield to what has been promised to less important ones. */
+static void lift_lesser_claims(struct sy_sched *s, int32_t priority)
+{
+    for (size_t n = 0; n < s->nominees.len; n++) {
+        struct sy_entry *e = entry(s, s->nominees.p[n]);
+        if (e->priority < priority)
+            lift_claim(s, e);
+    }
+}
+
+static void hold_claims(struct sy_sched *s)
+{
+    for (size_t n = 0; n < s->nominees.len; n++)
+        hold_claim(s, entry(s, s->nominees.p[n]));
+}
+
 /* The entry's job is done, or its pod is nothing of ours any more. */
 static void drop_entry(struct sy_sched *s, uint32_t i)
 {
     struct sy_entry *e = entry(s, i);
 
+    end_nomination(s, i);
     leave(s, i);
     if (e->pod != SY_NO_ENTRY) {
         s->cluster.pods.p[e->pod].user = SY_NONE;
@@ -317,7 +377,7 @@ static void enqueue(struct sy_sched *s, uint32_t slot, const struct sy_profile *
 /* Whether a pod is ours to schedule, and under which profile. */
 static const struct sy_profile *wanted_by(const struct sy_sched *s, const struct sy_pod_slot *p)
 {
-    if (p->node != SY_NONE || (p->flags & SY_POD_TERMINATING))
+    if ((p->node != SY_NONE && !(p->flags & SY_POD_NOMINATED)) || (p->flags & SY_POD_TERMINATING))
         return NULL;
     return profile_of(s, p->spec->spec.scheduler_name);
 }
@@ -493,18 +553,22 @@ static void emit_event(struct sy_sched *s, const struct sy_entry *e, const char 
                                        .message = message});
 }
 
-/* Writes the condition and the event, if they say something new. */
-static void say(struct sy_sched *s, struct sy_entry *e, const char *reason, const char *message)
+/* Writes the condition and the event, if they say something new. nominated_node: as in the
+ * decision. */
+static void say(struct sy_sched *s, struct sy_entry *e, const char *reason, const char *message,
+                const char *nominated_node)
 {
     uint64_t hash = hash_said(reason, sy_str_from(message));
 
-    if (e->said_hash == hash)
+    if (e->said_hash == hash && !nominated_node)
         return;
     e->said_hash = hash;
     emit_event(s, e, "Warning", "FailedScheduling", "Scheduling", message);
-    decide_about(
-        s, e,
-        &(struct sy_decision){.kind = SY_DECIDE_CONDITION, .reason = reason, .message = message});
+    decide_about(s, e,
+                 &(struct sy_decision){.kind = SY_DECIDE_CONDITION,
+                                       .reason = reason,
+                                       .message = message,
+                                       .nominated_node = nominated_node});
 }
 
 static sy_time_ns measure(const struct sy_sched *s)
@@ -530,11 +594,117 @@ static void send_bind(struct sy_sched *s, uint32_t i, uint32_t node)
                  });
 }
 
+/* -- preemption -- */
+
+static bool is_ours(const void *arg, const struct sy_pod_slot *p)
+{
+    const struct sy_sched *s = arg;
+
+    return profile_of(s, p->spec->spec.scheduler_name) != NULL;
+}
+
+static bool is_anyones(const void *arg SY_UNUSED, const struct sy_pod_slot *p SY_UNUSED)
+{
+    return true;
+}
+
+static void evict(struct sy_sched *s, const struct sy_entry *by, uint32_t victim, const char *node)
+{
+    struct sy_pod_slot *p = &s->cluster.pods.p[victim];
+    struct sy_entry about = {.pod = victim};
+    char *why = sy_xasprintf("%s: preempting to accommodate a higher priority pod",
+                             shape_of(s, by)->profile->scheduler_name);
+    char *note =
+        sy_xasprintf("Preempted by pod %s on node %s", s->cluster.pods.p[by->pod].uid, node);
+
+    s->stats.preemption_victims++;
+    if (!(p->flags & (SY_POD_TERMINATING | SY_POD_EVICTED))) {
+        p->flags |= SY_POD_EVICTED;
+        decide_about(s, &about, &(struct sy_decision){.kind = SY_DECIDE_EVICT, .message = why});
+        emit_event(s, &about, "Normal", "Preempted", "Preempting", note);
+    }
+    free(why);
+    free(note);
+}
+
+void sy_sched_evict_failed(struct sy_sched *s, struct sy_str uid, sy_time_ns now SY_UNUSED)
+{
+    uint32_t pod = sy_cluster_pod_find(&s->cluster, uid);
+
+    if (pod != SY_NONE)
+        s->cluster.pods.p[pod].flags &= (uint16_t)~SY_POD_EVICTED;
+}
+
+/* Whether what was to make room for the pod is still on its way out. */
+static bool is_room_being_made(struct sy_sched *s, const struct sy_entry *e)
+{
+    if (e->nominated == SY_NO_ENTRY || !sy_cluster_node_is_alive(&s->cluster, e->nominated))
+        return false;
+    for (uint32_t i = s->cluster.nodes[e->nominated].first_pod; i != SY_NONE;
+         i = s->cluster.pods.p[i].next_on_node) {
+        const struct sy_pod_slot *p = &s->cluster.pods.p[i];
+        if (p->priority < e->priority && (p->flags & (SY_POD_TERMINATING | SY_POD_EVICTED)))
+            return true;
+    }
+    return false;
+}
+
+/* What became of a try to make room: text for the message, owned by the caller; *ret_node as in the
+ * decision. */
+static char *preempt(struct sy_sched *s, uint32_t i, const char **ret_node)
+{
+    struct sy_entry *e = entry(s, i);
+    struct sy_shape *shape = shape_of(s, e);
+    const struct sy_pod_slot *p = &s->cluster.pods.p[e->pod];
+    struct sy_preemption found;
+
+    *ret_node = NULL;
+    if (p->flags & SY_POD_NEVER_PREEMPTS)
+        return sy_xstrdup("not eligible due to preemptionPolicy=Never.");
+    if (is_room_being_made(s, e))
+        return sy_xstrdup("not eligible due to a terminating pod on the nominated node.");
+    if (p->nominated_node)
+        *ret_node = "";
+    end_nomination(s, i);
+    if (shape->no_help && shape->no_help_generation == s->cluster.generation &&
+        shape->no_help_priority == e->priority)
+        return sy_xstrdup(shape->no_help);
+
+    struct sy_preemptor by = {
+        .pod = e->pod,
+        .shape = shape,
+        .is_ours = shape->profile->args.preempts_any_scheduler ? is_anyones : is_ours,
+        .arg = s,
+        .first_node = (uint32_t)sy_hash_u64(e->order),
+    };
+    sy_preempt_find(&s->shapes, &by, &found);
+    if (found.node == SY_NONE) {
+        free(shape->no_help);
+        shape->no_help = sy_xstrdup(found.message);
+        shape->no_help_generation = s->cluster.generation;
+        shape->no_help_priority = e->priority;
+        sy_preemption_done(&found);
+        return sy_xstrdup(shape->no_help);
+    }
+    const char *node = sy_strings_getz(s->strings, s->cluster.nodes[found.node].node.name);
+    s->stats.preemption_attempts++;
+    for (size_t v = 0; v < found.victims.len; v++)
+        evict(s, e, found.victims.p[v], node);
+    nominate(s, i, found.node);
+    *ret_node = node;
+    char *text =
+        sy_xasprintf("found a potential placement for pod on node %s, preempting %zu victims", node,
+                     found.victims.len);
+    sy_preemption_done(&found);
+    return text;
+}
+
 static void fail_attempt(struct sy_sched *s, uint32_t i, const struct sy_outcome *out,
                          sy_time_ns now)
 {
     struct sy_entry *e = entry(s, i);
     struct sy_shape *shape = shape_of(s, e);
+    const char *nominated_node = NULL;
 
     if (out->reject.code == SY_ERROR) {
         const char *why = out->reject.reasons_len
@@ -542,16 +712,29 @@ static void fail_attempt(struct sy_sched *s, uint32_t i, const struct sy_outcome
                               : "failed";
         char *message = sy_xasprintf("running plugin %s: %s", out->reject_plugin, why);
         s->stats.attempts_error++;
-        say(s, e, "SchedulerError", message);
+        say(s, e, "SchedulerError", message, NULL);
         free(message);
         enter_backoff(s, i, now);
         return;
     }
     s->stats.attempts_unschedulable++;
+    char *message = sy_xstrdup(sy_shape_message(&s->shapes, shape));
+    if (!shape->profile->args.preemption_is_off && s->cluster.nodes_alive) {
+        char *more = preempt(s, i, &nominated_node);
+        char *joined = sy_xasprintf("%s preemption: %s", message, more);
+        free(message);
+        free(more);
+        message = joined;
+    }
     shape->relief_seen = s->cluster.relief.len;
     shape->looked_at = s->cluster.generation;
-    say(s, e, "Unschedulable", sy_shape_message(&s->shapes, shape));
+    say(s, e, "Unschedulable", message, nominated_node);
+    free(message);
     enter_waiting(s, i, now);
+    if (e->nominated != SY_NO_ENTRY) {
+        hold_claim(s, e);
+        e->nominated_seen = s->cluster.node_generation[e->nominated];
+    }
 }
 
 /* One scheduling cycle: the pod is bound or told why not. */
@@ -566,6 +749,8 @@ static void attempt(struct sy_sched *s, uint32_t i, sy_time_ns now)
     struct sy_shape *shape = shape_of(s, e);
     e->attempts++;
     e->attempt_ns = now;
+    lift_claim(s, e);
+    lift_lesser_claims(s, e->priority);
     struct sy_outcome out = sy_shape_best(&s->shapes, shape);
     if (s->options.exact)
         s->stats.exact_differences += sy_shape_check(&s->shapes, shape);
@@ -576,6 +761,7 @@ static void attempt(struct sy_sched *s, uint32_t i, sy_time_ns now)
         fail_attempt(s, i, &out, now);
         return;
     }
+    end_nomination(s, i);
     if (sy_cluster_assume(&s->cluster, e->pod, out.node) < 0) {
         drop_entry(s, i); /* bound behind our back: nothing left to do */
         return;
@@ -614,7 +800,7 @@ static void bind_failed(struct sy_sched *s, uint32_t i, const char *error, sy_ti
     }
     s->stats.attempts_error++;
     if (error)
-        say(s, e, "SchedulerError", error);
+        say(s, e, "SchedulerError", error, NULL);
     enter_backoff(s, i, now);
 }
 
@@ -678,6 +864,17 @@ static void wake_relieved(struct sy_sched *s, sy_time_ns now)
     }
 }
 
+/* Room that was being made may be there: the pod that it is for looks at once. */
+static void wake_nominees(struct sy_sched *s)
+{
+    for (size_t n = 0; n < s->nominees.len; n++) {
+        struct sy_entry *e = entry(s, s->nominees.p[n]);
+        if (e->state == SY_ENTRY_WAITING &&
+            e->nominated_seen != s->cluster.node_generation[e->nominated])
+            enter_active(s, s->nominees.p[n]);
+    }
+}
+
 static void end_backoffs(struct sy_sched *s, sy_time_ns now)
 {
     for (uint32_t i; (i = sy_heap_top(&s->backoff)) != SY_NO_ENTRY && entry(s, i)->until_ns <= now;)
@@ -720,6 +917,7 @@ sy_time_ns sy_sched_run(struct sy_sched *s, bool active, uint32_t max_cycles, sy
         s->next_decay_ns = now + DECAY_EVERY_NS;
     }
     if (active) {
+        wake_nominees(s);
         wake_relieved(s, now);
         end_backoffs(s, now);
         sweep(s, now);
@@ -728,6 +926,7 @@ sy_time_ns sy_sched_run(struct sy_sched *s, bool active, uint32_t max_cycles, sy
             uint32_t i = sy_heap_top(&s->active);
             struct sy_shape *shape = shape_of(s, entry(s, i));
             attempt(s, i, now);
+            hold_claims(s);
             /* The shape is still referred to by those that wait. */
             if (entry(s, i)->state == SY_ENTRY_BINDING && shape->waiting.at.len &&
                 sy_shape_best(&s->shapes, shape).node != SY_NONE)

@@ -35,6 +35,8 @@ enum sy_decision_kind {
     SY_DECIDE_BIND,      /* POST a binding; answer with sy_sched_bind_result(ticket) */
     SY_DECIDE_CONDITION, /* set PodScheduled=False with reason and message */
     SY_DECIDE_EVENT,     /* emit an event */
+    SY_DECIDE_EVICT,     /* preempt: set DisruptionTarget with `message`, then delete by UID; answer
+                            with     sy_sched_evict_failed() when that did not work out */
 };
 
 /* Text is borrowed until the next call of any sy_sched_ function. */
@@ -49,7 +51,9 @@ struct sy_decision {
     const char
         *reason; /* EVENT: "Scheduled", "FailedScheduling"; CONDITION: "Unschedulable", ... */
     const char *action;  /* EVENT: "Binding" or "Scheduling" */
-    const char *message; /* EVENT and CONDITION */
+    const char *message; /* EVENT, CONDITION and EVICT */
+    const char
+        *nominated_node; /* CONDITION: status.nominatedNodeName; NULL leaves it, "" clears it */
 };
 /* The decision is the receiver's to carry out; called from inside sy_sched_run() and
  * sy_sched_bind_result(); must not call back into the scheduler. */
@@ -86,6 +90,9 @@ enum sy_bind_result {
 void sy_sched_bind_result(struct sy_sched *s, uint64_t ticket, enum sy_bind_result result,
                           const char *error, sy_time_ns now);
 
+/* An eviction was refused or lost: the pod may be chosen again. */
+void sy_sched_evict_failed(struct sy_sched *s, struct sy_str uid, sy_time_ns now);
+
 /* Decides up to max_cycles pods (0: until nothing is active or binds in flight are at their limit).
  * Returns when to call again at the latest (boot-time ns; INT64_MAX: only after an input). `active`
  * false: only keeps time, decides nothing (not synced, not leader, watch stale). */
@@ -99,7 +106,8 @@ struct sy_sched_stats {
     uint64_t binds_ok, binds_conflict, binds_refused, binds_unknown, binds_gone;
     uint32_t active, backoff, unschedulable, gated;
     uint64_t incoming_added, incoming_woken, incoming_backoff, incoming_swept;
-    uint64_t rescued_by_sweep; /* scheduled after only the sweep woke them */
+    uint64_t preemption_attempts, preemption_victims; /* attempts that chose victims, and those */
+    uint64_t rescued_by_sweep;                        /* scheduled after only the sweep woke them */
     uint64_t shape_hits, shape_builds, nodes_evaluated;
     uint64_t exact_differences;
     uint64_t pods_refused;           /* objects that could not be taken over */

@@ -37,7 +37,7 @@ static void hear(void *arg, const struct sy_decision *d)
     struct said said = {.kind = d->kind, .ticket = d->ticket};
 
     copy_text(said.name, sizeof(said.name), d->name);
-    copy_text(said.node, sizeof(said.node), d->node);
+    copy_text(said.node, sizeof(said.node), d->nominated_node ? d->nominated_node : d->node);
     copy_text(said.reason, sizeof(said.reason), d->reason);
     copy_text(said.message, sizeof(said.message), d->message);
     sy_vec_push(&f->said, said);
@@ -176,10 +176,12 @@ static void test_message_is_kube_schedulers(void **state)
     const struct said *condition = heard(f, SY_DECIDE_CONDITION, "p");
     assert_non_null(condition);
     assert_string_equal(condition->reason, "Unschedulable");
-    assert_string_equal(condition->message,
-                        "0/4 nodes are available: 1 Insufficient memory, 1 Insufficient "
-                        "nvidia.com/gpu, 1 node(s) had "
-                        "untolerated taint(s), 1 node(s) were unschedulable, 2 Insufficient cpu.");
+    assert_string_equal(
+        condition->message,
+        "0/4 nodes are available: 1 Insufficient memory, 1 Insufficient "
+        "nvidia.com/gpu, 1 node(s) had "
+        "untolerated taint(s), 1 node(s) were unschedulable, 2 Insufficient cpu. preemption: "
+        "0/4 nodes are available: 4 Preemption is not helpful for scheduling.");
     assert_string_equal(heard(f, SY_DECIDE_EVENT, "p")->reason, "FailedScheduling");
 }
 
@@ -210,7 +212,9 @@ static void test_condition_from_before_a_restart_is_not_repeated(void **state)
     put_node(f, core_node(&f->k, "n", 100, 4096, 0));
     pod.scheduled = SY_CONDITION_FALSE;
     pod.scheduled_reason = core_id(&f->k, "Unschedulable");
-    pod.scheduled_message = SY_STR("0/1 nodes are available: 1 Insufficient cpu.");
+    pod.scheduled_message =
+        SY_STR("0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are "
+               "available: 1 Preemption is not helpful for scheduling.");
     put_pod(f, pod);
     run(f);
     assert_int_equal(f->said.len, 0);
@@ -468,6 +472,115 @@ static void test_slow_and_failing_nodes_weigh_less(void **state)
     assert_true(c->reliability[flaky] > after_failure);
 }
 
+static struct sy_pod running(struct fixture *f, const char *name, const char *node,
+                             int64_t cpu_milli, int32_t priority)
+{
+    struct sy_pod pod = core_pod(&f->k, name, cpu_milli, 64, 0);
+
+    pod.node = core_id(&f->k, node);
+    pod.phase = SY_PHASE_RUNNING;
+    pod.priority = priority;
+    pod.started_wall_ns = 1;
+    return pod;
+}
+
+static struct sy_pod important(struct fixture *f, const char *name, int64_t cpu_milli,
+                               int32_t priority)
+{
+    struct sy_pod pod = core_pod(&f->k, name, cpu_milli, 64, 0);
+
+    pod.priority = priority;
+    return pod;
+}
+
+static void test_preempts_the_least(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_pod vip = important(f, "vip", 800, 100);
+
+    put_node(f, core_node(&f->k, "a", 1000, 4096, 0));
+    put_node(f, core_node(&f->k, "b", 1000, 4096, 0));
+    put_node(f, core_node(&f->k, "c", 500, 4096, 0)); /* too small whatever is removed */
+    put_pod(f, running(f, "a-high", "a", 900, 50));
+    put_pod(f, running(f, "b-low", "b", 400, 10));
+    put_pod(f, running(f, "b-spared", "b", 150, 10));
+    put_pod(f, running(f, "b-mid", "b", 400, 20));
+    put_pod(f, vip);
+    run(f);
+    assert_int_equal(count(f, SY_DECIDE_EVICT),
+                     2); /* b's priorities are lower; one of its pods can stay */
+    assert_non_null(heard(f, SY_DECIDE_EVICT, "b-low"));
+    assert_non_null(heard(f, SY_DECIDE_EVICT, "b-mid"));
+    const struct said *condition = heard(f, SY_DECIDE_CONDITION, "vip");
+    assert_non_null(strstr(condition->message,
+                           "found a potential placement for pod on node b, preempting 2 victims"));
+    assert_string_equal(condition->node, "b"); /* the nomination */
+
+    /* The room is promised: an equal one does not get it, and the waiting one does not evict more.
+     */
+    sy_sched_pod_deleted(f->s, SY_STR("uid-b-low"), f->now);
+    put_pod(f, important(f, "rival", 600, 100));
+    run(f);
+    assert_null(heard(f, SY_DECIDE_BIND, "vip"));
+    assert_null(heard(f, SY_DECIDE_BIND, "rival"));
+    sy_sched_pod_deleted(f->s, SY_STR("uid-b-mid"), f->now);
+    run(f);
+    assert_string_equal(heard(f, SY_DECIDE_BIND, "vip")->node, "b");
+    assert_int_equal(sy_sched_stats(f->s)->preemption_victims, 3); /* rival's own victim on a */
+}
+
+static void test_preempts_only_ours_and_not_when_told_never(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_pod other = running(f, "other", "a", 900, 0);
+    struct sy_pod shy = important(f, "shy", 800, 100);
+
+    other.spec.scheduler_name = core_id(&f->k, "default-scheduler");
+    put_node(f, core_node(&f->k, "a", 1000, 4096, 0));
+    put_pod(f, other);
+    put_pod(f, important(f, "vip", 800, 100));
+    run(f);
+    assert_int_equal(count(f, SY_DECIDE_EVICT), 0);
+    assert_non_null(strstr(
+        heard(f, SY_DECIDE_CONDITION, "vip")->message,
+        "preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."));
+    put_pod(f, running(f, "ours", "a", 100, 0));
+    shy.never_preempts = true;
+    put_pod(f, shy);
+    run(f);
+    assert_int_equal(count(f, SY_DECIDE_EVICT), 0);
+    assert_non_null(strstr(heard(f, SY_DECIDE_CONDITION, "shy")->message,
+                           "not eligible due to preemptionPolicy=Never."));
+    f->profile.args.preempts_any_scheduler = true;
+    sy_sched_configure(f->s, &f->options, f->now);
+    run(f);
+    assert_non_null(heard(f, SY_DECIDE_EVICT, "other"));
+}
+
+static void test_budgets_are_respected_where_possible(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_pod guarded = running(f, "guarded", "a", 900, 0),
+                  bare = running(f, "bare", "b", 900, 5);
+    sy_sid value = core_id(&f->k, "db");
+    struct sy_requirement req = {
+        .key = core_id(&f->k, "app"), .op = SY_OP_IN, .values = &value, .values_len = 1};
+    struct sy_budget budget = {.ns = core_id(&f->k, "default"),
+                               .name = core_id(&f->k, "pdb"),
+                               .selector = {.reqs = &req, .len = 1}};
+
+    guarded.labels = core_label(&f->k, "app", "db");
+    put_node(f, core_node(&f->k, "a", 1000, 4096, 0));
+    put_node(f, core_node(&f->k, "b", 1000, 4096, 0));
+    put_pod(f, guarded);
+    put_pod(f, bare);
+    assert_int_equal(sy_cluster_budget_upsert(sy_sched_cluster(f->s), &budget), 0);
+    put_pod(f, important(f, "vip", 800, 100));
+    run(f);
+    assert_int_equal(count(f, SY_DECIDE_EVICT), 1);
+    assert_non_null(heard(f, SY_DECIDE_EVICT, "bare"));
+}
+
 static void test_failure_formulas(void **state)
 {
     (void)state;
@@ -486,6 +599,7 @@ static void test_random_storm(void **state)
     struct fixture *f = *state;
     struct sy_rng rng;
     SY_VEC(struct said) flying = {0};
+    uint32_t evicted = 0;
 
     sy_rng_seed(&rng, 11);
     for (int step = 0; step < 20000; step++) {
@@ -544,21 +658,37 @@ static void test_random_storm(void **state)
         for (size_t i = 0; i < f->said.len; i++) {
             if (f->said.p[i].kind == SY_DECIDE_BIND)
                 sy_vec_push(&flying, f->said.p[i]);
+            if (f->said.p[i].kind == SY_DECIDE_EVICT) {
+                char uid[80];
+                snprintf(uid, sizeof(uid), "uid-%s", f->said.p[i].name);
+                evicted++;
+                if (sy_rng_below(&rng, 4))
+                    sy_sched_pod_deleted(f->s, sy_str_from(uid), f->now);
+                else
+                    sy_sched_evict_failed(f->s, sy_str_from(uid), f->now);
+            }
         }
         for (uint32_t n = 0; n < c->nodes_len; n++) {
-            for (uint32_t col = 0; sy_cluster_node_is_alive(c, n) && col < c->columns_len; col++)
+            /* Claims on room that is being made are no use of it yet. */
+            bool has_claim = false;
+            for (uint32_t i = c->nodes[n].first_pod; i != SY_NONE; i = c->pods.p[i].next_on_node)
+                has_claim |= (c->pods.p[i].flags & SY_POD_NOMINATED) != 0;
+            for (uint32_t col = 0;
+                 !has_claim && sy_cluster_node_is_alive(c, n) && col < c->columns_len; col++)
                 assert_true(c->columns[col].used[n] <= c->columns[col].allocatable[n]);
         }
         const struct sy_sched_stats *stats = sy_sched_stats(f->s);
         uint32_t pending = 0;
         for (size_t i = 0; i < c->pods.len; i++)
-            pending += (c->pods.p[i].flags & SY_POD_ALIVE) && c->pods.p[i].node == SY_NONE;
+            pending += (c->pods.p[i].flags & SY_POD_ALIVE) &&
+                       (c->pods.p[i].node == SY_NONE || (c->pods.p[i].flags & SY_POD_NOMINATED));
         assert_int_equal(stats->active + stats->backoff + stats->unschedulable + stats->gated,
                          pending);
         assert_int_equal(sy_sched_binds_in_flight(f->s), flying.len);
         assert_int_equal(stats->exact_differences, 0);
     }
     assert_true(sy_sched_stats(f->s)->attempts_scheduled > 500);
+    assert_true(evicted > 20);
     sy_vec_done(&flying);
 }
 
@@ -584,6 +714,9 @@ int main(void)
         TEST(test_in_flight_limit),
         TEST(test_reload_keeps_pods_and_places),
         TEST(test_slow_and_failing_nodes_weigh_less),
+        TEST(test_preempts_the_least),
+        TEST(test_preempts_only_ours_and_not_when_told_never),
+        TEST(test_budgets_are_respected_where_possible),
         TEST(test_failure_formulas),
         TEST(test_random_storm),
     };
