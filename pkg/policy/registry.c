@@ -93,6 +93,12 @@ void sy_profile_default(struct sy_profile *p, const char *scheduler_name)
         p->filters[p->filters_len++] = FILTERS[i];
     add_scorer(p, "Utilization", 1);
     add_scorer(p, "DynamicWeight", 1);
+    /* What a workload prefers counts as it does with kube-scheduler. */
+    add_scorer(p, "TaintToleration", 3);
+    add_scorer(p, "NodeAffinity", 2);
+    add_scorer(p, "PodTopologySpread", 2);
+    add_scorer(p, "InterPodAffinity", 2);
+    add_scorer(p, "ImageLocality", 1);
 }
 
 void sy_policy_texts_init(struct sy_policy_texts *t, struct sy_strings *strings)
