@@ -235,6 +235,9 @@ func (g *gen) affinity() {
 	p.Namespace = pick(g, "default", "default", "ns1", "ns2")
 	g.tag(p)
 	draw(p, 45)
+	if g.chance(25) {
+		g.prefer(p)
+	}
 }
 
 func (g *gen) resources() {
@@ -285,6 +288,35 @@ func (g *gen) resources() {
 	extra(p)
 	if g.chance(10) {
 		g.declaredFeatures(p)
+	}
+	if g.chance(40) {
+		g.prefer(p)
+	}
+}
+
+// prefer adds preferred node affinity that tells nodes apart.
+func (g *gen) prefer(p *v1.Pod) {
+	if p.Spec.Affinity == nil {
+		p.Spec.Affinity = &v1.Affinity{}
+	}
+	if p.Spec.Affinity.NodeAffinity == nil {
+		p.Spec.Affinity.NodeAffinity = &v1.NodeAffinity{}
+	}
+	terms := &p.Spec.Affinity.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution
+	for range g.between(1, 3) {
+		e := pick(g,
+			v1.NodeSelectorRequirement{Key: zone, Operator: v1.NodeSelectorOpIn, Values: []string{"z1", "z2"}},
+			v1.NodeSelectorRequirement{Key: zone, Operator: v1.NodeSelectorOpNotIn, Values: []string{"z1"}},
+			v1.NodeSelectorRequirement{Key: "disk", Operator: v1.NodeSelectorOpIn, Values: []string{"ssd", ""}},
+			v1.NodeSelectorRequirement{Key: "disk", Operator: v1.NodeSelectorOpDoesNotExist},
+			v1.NodeSelectorRequirement{Key: "num", Operator: v1.NodeSelectorOpGt, Values: []string{"1"}},
+			v1.NodeSelectorRequirement{Key: "num", Operator: v1.NodeSelectorOpLt, Values: []string{"2"}})
+		t := v1.PreferredSchedulingTerm{Weight: int32(g.between(1, 100)),
+			Preference: v1.NodeSelectorTerm{MatchExpressions: []v1.NodeSelectorRequirement{e}}}
+		if g.chance(15) {
+			t.Preference.MatchFields = []v1.NodeSelectorRequirement{{Key: metav1.ObjectNameField, Operator: v1.NodeSelectorOpNotIn, Values: []string{"n1"}}}
+		}
+		*terms = append(*terms, t)
 	}
 }
 

@@ -141,7 +141,7 @@ func TestCoverage(t *testing.T) {
 			"(missing required label)", "PodTopologySpread: normalised scores differ"},
 		"affinity": {"pod affinity rules", "didn't match pod anti-affinity rules", "existing pods anti-affinity rules",
 			"InterPodAffinity: normalised scores differ"},
-		"resources": {"Insufficient hugepages-2Mi", "Insufficient example.com/foo", "NodeDeclaredFeatures:"},
+		"resources": {"Insufficient hugepages-2Mi", "Insufficient example.com/foo", "NodeDeclaredFeatures:", "NodeAffinity: normalised scores differ"},
 		"volumes": {"didn't find available persistent volumes", "PersistentVolume's node affinity", "enough free storage",
 			"no available volume zone", "exceed max volume count", "no available disk", "ReadWriteOncePod", "unbound immediate",
 			"nodes with static binding", "nodes with provisioning", "VolumeBinding: raw scores differ"},
