@@ -17,6 +17,7 @@ struct ended {
 struct sy_outbox {
     struct sy_actions *actions;
     SY_VEC(struct ended) ended;
+    SY_VEC(char *) spared; /* UIDs, owned: victims whose eviction failed */
     bool events;
     void (*on_result)(void *arg);
     void *arg;
@@ -57,6 +58,16 @@ static void on_bind(void *arg, uint64_t ticket, enum sy_bind_outcome outcome,
     o->on_result(o->arg);
 }
 
+static void on_evict_failed(void *arg, const char *uid, const struct sy_err *err)
+{
+    struct sy_outbox *o = arg;
+
+    sy_log_warn("a pod could not be preempted; it may be chosen again", "uid", uid, "error",
+                sy_err_text(err, -1));
+    sy_vec_push(&o->spared, sy_xstrdup(uid));
+    o->on_result(o->arg);
+}
+
 int sy_outbox_new(struct sy_kube *kube, const struct sy_outbox_options *options,
                   struct sy_outbox **ret, struct sy_err *err)
 {
@@ -77,6 +88,7 @@ int sy_outbox_new(struct sy_kube *kube, const struct sy_outbox_options *options,
         .bind_timeout_ms = options->bind_timeout_ms,
         .events_max_queued = options->events_max_queued,
         .on_bind = on_bind,
+        .on_evict_failed = on_evict_failed,
         .arg = o,
     };
     int r = sy_actions_new(kube, &actions, &o->actions, err);
@@ -96,6 +108,9 @@ void sy_outbox_free(struct sy_outbox *o)
     for (size_t i = 0; i < o->ended.len; i++)
         free(o->ended.p[i].error);
     sy_vec_done(&o->ended);
+    for (size_t i = 0; i < o->spared.len; i++)
+        free(o->spared.p[i]);
+    sy_vec_done(&o->spared);
     free(o);
 }
 
@@ -108,12 +123,16 @@ void sy_outbox_decide(void *arg, const struct sy_decision *d)
         sy_actions_bind(o->actions, d->ticket, d->ns, d->name, d->uid, d->node, NULL);
         break;
     case SY_DECIDE_CONDITION:
-        sy_actions_condition(o->actions, d->ns, d->name, d->uid, d->reason, d->message, NULL);
+        sy_actions_condition(o->actions, d->ns, d->name, d->uid, d->reason, d->message,
+                             d->nominated_node);
         break;
     case SY_DECIDE_EVENT:
         if (o->events)
             sy_actions_event(o->actions, d->type, d->reason, d->action, d->ns, d->name, d->uid,
                              d->message);
+        break;
+    case SY_DECIDE_EVICT:
+        sy_actions_preempt(o->actions, d->ns, d->name, d->uid, d->message);
         break;
     }
 }
@@ -127,6 +146,11 @@ void sy_outbox_apply(struct sy_outbox *o, struct sy_sched *sched, sy_time_ns now
         free(e.error);
     }
     o->ended.len = 0;
+    for (size_t i = 0; i < o->spared.len; i++) {
+        sy_sched_evict_failed(sched, sy_str_from(o->spared.p[i]), now);
+        free(o->spared.p[i]);
+    }
+    o->spared.len = 0;
 }
 
 void sy_outbox_set_events(struct sy_outbox *o, bool enabled)

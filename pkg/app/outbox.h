@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * From the scheduler to the API server and back: decisions become binds, conditions and events;
- * ends of binds are collected, so that the scheduler learns of them outside its own calls. */
+ * From the scheduler to the API server and back: decisions become binds, conditions, events and
+ * evictions; ends of binds and evictions that failed are collected, so that the scheduler learns of
+ * them outside its own calls. */
 #pragma once
 
 #include "kube/actions.h"
@@ -15,7 +16,7 @@ struct sy_outbox_options {
     uint32_t bind_timeout_ms;
     uint32_t events_max_queued;
     bool events; /* may be changed with sy_outbox_set_events() */
-    /* A bind has ended: sy_outbox_apply() is due. */
+    /* A bind has ended or an eviction failed: sy_outbox_apply() is due. */
     void (*on_result)(void *arg);
     void *arg;
 };
@@ -28,7 +29,7 @@ void sy_outbox_free(struct sy_outbox *o); /* NULL allowed */
 
 /* Carries out one decision: a sy_decision_fn; arg is the outbox. */
 void sy_outbox_decide(void *arg, const struct sy_decision *d);
-/* Tells the scheduler of all binds that ended since. */
+/* Tells the scheduler of all binds that ended and evictions that failed since. */
 void sy_outbox_apply(struct sy_outbox *o, struct sy_sched *sched, sy_time_ns now);
 void sy_outbox_set_events(struct sy_outbox *o, bool enabled);
 

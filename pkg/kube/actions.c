@@ -18,6 +18,7 @@
 #include "base/rng.h"
 #include "base/vec.h"
 #include "kube/actions_body.h"
+#include "kube/actions_evict.h"
 
 enum {
     BIND_TIMEOUT_MS = 10000,
@@ -140,6 +141,8 @@ struct sy_actions {
     struct sy_map conditions_by_uid;
     uint32_t conditions_in_flight;
     struct since *since; /* direct-mapped: since when a pod is unschedulable */
+
+    struct sy_evictions *evictions;
 
     struct event_list events_queued;
     struct event_list events_sent;
@@ -959,15 +962,31 @@ static void on_events_timer(void *arg)
     pump(arg);
 }
 
+static void on_evict_failed(void *arg, const char *uid, const struct sy_err *err)
+{
+    struct sy_actions *a = arg;
+
+    if (a->options.on_evict_failed)
+        a->options.on_evict_failed(a->options.arg, uid, err);
+}
+
+void sy_actions_preempt(struct sy_actions *a, const char *ns, const char *name, const char *uid,
+                        const char *message)
+{
+    sy_evictions_add(a->evictions, ns, name, uid, message);
+}
+
 void sy_actions_pause(struct sy_actions *a, bool is_paused)
 {
     a->is_paused = is_paused;
+    sy_evictions_pause(a->evictions, is_paused);
     pump(a);
 }
 
 bool sy_actions_is_idle(const struct sy_actions *a)
 {
-    return !a->binds_unsettled && !a->conditions.len && !a->queued_len && !a->events_in_flight;
+    return !a->binds_unsettled && !a->conditions.len && !a->queued_len && !a->events_in_flight &&
+           !sy_evictions_len(a->evictions);
 }
 
 void sy_actions_drain(struct sy_actions *a)
@@ -1026,6 +1045,7 @@ int sy_actions_new(struct sy_kube *k, const struct sy_actions_options *options,
     TAILQ_INIT(&a->events_queued);
     TAILQ_INIT(&a->events_sent);
     TAILQ_INIT(&a->remembered);
+    a->evictions = sy_evictions_new(k, &a->stats, on_evict_failed, a);
     a->series_timer = sy_timer_new(sy_kube_loop(k), look_at_series, a);
     a->events_timer = sy_timer_new(sy_kube_loop(k), on_events_timer, a);
     sy_timer_arm(a->series_timer, series_look_ns);
@@ -1092,6 +1112,7 @@ void sy_actions_free(struct sy_actions *a)
     abandon_binds(a);
     abandon_conditions(a);
     abandon_events(a);
+    sy_evictions_free(a->evictions);
     sy_timer_free(a->events_timer);
     sy_timer_free(a->series_timer);
     sy_map_done(&a->conditions_by_uid);

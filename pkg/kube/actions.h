@@ -27,6 +27,10 @@ enum sy_bind_outcome {
 typedef void sy_bind_fn(void *arg, uint64_t ticket, enum sy_bind_outcome outcome,
                         const struct sy_err *err, int64_t duration_ns);
 
+/* An eviction did not come about: the pod is still there, as far as is known. err is borrowed.
+ * Never from inside sy_actions_preempt(). Must not free the actions. */
+typedef void sy_evict_failed_fn(void *arg, const char *uid, const struct sy_err *err);
+
 struct sy_actions;
 struct sy_actions_options {
     const char *component; /* reportingController of events: the scheduler's name */
@@ -39,6 +43,7 @@ struct sy_actions_options {
     uint32_t events_in_flight_while_binding;
     uint32_t events_in_flight; /* when idle; 0: 32 */
     sy_bind_fn *on_bind;
+    sy_evict_failed_fn *on_evict_failed; /* NULL allowed */
     void *arg;
 };
 int sy_actions_new(struct sy_kube *k, const struct sy_actions_options *options,
@@ -61,6 +66,13 @@ uint32_t sy_actions_binds_in_flight(const struct sy_actions *a);
 void sy_actions_condition(struct sy_actions *a, const char *ns, const char *name, const char *uid,
                           const char *reason, const char *message, const char *nominated_node);
 
+/* Makes a pod go, as kube-scheduler's preemption does: condition DisruptionTarget=True (reason
+ * PreemptionByScheduler), then a plain deletion with the pod's own grace period; both name the UID
+ * and are repeated as SY_RETRY_SAFE says. 404 and 409 (the UID is another's) are success. Strings
+ * are copied, message is cut as a note is. */
+void sy_actions_preempt(struct sy_actions *a, const char *ns, const char *name, const char *uid,
+                        const char *message);
+
 /* events.k8s.io/v1 Event about a pod. type "Normal" or "Warning"; reason "Scheduled",
  * "FailedScheduling"; action "Binding", "Scheduling". note is cut to 1 KiB with " ...". Equal
  * (pod, reason, note) repeats become a series PATCH as client-go tools/events does (the second at
@@ -69,8 +81,8 @@ void sy_actions_event(struct sy_actions *a, const char *type, const char *reason
                       const char *action, const char *ns, const char *name, const char *uid,
                       const char *note);
 /* While paused nothing is written (a leader whose lease may have lapsed): new binds, and those that
- * wait to be sent again, are REFUSED with -ECANCELED; conditions and events stay queued; unknown
- * binds are settled by reading alone. What is on its way goes on. */
+ * wait to be sent again, are REFUSED with -ECANCELED, and evictions fail so; conditions and events
+ * stay queued; unknown binds are settled by reading alone. What is on its way goes on. */
 void sy_actions_pause(struct sy_actions *a, bool is_paused);
 /* Nothing queued and nothing in flight (for a clean shutdown). */
 bool sy_actions_is_idle(const struct sy_actions *a);
@@ -79,6 +91,7 @@ void sy_actions_drain(struct sy_actions *a);
 
 struct sy_actions_stats {
     uint64_t binds_sent, binds_ok, binds_conflict, binds_refused, binds_unknown, conditions_sent,
-        events_sent, events_dropped, events_merged, event_errors, condition_errors;
+        events_sent, events_dropped, events_merged, event_errors, condition_errors, evictions_done,
+        eviction_errors;
 };
 const struct sy_actions_stats *sy_actions_stats(const struct sy_actions *a);

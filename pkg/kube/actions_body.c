@@ -286,6 +286,31 @@ void sy_body_condition(struct sy_buf *out, const char *uid, const char *reason, 
     sy_buf_adds(out, "}}");
 }
 
+/* ---- preemption ---------------------------------------------------------------------------------
+ */
+
+void sy_body_disruption(struct sy_buf *out, const char *uid, const char *message,
+                        int64_t now_wall_ns)
+{
+    char time[SY_RFC3339_MAX];
+
+    sy_rfc3339_format(now_wall_ns, 0, time);
+    add_json_field(out, "{\"metadata\":{\"uid\":", uid);
+    add_json_field(
+        out,
+        "},\"status\":{\"conditions\":[{\"type\":\"DisruptionTarget\",\"status\":\"True\","
+        "\"lastProbeTime\":null,\"reason\":\"PreemptionByScheduler\",\"message\":",
+        message);
+    sy_buf_addf(out, ",\"lastTransitionTime\":\"%s\"}]}}", time);
+}
+
+void sy_body_delete(struct sy_buf *out, const char *uid)
+{
+    add_json_field(
+        out, "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\",\"preconditions\":{\"uid\":", uid);
+    sy_buf_adds(out, "}}");
+}
+
 /* ---- text ---------------------------------------------------------------------------------------
  */
 

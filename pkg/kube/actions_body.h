@@ -43,6 +43,13 @@ void sy_body_series(struct sy_buf *out, const struct sy_body_event *e);
 void sy_body_condition(struct sy_buf *out, const char *uid, const char *reason, const char *message,
                        const char *nominated_node, int64_t transition_wall_ns);
 
+/* Strategic merge patch of pods/status: DisruptionTarget=True for preemption. now_wall_ns: when it
+ * became so. */
+void sy_body_disruption(struct sy_buf *out, const char *uid, const char *message,
+                        int64_t now_wall_ns);
+/* DeleteOptions that hold for the pod with that UID only, with the pod's own grace period. */
+void sy_body_delete(struct sy_buf *out, const char *uid);
+
 /* Appends text as one path segment, percent-encoded. */
 void sy_body_segment(struct sy_buf *out, const char *text);
 /* A copy of text of at most `max` bytes, ending in " ..." when it was cut, never inside a UTF-8

@@ -225,6 +225,21 @@ static void test_condition(void **state)
     assert_non_null(strstr(out.p, "}],\"nominatedNodeName\":null}}"));
 }
 
+static void test_preemption(void **state)
+{
+    (void)state;
+    sy_body_disruption(&out, "u1", "s: \"why\"", 1700000000000000000);
+    assert_string_equal(out.p,
+                        "{\"metadata\":{\"uid\":\"u1\"},\"status\":{\"conditions\":[{\"type\":"
+                        "\"DisruptionTarget\",\"status\":\"True\",\"lastProbeTime\":null,"
+                        "\"reason\":\"PreemptionByScheduler\",\"message\":\"s: \\\"why\\\"\","
+                        "\"lastTransitionTime\":\"2023-11-14T22:13:20Z\"}]}}");
+    sy_buf_reset(&out);
+    sy_body_delete(&out, "u\"1");
+    assert_string_equal(out.p, "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\","
+                               "\"preconditions\":{\"uid\":\"u\\\"1\"}}");
+}
+
 static void test_text(void **state)
 {
     (void)state;
@@ -265,6 +280,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_event_protobuf, begin, end),
         cmocka_unit_test_setup_teardown(test_event_name, begin, end),
         cmocka_unit_test_setup_teardown(test_condition, begin, end),
+        cmocka_unit_test_setup_teardown(test_preemption, begin, end),
         cmocka_unit_test_setup_teardown(test_text, begin, end),
         cmocka_unit_test(test_overflow),
     };

@@ -17,6 +17,7 @@ static struct fake_client client;
 static struct sy_actions *actions;
 static struct sy_buf outcomes; /* "1:UNKNOWN 1:OK" */
 static struct sy_err last_error;
+static struct sy_buf spared; /* UIDs whose eviction failed */
 static struct sy_timer *poll_timer;
 
 static void on_bind(void *arg, uint64_t ticket, enum sy_bind_outcome outcome,
@@ -30,6 +31,13 @@ static void on_bind(void *arg, uint64_t ticket, enum sy_bind_outcome outcome,
     if (err)
         last_error = *err;
     sy_buf_addf(&outcomes, "%s%lu:%s", outcomes.len ? " " : "", ticket, names[outcome]);
+}
+
+static void on_evict_failed(void *arg, const char *uid, const struct sy_err *err)
+{
+    (void)arg;
+    last_error = *err;
+    sy_buf_addf(&spared, "%s%s", spared.len ? " " : "", uid);
 }
 
 static void stop_when_idle(void *arg)
@@ -50,9 +58,11 @@ static void begin(fake_fn *fn, uint32_t events_max_queued)
         .bind_timeout_ms = 700,
         .events_max_queued = events_max_queued,
         .on_bind = on_bind,
+        .on_evict_failed = on_evict_failed,
     };
 
     sy_buf_init(&outcomes, 65536);
+    sy_buf_init(&spared, 65536);
     fake_start(&fake, fn, 0);
     fake_client_start(&client, fake.port, NULL, NULL);
     assert_int_equal(sy_actions_new(client.k, &options, &actions, &err), 0);
@@ -74,6 +84,7 @@ static void end(void)
     fake_stop(&fake);
     fake_free_log(&fake);
     sy_buf_done(&outcomes);
+    sy_buf_done(&spared);
 }
 
 static void assert_outcomes(const char *text)
@@ -228,6 +239,7 @@ static void test_answers(void **state)
     fake_client_stop(&client);
     fake_free_log(&fake);
     sy_buf_done(&outcomes);
+    sy_buf_done(&spared);
 }
 
 /* ---- conditions and events ----------------------------------------------------------------------
@@ -399,6 +411,97 @@ static void test_pause(void **state)
     end();
 }
 
+/* ---- preemption ---------------------------------------------------------------------------------
+ */
+
+static bool evicts_by_name(struct fake *f, int fd, unsigned n, const char *method,
+                           const char *target, const char *head, const char *body)
+{
+    bool is_patch = strcmp(method, "PATCH") == 0;
+
+    if (!is_patch && strcmp(method, "DELETE") != 0)
+        return false;
+    (void)head;
+    if (n < SY_ARRAY_LEN(bodies))
+        bodies[n] = strdup(body);
+    if (strstr(target, "/pods/gone"))
+        return fake_reply(fd, 404, "", STATUS(404, "NotFound"));
+    if (strstr(target, "/pods/other"))
+        return is_patch ? fake_reply(fd, 200, "", "{}")
+                        : fake_reply(fd, 409, "", STATUS(409, "Conflict"));
+    if (strstr(target, "/pods/unmarked"))
+        return fake_reply(fd, 403, "", STATUS(403, "Forbidden"));
+    if (strstr(target, "/pods/undeleted"))
+        return is_patch ? fake_reply(fd, 200, "", "{}")
+                        : fake_reply(fd, 403, "", STATUS(403, "Forbidden"));
+    if (strstr(target, "/pods/busy"))
+        return atomic_fetch_add(&f->stage, 1) == 0
+                   ? fake_reply(fd, 429, "Retry-After: 1\r\n", STATUS(429, "TooManyRequests"))
+                   : fake_reply(fd, 200, "", "{}");
+    return fake_reply(fd, 200, "", "{}");
+}
+
+static void test_preempt(void **state)
+{
+    (void)state;
+    begin(evicts_by_name, 0);
+    sy_actions_preempt(actions, "ns", "p", "u1", "why");
+    assert_false(sy_actions_is_idle(actions));
+    run();
+    assert_int_equal(fake.requests, 2);
+    assert_string_equal(fake.log[0], "PATCH /api/v1/namespaces/ns/pods/p/status");
+    assert_string_equal(fake.log[1], "DELETE /api/v1/namespaces/ns/pods/p");
+    assert_non_null(strstr(bodies[0], "\"type\":\"DisruptionTarget\",\"status\":\"True\""));
+    assert_non_null(strstr(bodies[0], "\"message\":\"why\""));
+    assert_non_null(strstr(bodies[1], "\"preconditions\":{\"uid\":\"u1\"}"));
+    /* Gone, or another pod of that name: nothing is left to do. */
+    sy_actions_preempt(actions, "ns", "gone", "u2", "why");
+    run();
+    assert_int_equal(fake.requests, 3);
+    sy_actions_preempt(actions, "ns", "other", "u3", "why");
+    sy_actions_preempt(actions, "ns", "busy", "u4", "why");
+    run();
+    assert_int_equal(fake.requests, 8);
+    assert_int_equal(spared.len, 0);
+    assert_int_equal(sy_actions_stats(actions)->evictions_done, 4);
+    /* Not marked is not deleted. */
+    sy_actions_preempt(actions, "ns", "unmarked", "u5", "why");
+    run();
+    assert_int_equal(fake.requests, 9);
+    assert_string_equal(spared.p, "u5");
+    sy_actions_preempt(actions, "ns", "undeleted", "u6", "why");
+    run();
+    assert_string_equal(spared.p, "u5 u6");
+    assert_int_equal(last_error.code, -EPERM);
+    assert_int_equal(sy_actions_stats(actions)->eviction_errors, 2);
+    free_bodies();
+    end();
+}
+
+static void test_preempt_paused(void **state)
+{
+    (void)state;
+    begin(records, 0);
+    sy_actions_preempt(actions, "ns", "p", "u1", "why");
+    run_for_ms(30);
+    sy_actions_pause(actions, true); /* between the two steps */
+    sy_actions_preempt(actions, "ns", "q", "u2", "why");
+    assert_int_equal(spared.len, 0);
+    run();
+    assert_string_equal(spared.p, "u2 u1");
+    assert_int_equal(last_error.code, -ECANCELED);
+    assert_int_equal(fake.requests, 1);
+    sy_actions_pause(actions, false);
+    /* More than go side by side: all are done. */
+    for (int i = 0; i < 40; i++)
+        sy_actions_preempt(actions, "ns", "p", "u1", "why");
+    run();
+    assert_int_equal(fake.requests, 1 + 2 * 40);
+    assert_int_equal(sy_actions_stats(actions)->evictions_done, 40);
+    free_bodies();
+    end();
+}
+
 static void test_free_early(void **state)
 {
     (void)state;
@@ -409,6 +512,9 @@ static void test_free_early(void **state)
     run_for_ms(30);
     sy_actions_condition(actions, "ns", "q", "u2", "Unschedulable", "n", NULL);
     sy_actions_bind(actions, 2, "ns", "q", "u2", "n1", NULL); /* held by the condition */
+    for (int i = 0; i < 20; i++)
+        sy_actions_preempt(actions, "ns", "p", "u3", "why");
+    run_for_ms(30);
     end();
     free_bodies();
 }
@@ -420,6 +526,7 @@ int main(void)
         cmocka_unit_test(test_conditions),   cmocka_unit_test(test_condition_then_bind),
         cmocka_unit_test(test_event_series), cmocka_unit_test(test_events_give_way),
         cmocka_unit_test(test_pause),        cmocka_unit_test(test_free_early),
+        cmocka_unit_test(test_preempt),      cmocka_unit_test(test_preempt_paused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
