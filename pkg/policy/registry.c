@@ -9,7 +9,7 @@
 static const struct sy_filter *const FILTERS[] = {
     &sy_filter_node_name,           &sy_filter_node_unschedulable, &sy_filter_taint_toleration,
     &sy_filter_node_affinity,       &sy_filter_node_ports,         &sy_filter_node_resources_fit,
-    &sy_filter_pod_topology_spread, &sy_filter_inter_pod_affinity,
+    &sy_filter_pod_topology_spread, &sy_filter_inter_pod_affinity, &sy_filter_dynamic_resources,
 };
 
 static const struct sy_scorer *const SCORERS[] = {
@@ -137,6 +137,8 @@ void sy_policy_texts_init(struct sy_policy_texts *t, struct sy_strings *strings)
         .anti_affinity = sy_strings_addz(strings, "node(s) didn't match pod anti-affinity rules"),
         .existing_anti_affinity =
             sy_strings_addz(strings, "node(s) didn't satisfy existing pods anti-affinity rules"),
+        .claims_unsupported = sy_strings_addz(
+            strings, "pod has resource claims, for which steelyard can not write allocations yet"),
     };
 }
 
