@@ -11,12 +11,17 @@ extern const struct sy_filter sy_filter_taint_toleration;
 extern const struct sy_filter sy_filter_node_affinity;
 extern const struct sy_filter sy_filter_node_ports;
 extern const struct sy_filter sy_filter_node_resources_fit;
+extern const struct sy_filter sy_filter_volume_restrictions;
+extern const struct sy_filter sy_filter_node_volume_limits;
+extern const struct sy_filter sy_filter_volume_binding;
+extern const struct sy_filter sy_filter_volume_zone;
 extern const struct sy_filter sy_filter_pod_topology_spread;
 extern const struct sy_filter sy_filter_inter_pod_affinity;
 extern const struct sy_filter sy_filter_dynamic_resources;
 
 extern const struct sy_scorer sy_scorer_pod_topology_spread;
 extern const struct sy_scorer sy_scorer_inter_pod_affinity;
+extern const struct sy_scorer sy_scorer_volume_binding;
 extern const struct sy_scorer sy_scorer_utilization;
 extern const struct sy_scorer sy_scorer_dynamic_weight;
 extern const struct sy_scorer sy_scorer_taint_toleration;

@@ -50,7 +50,10 @@ struct sy_shape_view {
     sy_sid ns;               /* 0 when nothing asks for it */
     sy_sid node_name;        /* spec.nodeName; 0 for a pod that waits */
     uint64_t owner;          /* sy_cluster_owner_hash(); 0 when nothing asks for it */
-    struct sy_kept *kept;    /* by enum sy_kept_slot */
+    /* Of a pod that uses objects called after it; empty for all others. */
+    struct sy_str pod_name;
+    struct sy_str pod_uid;
+    struct sy_kept *kept; /* by enum sy_kept_slot */
     /* spec->requests by column, resolved once per shape: parallel arrays. A request whose resource
      * no node has got a column for is SY_NONE there. */
     uint32_t requests_len;
@@ -102,6 +105,9 @@ struct sy_filter {
      * it is cached until the node changes. True: also on other nodes, pods or objects, so it is
      * asked anew in every cycle, after all others. */
     bool is_global;
+    /* Whether the filter has anything to say of the spec, whatever else there is; NULL: yes. Where
+     * it says no, the shape has one global filter less. Global only. */
+    bool (*concerns)(const struct sy_pod_spec *spec);
     /* PreFilter; NULL always runs. On REJECT fills *v: no node is looked at. */
     enum sy_pre (*prepare)(const struct sy_shape_view *shape, struct sy_arena *arena,
                            void **ret_state, struct sy_verdict *v);

@@ -924,12 +924,12 @@ sy_time_ns sy_sched_run(struct sy_sched *s, bool active, uint32_t max_cycles, sy
         for (uint32_t cycles = 0; sy_sched_has_work(s) && (!max_cycles || cycles < max_cycles);
              cycles++) {
             uint32_t i = sy_heap_top(&s->active);
-            struct sy_shape *shape = shape_of(s, entry(s, i));
             attempt(s, i, now);
             hold_claims(s);
-            /* The shape is still referred to by those that wait. */
-            if (entry(s, i)->state == SY_ENTRY_BINDING && shape->waiting.at.len &&
-                sy_shape_best(&s->shapes, shape).node != SY_NONE)
+            if (entry(s, i)->state != SY_ENTRY_BINDING)
+                continue;
+            struct sy_shape *shape = shape_of(s, entry(s, i));
+            if (shape->waiting.at.len && sy_shape_best(&s->shapes, shape).node != SY_NONE)
                 wake_first(s, shape);
         }
     }

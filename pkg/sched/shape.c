@@ -140,6 +140,7 @@ static void free_shape(struct sy_shapes *s, struct sy_shape *shape)
     sy_specs_unref_labels(s->cluster->specs, shape->labels);
     sy_arena_done(&shape->arena);
     free(shape->plugins);
+    free(shape->pod_name);
     sy_vec_done(&shape->waiting.at);
     free(shape->message);
     free(shape->no_help);
@@ -171,13 +172,14 @@ struct key {
     const struct sy_shared_labels *labels;
     const struct sy_profile *profile;
     uint64_t owner;
+    uint64_t pod;
     sy_sid ns;
 };
 
 static uint64_t key_hash(const struct key *k)
 {
     return sy_hash_u64(sy_hash_u64(k->spec->serial ^ k->labels->hash) ^ (uint64_t)k->ns << 32 ^
-                       (uint64_t)(uintptr_t)k->profile ^ k->owner);
+                       (uint64_t)(uintptr_t)k->profile ^ k->owner ^ k->pod);
 }
 
 static bool has_key(const void *arg, const void *key, uint32_t value)
@@ -187,7 +189,27 @@ static bool has_key(const void *arg, const void *key, uint32_t value)
     const struct key *k = key;
 
     return shape->spec == k->spec && shape->labels == k->labels && shape->ns == k->ns &&
-           shape->owner == k->owner && shape->profile == k->profile;
+           shape->owner == k->owner && shape->pod == k->pod && shape->profile == k->profile;
+}
+
+/* Whether the spec asks for objects that are called after the pod. */
+static bool is_personal(const struct sy_pod_spec *spec)
+{
+    for (uint32_t i = 0; i < spec->volumes_len; i++) {
+        if (spec->volumes[i].kind == SY_VOLUME_EPHEMERAL)
+            return true;
+    }
+    return false;
+}
+
+static char *copy_names(const struct sy_pod_slot *pod)
+{
+    size_t name_len = strlen(pod->name), uid_len = strlen(pod->uid);
+    char *names = sy_xcalloc(name_len + uid_len + 2, 1);
+
+    memcpy(names, pod->name, name_len);
+    memcpy(names + name_len + 1, pod->uid, uid_len);
+    return names;
 }
 
 /* Labels that no selector names do not tell pods apart; nor does the namespace while there is no
@@ -211,6 +233,8 @@ static struct key make_key(struct sy_shapes *s, const struct sy_pod_slot *pod,
         key.ns = pod->ns;
     if (s->cluster->workloads.owners_matter && !spec->spread_len)
         key.owner = pod->owner;
+    if (is_personal(spec))
+        key.pod = pod->uid_hash;
     return key;
 }
 
@@ -228,6 +252,8 @@ struct sy_shape *sy_shape_ref(struct sy_shapes *s, const struct sy_pod_slot *pod
         shape->labels = key.labels;
         shape->ns = key.ns;
         shape->owner = key.owner;
+        shape->pod = key.pod;
+        shape->pod_name = key.pod ? copy_names(pod) : NULL;
         shape->profile = profile;
         shape->view_epoch = UINT64_MAX;
         shape->plugins = sy_xcalloc(1, sizeof(*shape->plugins));
@@ -258,7 +284,8 @@ static void release_if_unused(struct sy_shapes *s, struct sy_shape *shape)
 {
     if (shape->refs || shape->cache)
         return;
-    struct key key = {shape->spec, shape->labels, shape->profile, shape->owner, shape->ns};
+    struct key key = {shape->spec,  shape->labels, shape->profile,
+                      shape->owner, shape->pod,    shape->ns};
     sy_map_del(&s->by_key, key_hash(&key), shape->id);
     s->all.p[shape->id] = NULL;
     sy_vec_push(&s->free, shape->id);
@@ -357,7 +384,8 @@ static void sort_filters(struct sy_shape *shape)
         struct ready_filter r = {.filter = shape->profile->filters[i], .index = (uint8_t)i};
         struct sy_verdict v = {.code = SY_FIT, .filter = (uint8_t)i};
         if (r.filter->is_global) {
-            p->global[p->global_len++] = r;
+            if (!r.filter->concerns || r.filter->concerns(shape->view.spec))
+                p->global[p->global_len++] = r;
             continue;
         }
         enum sy_pre pre = r.filter->prepare
@@ -409,12 +437,17 @@ static void resolve_view(struct sy_shapes *s, struct sy_shape *shape)
         .kept = shape->kept,
         .texts = &s->texts,
     };
+    if (shape->pod_name) {
+        shape->view.pod_name = sy_str_from(shape->pod_name);
+        shape->view.pod_uid = sy_str_from(shape->pod_name + shape->view.pod_name.len + 1);
+    }
     *shape->plugins = (struct sy_shape_plugins){0};
     if (!resolve_requests(s, shape))
         reject(shape->plugins, "NodeResourcesFit", &(struct sy_verdict){.code = SY_ERROR});
     sort_filters(shape);
     sort_scorers(shape);
-    shape->view_epoch = s->cluster->epoch;
+    /* What failed for want of memory is tried anew next time. */
+    shape->view_epoch = shape->plugins->reject.code == SY_ERROR ? UINT64_MAX : s->cluster->epoch;
 }
 
 /* Runs filters over one node: the first refusal, or "fits". */
@@ -568,8 +601,8 @@ static void refresh_cache(struct sy_shapes *s, struct sy_shape *shape)
 
     shape->last_used = ++s->use_clock;
     weigh_kept(s, shape);
-    if (!cache || cache->epoch != c->epoch || c->nodes_len > cache->leaves ||
-        c->changes.len - cache->changes_seen >= SY_LOG_ROOM ||
+    if (!cache || cache->epoch != c->epoch || shape->view_epoch != c->epoch ||
+        c->nodes_len > cache->leaves || c->changes.len - cache->changes_seen >= SY_LOG_ROOM ||
         c->changes.len - cache->changes_seen > c->nodes_len) {
         build_cache(s, shape);
         return;
@@ -698,7 +731,7 @@ static void best_of_pass(struct sy_shapes *s, struct sy_shape *shape, uint32_t s
         out->node = s->pass_nodes.p[best];
 }
 
-struct sy_outcome sy_shape_best(struct sy_shapes *s, struct sy_shape *shape)
+static struct sy_outcome look_for_best(struct sy_shapes *s, struct sy_shape *shape)
 {
     struct ready_filter ready[SY_FILTERS_MAX];
     struct sy_outcome out = {.node = SY_NONE};
@@ -719,6 +752,16 @@ struct sy_outcome sy_shape_best(struct sy_shapes *s, struct sy_shape *shape)
     }
     filter_pass(s, shape, ready, len);
     best_of_pass(s, shape, 2, &out); /* kube-scheduler does not score a single feasible node */
+    return out;
+}
+
+struct sy_outcome sy_shape_best(struct sy_shapes *s, struct sy_shape *shape)
+{
+    struct sy_outcome out = look_for_best(s, shape);
+
+    /* What a plugin keeps may be what failed, for want of memory: it starts afresh next time. */
+    if (out.reject.code == SY_ERROR)
+        drop_kept(s, shape);
     return out;
 }
 

@@ -17,6 +17,8 @@ struct sy_shape {
     const struct sy_shared_labels *labels; /* the relevant ones, a reference held */
     sy_sid ns;                             /* 0 when nothing asks for it */
     uint64_t owner;                        /* 0 when nothing asks for it */
+    uint64_t pod;   /* hash of the UID of the one pod that has this shape; 0: any may */
+    char *pod_name; /* its name and, behind the NUL, its UID; owned, NULL without `pod` */
     const struct sy_profile *profile;
     uint32_t id;
     uint32_t refs; /* queue entries */
