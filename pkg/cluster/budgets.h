@@ -4,17 +4,9 @@
 #pragma once
 
 #include "cluster/specs.h"
+#include "model/budget.h"
 
 struct sy_cluster;
-
-struct sy_budget {
-    sy_sid ns;
-    sy_sid name;
-    struct sy_selector selector; /* nil or empty: no pod, as upstream's preemption has it */
-    int32_t disruptions_allowed; /* status */
-    const sy_sid *disrupted; /* status.disruptedPods: names whose eviction is under way already */
-    uint32_t disrupted_len;
-};
 
 /* budget is borrowed and copied. 0 or -ENOMEM. */
 int sy_cluster_budget_upsert(struct sy_cluster *c, const struct sy_budget *budget) SY_NODISCARD;

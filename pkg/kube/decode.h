@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/strings.h"
+#include "model/budget.h"
 #include "model/node.h"
 #include "model/pod.h"
 #include "model/storage.h"
@@ -56,6 +57,10 @@ int sy_decode_node(struct sy_decode *d, enum sy_encoding enc, struct sy_str raw,
 int sy_decode_storage(struct sy_decode *d, enum sy_storage_kind kind, enum sy_encoding enc,
                       struct sy_str raw, union sy_storage_object *ret,
                       struct sy_err *err) SY_NODISCARD;
+
+/* policy/v1 PodDisruptionBudget. */
+int sy_decode_budget(struct sy_decode *d, enum sy_encoding enc, struct sy_str raw,
+                     struct sy_budget *ret, struct sy_err *err) SY_NODISCARD;
 
 /* The few fields of metav1.ObjectMeta that every object has. Text points into raw or d->arena. */
 struct sy_meta {
