@@ -50,6 +50,7 @@ void sy_cluster_done(struct sy_cluster *c)
     sy_map_done(&c->pod_by_uid);
     sy_counters_done(c);
     sy_images_done(&c->images);
+    sy_storage_done(c);
     sy_workloads_done(c);
     sy_vec_done(&c->trial_nodes);
     for (size_t i = 0; i < c->namespaces.len; i++)
@@ -439,6 +440,7 @@ static void account(struct sy_cluster *c, uint32_t pod, uint32_t node, int sign)
     charge(c, c->pods.p[pod].spec, node, sign);
     count_ports(c, &c->pods.p[pod].spec->spec, node, sign);
     sy_counters_pod_on_node(c, pod, node, sign);
+    sy_storage_pod_on_node(c, pod, sign);
 }
 
 static void attach(struct sy_cluster *c, uint32_t pod, uint32_t slot)
@@ -882,6 +884,7 @@ void sy_cluster_mark(const struct sy_cluster *c)
         sy_strings_mark(c->strings, c->budgets.p[i].budget.name);
     }
     sy_counters_mark(c);
+    sy_storage_mark_all(c);
     sy_workloads_mark(c);
     for (size_t i = 0; i < c->namespaces.len; i++)
         sy_strings_mark(c->strings, c->namespaces.p[i].name);
@@ -983,6 +986,10 @@ const char *sy_cluster_audit(const struct sy_cluster *c, char *text, size_t text
     find_maxima(c, &max_cpu, &max_memory);
     if (!sy_images_audit(c)) {
         snprintf(text, text_size, "counts of images differ from the nodes");
+        return text;
+    }
+    if (!sy_storage_audit(c)) {
+        snprintf(text, text_size, "counts of pods that use a claim differ from the pods");
         return text;
     }
     if (!sy_counters_audit(c)) {

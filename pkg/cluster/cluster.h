@@ -15,6 +15,7 @@
 #include "cluster/counters.h"
 #include "cluster/images.h"
 #include "cluster/specs.h"
+#include "cluster/storage.h"
 #include "cluster/workloads.h"
 #include "model/node.h"
 #include "model/pod.h"
@@ -157,6 +158,7 @@ struct sy_cluster {
     uint64_t selectors_generation;     /* grows with either */
     uint32_t nodes_prefer_no_schedule; /* alive nodes with a PreferNoSchedule taint */
     struct sy_images images;
+    struct sy_storage storage;
     struct sy_workloads workloads;
 };
 

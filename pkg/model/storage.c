@@ -34,6 +34,42 @@ enum sy_in_tree sy_in_tree_by_name(struct sy_str name)
     return SY_IN_TREE_NONE;
 }
 
+/* aws://zone/vol-1234 is called vol-1234 by the driver. */
+static struct sy_str ebs_id(struct sy_str name)
+{
+    struct sy_str prefix = SY_STR("aws://");
+
+    if (!sy_str_starts(name, prefix))
+        return name;
+    const char *slash = memchr(name.p + prefix.len, '/', name.len - prefix.len);
+    if (!slash)
+        return (struct sy_str){0};
+    name.len -= (size_t)(slash + 1 - name.p);
+    name.p = slash + 1;
+    while (name.len && name.p[name.len - 1] == '/')
+        name.len--;
+    return sy_str_starts(name, SY_STR("vol-")) ? name : (struct sy_str){0};
+}
+
+sy_sid sy_in_tree_handle(struct sy_strings *strings, enum sy_in_tree kind, sy_sid name)
+{
+    struct sy_str text = sy_strings_get(strings, name);
+    struct sy_buf handle;
+
+    if (kind == SY_IN_TREE_AWS_EBS) {
+        text = ebs_id(text);
+        return text.len ? sy_strings_add(strings, text) : 0;
+    }
+    if (kind != SY_IN_TREE_GCE_PD)
+        return name;
+    sy_buf_init(&handle, SY_STRINGS_MAX_LEN);
+    sy_buf_adds(&handle, "projects/UNSPECIFIED/zones/UNSPECIFIED/disks/");
+    sy_buf_add(&handle, text.p, text.len);
+    sy_sid id = handle.failed ? 0 : sy_strings_add(strings, sy_buf_str(&handle));
+    sy_buf_done(&handle);
+    return id;
+}
+
 struct sy_storage_identity sy_storage_identity(enum sy_storage_kind kind, const void *object)
 {
     const union sy_storage_object *o = object;

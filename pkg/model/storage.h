@@ -182,3 +182,6 @@ int sy_storage_dump(enum sy_storage_kind kind, const void *object, const struct 
 const char *sy_in_tree_name(enum sy_in_tree kind);
 const char *sy_in_tree_driver(enum sy_in_tree kind);
 enum sy_in_tree sy_in_tree_by_name(struct sy_str name);
+/* The CSI handle of a volume that a pod names itself by its in-tree name; 0 when there is none.
+ * Source: k8s.io/csi-translation-lib/plugins (v0.37.2). */
+sy_sid sy_in_tree_handle(struct sy_strings *strings, enum sy_in_tree kind, sy_sid name);

@@ -190,6 +190,10 @@ struct sy_policy_args {
     uint32_t ignored_resource_groups_len;
     struct sy_scoring_resource balanced_resources[SY_ARG_LIST_MAX];
     uint32_t balanced_resources_len;
+    /* VolumeBinding.shape: what use of the storage that a node has left is worth. */
+    struct sy_utilization_point volume_points[SY_ARG_LIST_MAX];
+    uint32_t volume_points_len;
+    int64_t volume_bind_timeout_s;    /* VolumeBinding.bindTimeoutSeconds */
     int32_t hard_pod_affinity_weight; /* 0..100, 1 by default */
     bool ignore_preferred_terms_of_existing_pods;
     /* DefaultPreemption: how many nodes to try, 10 % of all and at least 100 by default. */

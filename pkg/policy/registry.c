@@ -7,9 +7,11 @@
 
 /* In kube-scheduler's order: the first filter that refuses a node names the reason. */
 static const struct sy_filter *const FILTERS[] = {
-    &sy_filter_node_name,           &sy_filter_node_unschedulable, &sy_filter_taint_toleration,
-    &sy_filter_node_affinity,       &sy_filter_node_ports,         &sy_filter_node_resources_fit,
-    &sy_filter_pod_topology_spread, &sy_filter_inter_pod_affinity, &sy_filter_dynamic_resources,
+    &sy_filter_node_name,           &sy_filter_node_unschedulable,  &sy_filter_taint_toleration,
+    &sy_filter_node_affinity,       &sy_filter_node_ports,          &sy_filter_node_resources_fit,
+    &sy_filter_volume_restrictions, &sy_filter_node_volume_limits,  &sy_filter_volume_binding,
+    &sy_filter_volume_zone,         &sy_filter_pod_topology_spread, &sy_filter_inter_pod_affinity,
+    &sy_filter_dynamic_resources,
 };
 
 static const struct sy_scorer *const SCORERS[] = {
@@ -17,7 +19,7 @@ static const struct sy_scorer *const SCORERS[] = {
     &sy_scorer_taint_toleration,   &sy_scorer_node_affinity,
     &sy_scorer_node_resources_fit, &sy_scorer_node_resources_balanced_allocation,
     &sy_scorer_image_locality,     &sy_scorer_pod_topology_spread,
-    &sy_scorer_inter_pod_affinity,
+    &sy_scorer_inter_pod_affinity, &sy_scorer_volume_binding,
 };
 
 const struct sy_filter *sy_filter_at(uint32_t i)
@@ -56,6 +58,9 @@ void sy_policy_args_default(struct sy_policy_args *args)
         .fit_resources_len = 2,
         .balanced_resources = {{"cpu", 1}, {"memory", 1}},
         .balanced_resources_len = 2,
+        .volume_points = {{0, 10}, {100, 0}},
+        .volume_points_len = 2,
+        .volume_bind_timeout_s = 600,
         .hard_pod_affinity_weight = 1,
         .preemption_min_candidates_percent = 10,
         .preemption_min_candidates = 100,
