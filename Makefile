@@ -191,7 +191,7 @@ BENCH_BINS   := $(call pick,$(BENCH_SRCS:tests/bench/%.c=build/release/bench/%))
 
 # ---- targets -------------------------------------------------------------------------------------
 
-.PHONY: all help deps lint fmt unit torture fuzz integration test demo bench oracle install clean \
+.PHONY: all help deps lint fmt unit torture fuzz integration test demo bench oracle e2e-upstream install clean \
         unit-build fuzz-build lint-gcc lint-clang lint-format lint-tidy lint-layers lint-banned \
         lint-selftest lint-shell lint-go lint-checks objects-gcc objects-clang
 
@@ -271,6 +271,9 @@ oracle: build/$(CFG)/oracle-check ## compare with kube-scheduler's answers (CASE
 build/bench: FORCE
 	@mkdir -p build
 	cd tests/bench && GOWORK=off go build -buildvcs=false -o ../../$@ .
+
+e2e-upstream: all ## Kubernetes' own scheduling specs, kube-scheduler as the control (E2E_FLAGS; builds for minutes)
+	cd hack/e2e-upstream && GOWORK=off go run -buildvcs=false . $(E2E_FLAGS)
 
 install: all ## install to $(DESTDIR)$(PREFIX)/bin
 	install -D -m 0755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/steelyard
