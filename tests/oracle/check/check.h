@@ -31,8 +31,10 @@ typedef void oracle_check(struct oracle *o, struct oracle_case *c);
 
 oracle_load oracle_load_core;      /* namespaces, nodes, pods and the pod */
 oracle_load oracle_load_workloads; /* services and controllers */
+oracle_load oracle_load_storage; /* volumes, claims, classes and CSI objects */
 oracle_check oracle_check_plugins;
 oracle_check oracle_check_framework;
+oracle_check oracle_check_storage;
 
 /* Notes one difference. section: the line of the table, e.g. a plugin's name. node: or NULL. */
 void oracle_differ(struct oracle *o, const struct oracle_case *c, const char *section,
