@@ -390,11 +390,21 @@ void sy_counters_grow(struct sy_cluster *c, uint32_t old_room, uint32_t room)
         all->topologies[i]->domain = grown(all->topologies[i]->domain, old_room, room, 0xff);
 }
 
+static bool asks_for_namespaces(const struct sy_counter_rule *rule)
+{
+    bool asks = !rule->namespace_selector.is_nil;
+
+    for (uint32_t i = 0; i < rule->also_len; i++)
+        asks |= !rule->also[i].namespace_selector.is_nil;
+    return asks;
+}
+
 void sy_counters_recount(struct sy_cluster *c)
 {
     for (uint32_t i = 0; i < c->counters.counters_len; i++) {
-        if (c->counters.counters[i] && !c->counters.counters[i]->rule.namespace_selector.is_nil)
-            count_all(c, c->counters.counters[i]);
+        struct sy_counter *counter = c->counters.counters[i];
+        if (counter && asks_for_namespaces(&counter->rule))
+            count_all(c, counter);
     }
 }
 

@@ -20,7 +20,8 @@ struct affinity {
     struct tallies preferred;  /* the scorer's sum of weights */
     SY_VEC(struct sy_counter *) counters;         /* references held */
     SY_VEC(struct sy_tally_source) own_preferred; /* in the order of the spec's lists */
-    bool matches_self;                            /* all required affinity terms */
+    const struct sy_counter *required;            /* of all required terms together, or NULL */
+    bool may_be_first; /* in this cycle: no pod matches them, and the pod itself does */
     sy_sid error;
     uint64_t repelled_set; /* the cluster's carriers_set and epoch that the sources are as of */
     uint64_t repelled_epoch;
@@ -156,8 +157,7 @@ static void count_required(const struct sy_shape_view *shape, struct affinity *a
         sy_counter_rule_of_term(&spec->affinity[i], &shape->ns, &rules[i]);
     rules[0].also = rules + 1;
     rules[0].also_len = spec->affinity_len - 1;
-    const struct sy_counter *counter = count(shape, a, &rules[0]);
-    a->matches_self = sy_counter_rule_matches(shape->cluster, &rules[0], shape->labels, shape->ns);
+    const struct sy_counter *counter = a->required = count(shape, a, &rules[0]);
     for (uint32_t i = 0; counter && i < spec->affinity_len; i++) {
         struct sy_tally *t =
             tally_for(shape->cluster, &a->attracting, spec->affinity[i].topology_key);
@@ -348,6 +348,9 @@ static enum sy_pre prepare(const struct sy_shape_view *shape, struct sy_arena *a
     follow_repelled(shape, a);
     refresh(shape, &a->attracting);
     refresh(shape, &a->repelling);
+    a->may_be_first =
+        a->required && !counts_any(&a->attracting) &&
+        sy_counter_rule_matches(shape->cluster, &a->required->rule, shape->labels, shape->ns);
     weigh(shape, a);
     if (!shape->spec->affinity_len && !shape->spec->anti_affinity_len && !counts_any(&a->repelled))
         return SY_PRE_SKIP;
@@ -368,7 +371,7 @@ static bool is_attracted(const struct affinity *a, uint32_t node)
             return false;
         all &= t->sum[domain] > 0;
     }
-    return all || (a->matches_self && !counts_any(&a->attracting));
+    return all || a->may_be_first;
 }
 
 static bool is_any_at(const struct tallies *t, uint32_t node)
