@@ -43,6 +43,7 @@ struct sy_http {
     struct sy_loop *loop;
     struct sy_http_settings settings;
     struct sy_curl *curl;
+    struct sy_h2 *h2;
     struct sy_deferred *work;
     SY_VEC(struct sy_transfer *) transfers; /* by index */
     struct transfer_list unused;
@@ -488,6 +489,11 @@ int sy_http_send(struct sy_http *h, const struct sy_http_request *request, sy_ht
     return 0;
 }
 
+void sy_http_wake(struct sy_http *h)
+{
+    sy_deferred_trigger(h->work);
+}
+
 void sy_http_cancel(struct sy_http *h, sy_http_id id)
 {
     struct sy_transfer *t = transfer_find(h, id);
@@ -497,6 +503,33 @@ void sy_http_cancel(struct sy_http *h, sy_http_id id)
 }
 
 /* ---- the end of the turn ---- */
+
+static void start(struct sy_http *h, struct sy_transfer *t)
+{
+    t->state = SY_TRANSFER_RUNNING;
+    t->is_over_h2 = sy_h2_start(h->h2, t);
+    if (!t->is_over_h2)
+        sy_curl_start(h->curl, t);
+}
+
+void sy_transfer_over_curl(struct sy_transfer *t)
+{
+    t->is_over_h2 = false;
+    /* One that is to be aborted is so at the end of the turn, like any other. */
+    sy_curl_start(t->http->curl, t);
+}
+
+static void abort_all(struct sy_http *h)
+{
+    struct sy_transfer *t;
+
+    while ((t = h->aborting.first)) {
+        if (t->is_over_h2)
+            sy_h2_abort(h->h2, t);
+        else
+            sy_curl_abort(h->curl, t);
+    }
+}
 
 static void deliver(struct sy_transfer *t)
 {
@@ -539,14 +572,12 @@ static void start_queued(struct sy_http *h)
 
     while ((t = h->streams.first)) {
         list_remove(&h->streams, t);
-        t->state = SY_TRANSFER_RUNNING;
-        sy_curl_start(h->curl, t);
+        start(h, t);
     }
     while (h->running_unary < limit && (t = h->queued.first)) {
         list_remove(&h->queued, t);
-        t->state = SY_TRANSFER_RUNNING;
         h->running_unary++;
-        sy_curl_start(h->curl, t);
+        start(h, t);
     }
 }
 
@@ -554,10 +585,10 @@ static void work(void *arg)
 {
     struct sy_http *h = arg;
 
-    while (h->aborting.first)
-        sy_curl_abort(h->curl, h->aborting.first);
+    abort_all(h);
     deliver_ended(h);
     start_queued(h);
+    sy_h2_run(h->h2);
 }
 
 /* ---- life ---- */
@@ -575,6 +606,7 @@ int sy_http_new(struct sy_loop *loop, const struct sy_http_config *config, struc
     h->loop = loop;
     h->settings = settings;
     h->work = sy_deferred_new(loop, work, h);
+    h->h2 = sy_h2_new(h);
     code = sy_curl_new(h, &h->curl, err);
     if (code) {
         sy_http_free(h);
@@ -591,10 +623,10 @@ void sy_http_free(struct sy_http *h)
     h->is_freeing = true;
     for (size_t i = 0; i < h->transfers.len; i++)
         transfer_stop(h->transfers.p[i], -ECANCELED, "the HTTP client is shutting down");
-    while (h->aborting.first)
-        sy_curl_abort(h->curl, h->aborting.first);
+    abort_all(h);
     while (h->ended.first)
         deliver_ended(h);
+    sy_h2_free(h->h2);
     sy_curl_free(h->curl);
     for (size_t i = 0; i < h->transfers.len; i++)
         transfer_destroy(h->transfers.p[i]);
@@ -613,5 +645,6 @@ int sy_http_reconfigure(struct sy_http *h, const struct sy_http_config *config, 
         return code;
     settings_done(&h->settings);
     h->settings = settings;
+    sy_h2_reconfigure(h->h2);
     return sy_curl_reconfigure(h->curl, err);
 }

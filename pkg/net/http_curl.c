@@ -8,15 +8,13 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <limits.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/mem.h"
 #include "net/http_int.h"
+#include "net/socket.h"
 
 enum {
     KEEP_HANDLES = 256,
@@ -69,23 +67,6 @@ struct sy_curl {
 
 /* ---- results ---- */
 
-static int code_of_errno(long os_error, int otherwise)
-{
-    switch (os_error) {
-    case ECONNREFUSED:
-        return -ECONNREFUSED;
-    case ETIMEDOUT:
-        return -ETIMEDOUT;
-    case EHOSTUNREACH:
-    case ENETUNREACH:
-    case EADDRNOTAVAIL:
-    case ENETDOWN:
-        return -EHOSTUNREACH;
-    default:
-        return otherwise;
-    }
-}
-
 static int code_of(CURLcode result, long os_error)
 {
     switch (result) {
@@ -95,7 +76,7 @@ static int code_of(CURLcode result, long os_error)
     case CURLE_COULDNT_RESOLVE_PROXY:
         return -EHOSTUNREACH;
     case CURLE_COULDNT_CONNECT:
-        return code_of_errno(os_error, -ECONNREFUSED);
+        return sy_socket_code(os_error, -ECONNREFUSED);
     case CURLE_OPERATION_TIMEDOUT:
         return -ETIMEDOUT;
     case CURLE_PEER_FAILED_VERIFICATION:
@@ -105,7 +86,7 @@ static int code_of(CURLcode result, long os_error)
     case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
         return -EKEYREJECTED;
     case CURLE_SSL_CONNECT_ERROR:
-        return os_error ? code_of_errno(os_error, -ECONNRESET) : -EPROTO;
+        return os_error ? sy_socket_code(os_error, -ECONNRESET) : -EPROTO;
     case CURLE_GOT_NOTHING:
     case CURLE_PARTIAL_FILE:
     case CURLE_SEND_ERROR:
@@ -114,7 +95,7 @@ static int code_of(CURLcode result, long os_error)
     case CURLE_HTTP2_STREAM:
     case CURLE_SEND_FAIL_REWIND:
     case CURLE_ABORTED_BY_CALLBACK: /* see before_request() */
-        return code_of_errno(os_error, -ECONNRESET);
+        return sy_socket_code(os_error, -ECONNRESET);
     case CURLE_OUT_OF_MEMORY:
         return -ENOMEM;
     default:
@@ -247,25 +228,11 @@ static struct engine *engine_new(struct sy_curl *curl, bool is_for_streams)
 
 /* ---- handles ---- */
 
-/* A peer that stops answering is noticed within dead_peer_ms, whether data is on its way
- * (TCP_USER_TIMEOUT) or not (keepalive, whose count TCP_USER_TIMEOUT replaces). */
 static int set_socket_options(void *arg, curl_socket_t fd, curlsocktype purpose SY_UNUSED)
 {
     const struct call *c = arg;
-    unsigned int dead_ms = sy_http_settings(c->engine->curl->http)->dead_peer_ms;
-    int on = 1, idle_s = (int)(dead_ms / 3000), interval_s = 1, count;
 
-    if (idle_s < 1)
-        idle_s = 1;
-    count = (int)(dead_ms / 1000) - idle_s;
-    if (count < 1)
-        count = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
-    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_ms, sizeof(dead_ms));
+    sy_socket_tune(fd, sy_http_settings(c->engine->curl->http)->dead_peer_ms);
     return CURL_SOCKOPT_OK;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Between http.c (ids, queue, deadlines, callbacks) and what moves the bytes (http_curl.c). For
- * pkg/net only. A transport never calls the user: it reports to the sy_transfer_* functions, and
- * http.c delivers at the end of the turn. */
+ * Between http.c (ids, queue, deadlines, callbacks) and what moves the bytes: http_h2.c for unary
+ * requests over TLS, http_curl.c for the rest. For pkg/net only. A transport never calls the user:
+ * it reports to the sy_transfer_* functions, and http.c delivers at the end of the turn. */
 #pragma once
 
 #include "base/buf.h"
@@ -59,6 +59,7 @@ struct sy_transfer {
     void *arg;
 
     void *transport; /* the transport's own record while running */
+    bool is_over_h2; /* it is http_h2.c's */
     struct sy_timer *deadline;
     struct sy_timer *idle;
     sy_time_ns started_at;
@@ -84,6 +85,26 @@ struct sy_loop *sy_http_loop(const struct sy_http *h);
 int sy_transfer_data(struct sy_transfer *t, struct sy_str piece);
 /* The transport is done with t and holds no reference any more. text: borrowed, for people. */
 void sy_transfer_end(struct sy_transfer *t, int code, bool maybe_sent, const char *text);
+
+/* The server speaks no HTTP/2: curl starts t anew. Nothing was sent, and the caller holds no
+ * reference any more. */
+void sy_transfer_over_curl(struct sy_transfer *t);
+/* Calls sy_h2_run() at the end of the turn. */
+void sy_http_wake(struct sy_http *h);
+
+/* ---- http_h2.c ---- */
+
+struct sy_h2;
+struct sy_h2 *sy_h2_new(struct sy_http *h);
+void sy_h2_free(struct sy_h2 *h2); /* no transfers are left */
+/* New settings hold for connections made from now on; old ones end with their last transfer. */
+void sy_h2_reconfigure(struct sy_h2 *h2);
+/* Takes t, to be sent by the next sy_h2_run(). false: t is for curl. */
+bool sy_h2_start(struct sy_h2 *h2, struct sy_transfer *t);
+/* Ends t with sy_transfer_end() before it returns. */
+void sy_h2_abort(struct sy_h2 *h2, struct sy_transfer *t);
+/* Sends what is due. Once at the end of a turn. */
+void sy_h2_run(struct sy_h2 *h2);
 
 /* ---- http_curl.c ---- */
 
