@@ -79,21 +79,19 @@ struct app {
 
 static uint32_t checks(void *arg, struct sy_health_check *ret)
 {
-    static const char *const SYNCED[] = {
-        [SY_FEED_NODES] = "nodes-synced", [SY_FEED_PODS] = "pods-synced"};
-    static const char *const LIVE[] = {
-        [SY_FEED_NODES] = "nodes-watch", [SY_FEED_PODS] = "pods-watch"};
     struct app *a = arg;
     uint32_t n = 0;
 
     ret[n++] = (struct sy_health_check){"api-server", sy_kube_is_reachable(a->kube),
                                         "the API server does not answer"};
     for (int i = 0; i < SY_FEEDS; i++)
-        ret[n++] = (struct sy_health_check){SYNCED[i], sy_feed_is_synced(a->feeds[i]),
-                                            "not listed in full yet"};
+        ret[n++] =
+            (struct sy_health_check){sy_feed_synced_name(a->feeds[i]),
+                                     sy_feed_is_synced(a->feeds[i]), "not listed in full yet"};
     for (int i = 0; i < SY_FEEDS; i++)
-        ret[n++] = (struct sy_health_check){LIVE[i], sy_feed_is_live(a->feeds[i]),
-                                            "changes are not being received"};
+        ret[n++] =
+            (struct sy_health_check){sy_feed_live_name(a->feeds[i]), sy_feed_is_live(a->feeds[i]),
+                                     "changes are not being received"};
     ret[n++] = (struct sy_health_check){"not-stopping", !a->is_stopping, "shutting down"};
     return n;
 }

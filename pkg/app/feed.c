@@ -15,8 +15,11 @@ struct resource {
     const char *query;
     int (*upsert)(struct sy_feed *f, enum sy_encoding enc, struct sy_str raw, sy_time_ns now);
     void (*delete)(struct sy_feed *f, const struct sy_meta *meta, sy_time_ns now);
-    void (*replace_begin)(struct sy_sched *s);
-    void (*replace_end)(struct sy_sched *s, sy_time_ns now);
+    void (*replace_begin)(struct sy_feed *f);
+    void (*replace_end)(struct sy_feed *f, sy_time_ns now);
+    /* Scheduling goes on when the server does not have it or does not let us read it. */
+    bool is_optional;
+    enum sy_storage_kind storage; /* of the storage kinds */
 };
 
 struct sy_feed {
@@ -24,6 +27,9 @@ struct sy_feed {
     struct sy_feed_options options;
     struct sy_reflector *reflector;
     struct sy_decode decode;
+    char *synced_name;
+    char *live_name;
+    bool is_refused; /* optional, and the last answer was no */
 };
 
 static int upsert_node(struct sy_feed *f, enum sy_encoding enc, struct sy_str raw, sy_time_ns now)
@@ -55,14 +61,73 @@ static void delete_pod(struct sy_feed *f, const struct sy_meta *meta, sy_time_ns
     sy_sched_pod_deleted(f->options.sched, meta->uid, now);
 }
 
+static void begin_nodes(struct sy_feed *f)
+{
+    sy_sched_nodes_replace_begin(f->options.sched);
+}
+
+static void end_nodes(struct sy_feed *f, sy_time_ns now)
+{
+    sy_sched_nodes_replace_end(f->options.sched, now);
+}
+
+static void begin_pods(struct sy_feed *f)
+{
+    sy_sched_pods_replace_begin(f->options.sched);
+}
+
+static void end_pods(struct sy_feed *f, sy_time_ns now)
+{
+    sy_sched_pods_replace_end(f->options.sched, now);
+}
+
+static int upsert_storage(struct sy_feed *f, enum sy_encoding enc, struct sy_str raw,
+                          sy_time_ns now SY_UNUSED)
+{
+    union sy_storage_object object;
+    int r = sy_decode_storage(&f->decode, f->resource->storage, enc, raw, &object, NULL);
+
+    return r ? r : sy_sched_storage(f->options.sched, f->resource->storage, &object);
+}
+
+static void delete_storage(struct sy_feed *f, const struct sy_meta *meta, sy_time_ns now SY_UNUSED)
+{
+    sy_sid ns = meta->ns.len ? sy_strings_find(f->options.strings, meta->ns) : 0;
+    sy_sid name = sy_strings_find(f->options.strings, meta->name);
+
+    if (name)
+        sy_sched_storage_deleted(f->options.sched, f->resource->storage, ns, name);
+}
+
+static void begin_storage(struct sy_feed *f)
+{
+    sy_sched_storage_replace_begin(f->options.sched, f->resource->storage);
+}
+
+static void end_storage(struct sy_feed *f, sy_time_ns now SY_UNUSED)
+{
+    sy_sched_storage_replace_end(f->options.sched, f->resource->storage);
+}
+
+#define STORAGE(kind, resource, api)                                                               \
+    [SY_FEED_STORAGE + (kind)] = {(resource),     (api "/" resource), NULL,        upsert_storage, \
+                                  delete_storage, begin_storage,      end_storage, true,           \
+                                  (kind)}
+
 static const struct resource RESOURCES[SY_FEEDS] = {
-    [SY_FEED_NODES] = {"nodes", "/api/v1/nodes", NULL, upsert_node, delete_node,
-                       sy_sched_nodes_replace_begin, sy_sched_nodes_replace_end},
+    [SY_FEED_NODES] = {"nodes", "/api/v1/nodes", NULL, upsert_node, delete_node, begin_nodes,
+                       end_nodes, false, 0},
     /* A pod that ends leaves this selection, which the server tells as its deletion. */
     [SY_FEED_PODS] = {"pods", "/api/v1/pods",
                       "fieldSelector=status.phase%21%3DSucceeded%2Cstatus.phase%21%3DFailed",
-                      upsert_pod, delete_pod, sy_sched_pods_replace_begin,
-                      sy_sched_pods_replace_end},
+                      upsert_pod, delete_pod, begin_pods, end_pods, false, 0},
+    STORAGE(SY_STORAGE_VOLUME, "persistentvolumes", "/api/v1"),
+    STORAGE(SY_STORAGE_CLAIM, "persistentvolumeclaims", "/api/v1"),
+    STORAGE(SY_STORAGE_CLASS, "storageclasses", "/apis/storage.k8s.io/v1"),
+    STORAGE(SY_STORAGE_NODE, "csinodes", "/apis/storage.k8s.io/v1"),
+    STORAGE(SY_STORAGE_DRIVER, "csidrivers", "/apis/storage.k8s.io/v1"),
+    STORAGE(SY_STORAGE_CAPACITY, "csistoragecapacities", "/apis/storage.k8s.io/v1"),
+    STORAGE(SY_STORAGE_ATTACHMENT, "volumeattachments", "/apis/storage.k8s.io/v1"),
 };
 
 static sy_time_ns now_ns(const struct sy_feed *f)
@@ -92,14 +157,15 @@ static void on_replace_begin(void *arg)
 {
     struct sy_feed *f = arg;
 
-    f->resource->replace_begin(f->options.sched);
+    f->resource->replace_begin(f);
 }
 
 static void on_replace_end(void *arg)
 {
     struct sy_feed *f = arg;
 
-    f->resource->replace_end(f->options.sched, now_ns(f));
+    f->is_refused = false;
+    f->resource->replace_end(f, now_ns(f));
     f->options.on_input(f->options.arg);
 }
 
@@ -107,6 +173,8 @@ static void on_error(void *arg, const struct sy_err *err, int64_t retry_in_ns)
 {
     struct sy_feed *f = arg;
 
+    f->is_refused =
+        f->resource->is_optional && (err->http_status == 403 || err->http_status == 404);
     f->options.on_error(f->options.arg, f->resource->name, err, retry_in_ns);
 }
 
@@ -117,6 +185,8 @@ int sy_feed_new(enum sy_feed_kind kind, const struct sy_feed_options *options, s
 
     f->resource = &RESOURCES[kind];
     f->options = *options;
+    f->synced_name = sy_xasprintf("%s-synced", f->resource->name);
+    f->live_name = sy_xasprintf("%s-watch", f->resource->name);
     sy_decode_init(&f->decode, options->strings, OBJECT_ARENA_MAX_BYTES);
     struct sy_reflector_options reflector = {
         .path = f->resource->path,
@@ -144,6 +214,8 @@ void sy_feed_free(struct sy_feed *f)
         return;
     sy_reflector_free(f->reflector);
     sy_decode_done(&f->decode);
+    free(f->synced_name);
+    free(f->live_name);
     free(f);
 }
 
@@ -154,17 +226,27 @@ void sy_feed_start(struct sy_feed *f)
 
 bool sy_feed_is_synced(const struct sy_feed *f)
 {
-    return sy_reflector_is_synced(f->reflector);
+    return f->is_refused || sy_reflector_is_synced(f->reflector);
 }
 
 bool sy_feed_is_live(const struct sy_feed *f)
 {
-    return sy_reflector_is_live(f->reflector);
+    return f->is_refused || sy_reflector_is_live(f->reflector);
 }
 
 const char *sy_feed_resource(const struct sy_feed *f)
 {
     return f->resource->name;
+}
+
+const char *sy_feed_synced_name(const struct sy_feed *f)
+{
+    return f->synced_name;
+}
+
+const char *sy_feed_live_name(const struct sy_feed *f)
+{
+    return f->live_name;
 }
 
 void sy_feed_figures(const struct sy_feed *f, struct sy_figures *ret)

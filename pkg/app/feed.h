@@ -8,7 +8,13 @@
 #include "sched/sched.h"
 #include "serve/metrics.h"
 
-enum sy_feed_kind { SY_FEED_NODES, SY_FEED_PODS, SY_FEEDS };
+/* The storage kinds follow, in the order of enum sy_storage_kind. */
+enum sy_feed_kind {
+    SY_FEED_NODES,
+    SY_FEED_PODS,
+    SY_FEED_STORAGE,
+    SY_FEEDS = SY_FEED_STORAGE + SY_STORAGE_KINDS,
+};
 
 struct sy_feed;
 
@@ -31,10 +37,14 @@ int sy_feed_new(enum sy_feed_kind kind, const struct sy_feed_options *options, s
 void sy_feed_free(struct sy_feed *f); /* NULL allowed */
 void sy_feed_start(struct sy_feed *f);
 
-/* Whether the whole state was taken over once. */
+/* Whether the whole state was taken over once. Both: also of a resource that we can do without and
+ * that the server does not have or does not let us read; until it does. */
 bool sy_feed_is_synced(const struct sy_feed *f);
 /* Whether changes arrive. */
 bool sy_feed_is_live(const struct sy_feed *f);
 const char *sy_feed_resource(const struct sy_feed *f);
+/* Names for the two as checks of health: "pods-synced", "pods-watch". */
+const char *sy_feed_synced_name(const struct sy_feed *f);
+const char *sy_feed_live_name(const struct sy_feed *f);
 /* Adds the feed's figures to those of f. */
 void sy_feed_figures(const struct sy_feed *f, struct sy_figures *ret);

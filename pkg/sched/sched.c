@@ -520,6 +520,28 @@ void sy_sched_nodes_replace_end(struct sy_sched *s, sy_time_ns now)
         sy_sched_node_deleted(s, s->cluster.nodes[slot].node.name, now);
 }
 
+/* -- storage -- */
+
+int sy_sched_storage(struct sy_sched *s, enum sy_storage_kind kind, const void *object)
+{
+    return sy_storage_upsert(&s->cluster, kind, object);
+}
+
+void sy_sched_storage_deleted(struct sy_sched *s, enum sy_storage_kind kind, sy_sid ns, sy_sid name)
+{
+    sy_storage_delete(&s->cluster, kind, ns, name);
+}
+
+void sy_sched_storage_replace_begin(struct sy_sched *s, enum sy_storage_kind kind)
+{
+    sy_storage_replace_begin(&s->cluster, kind);
+}
+
+void sy_sched_storage_replace_end(struct sy_sched *s, enum sy_storage_kind kind)
+{
+    sy_storage_replace_end(&s->cluster, kind);
+}
+
 /* -- decisions -- */
 
 static void decide_about(struct sy_sched *s, const struct sy_entry *e, struct sy_decision *d)

@@ -78,6 +78,15 @@ void sy_sched_pods_replace_end(struct sy_sched *s, sy_time_ns now);
 void sy_sched_nodes_replace_begin(struct sy_sched *s);
 void sy_sched_nodes_replace_end(struct sy_sched *s, sy_time_ns now);
 
+/* Volumes, claims and what describes storage; as sy_storage_upsert() and its neighbours. Pods that
+ * wait for them are looked at in the next sy_sched_run(). */
+int sy_sched_storage(struct sy_sched *s, enum sy_storage_kind kind,
+                     const void *object) SY_NODISCARD;
+void sy_sched_storage_deleted(struct sy_sched *s, enum sy_storage_kind kind, sy_sid ns,
+                              sy_sid name);
+void sy_sched_storage_replace_begin(struct sy_sched *s, enum sy_storage_kind kind);
+void sy_sched_storage_replace_end(struct sy_sched *s, enum sy_storage_kind kind);
+
 enum sy_bind_result {
     SY_BIND_RESULT_OK,
     SY_BIND_RESULT_CONFLICT, /* bound by somebody else, deleted or replaced: a watch event follows

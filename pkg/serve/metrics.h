@@ -23,7 +23,7 @@ struct sy_figures {
     const char *server;            /* host:port of the API server */
     uint64_t requests_by_class[6]; /* [0]: no answer; [n]: nxx */
     uint64_t request_retries, throttled_by_server, throttled_by_client, credential_reloads;
-    struct sy_reflector_figures reflectors[8];
+    struct sy_reflector_figures reflectors[32];
     uint32_t reflectors_len;
     uint64_t conditions_sent, condition_errors;
     uint64_t events_sent, events_dropped, events_merged, event_errors;

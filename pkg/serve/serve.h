@@ -7,7 +7,7 @@
 #include "serve/health.h"
 #include "serve/metrics.h"
 
-enum { SY_SERVE_CHECKS_MAX = 16 };
+enum { SY_SERVE_CHECKS_MAX = 64 };
 
 struct sy_serve_options {
     struct sy_sched *sched;           /* borrowed */
