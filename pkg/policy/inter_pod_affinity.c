@@ -397,6 +397,28 @@ static bool refuses(const struct sy_shape_view *shape, const void *state, uint32
     return false;
 }
 
+static void sweep_tally(const struct sy_tally *t, uint32_t nodes_len, uint8_t *refused)
+{
+    const uint32_t *domain = t->topology->domain;
+    const int64_t *sum = t->sum;
+
+    for (uint32_t node = 0; node < nodes_len; node++)
+        refused[node] |= domain[node] != SY_NO_DOMAIN && sum[domain[node]] > 0;
+}
+
+static void sweep(const struct sy_shape_view *shape SY_UNUSED, const void *state,
+                  uint32_t nodes_len, uint8_t *refused)
+{
+    const struct affinity *a = state;
+
+    for (uint32_t node = 0; a->attracting.all.len && node < nodes_len; node++)
+        refused[node] |= !is_attracted(a, node);
+    for (size_t i = 0; i < a->repelling.all.len; i++)
+        sweep_tally(&a->repelling.all.p[i], nodes_len, refused);
+    for (size_t i = 0; i < a->repelled.all.len; i++)
+        sweep_tally(&a->repelled.all.p[i], nodes_len, refused);
+}
+
 /* -- score -- */
 
 static bool is_constant(const struct sy_shape_view *shape, int64_t *ret_points)
@@ -455,7 +477,12 @@ static void normalize(const struct sy_shape_view *shape SY_UNUSED, const void *s
 }
 
 const struct sy_filter sy_filter_inter_pod_affinity = {
-    .name = "InterPodAffinity", .is_global = true, .prepare = prepare, .refuses = refuses};
+    .name = "InterPodAffinity",
+    .is_global = true,
+    .prepare = prepare,
+    .refuses = refuses,
+    .sweep = sweep,
+};
 
 const struct sy_scorer sy_scorer_inter_pod_affinity = {
     .name = "InterPodAffinity",

@@ -17,8 +17,9 @@ struct constraint {
     struct sy_tally tally;
     bool is_hostname;
     bool matches_self;
-    int64_t fewest; /* of the filter, in this cycle: matching pods in the emptiest domain */
-    double weight;  /* of the scorer, in this cycle */
+    int64_t fewest;       /* of the filter, in this cycle: matching pods in the emptiest domain */
+    double weight;        /* of the scorer, in this cycle, as is the next */
+    const double *points; /* per domain; NULL for hostnames */
 };
 
 /* Constraints of one action. */
@@ -27,6 +28,7 @@ struct set {
     uint32_t len;
     bool require_all; /* a node counts only if it has the labels of all constraints */
     sy_sid error;     /* the constraints can not be had: why */
+    bool ignores;     /* of the scorer, in this cycle: some feasible node lacks a label */
 };
 
 struct spread {
@@ -336,11 +338,26 @@ static bool refuses(const struct sy_shape_view *shape, const void *state, uint32
     return false;
 }
 
+static void sweep(const struct sy_shape_view *shape SY_UNUSED, const void *state,
+                  uint32_t nodes_len, uint8_t *refused)
+{
+    const struct set *hard = state;
+
+    for (uint32_t i = 0; i < hard->len; i++) {
+        const struct constraint *c = &hard->all[i];
+        const uint32_t *domain = c->tally.topology->domain;
+        const int64_t *sum = c->tally.sum;
+        int64_t most = c->spec->max_skew - c->matches_self + c->fewest;
+        for (uint32_t node = 0; node < nodes_len; node++)
+            refused[node] |= domain[node] == SY_NO_DOMAIN || sum[domain[node]] > most;
+    }
+}
+
 /* -- score -- */
 
 static bool is_ignored(const struct set *soft, uint32_t node)
 {
-    return soft->require_all && !has_all_labels(soft, node);
+    return soft->ignores && !has_all_labels(soft, node);
 }
 
 static bool is_constant(const struct sy_shape_view *shape, int64_t *ret_points)
@@ -384,42 +401,19 @@ static bool count_domains(const struct sy_shape_view *shape, const struct set *s
     return true;
 }
 
-static uint32_t count_scored(const struct set *soft, const uint32_t *nodes, uint32_t nodes_len)
+/* How many feasible nodes are scored: the others lack a label that all must have. */
+static uint32_t count_scored(struct set *soft, const uint32_t *nodes, uint32_t nodes_len)
 {
     uint32_t len = 0;
 
+    if (!soft->require_all) {
+        soft->ignores = false;
+        return nodes_len;
+    }
     for (uint32_t i = 0; i < nodes_len; i++)
-        len += !is_ignored(soft, nodes[i]);
+        len += has_all_labels(soft, nodes[i]);
+    soft->ignores = len < nodes_len;
     return len;
-}
-
-static enum sy_pre prepare_score(const struct sy_shape_view *shape, struct sy_arena *arena,
-                                 const uint32_t *nodes, uint32_t nodes_len, void **ret_state,
-                                 struct sy_verdict *v)
-{
-    struct spread *s = spread_of(shape);
-    struct set *soft = &s->sets[SY_SCHEDULE_ANYWAY];
-
-    if (soft->error) {
-        sy_refuse(v, SY_ERROR, soft->error);
-        return SY_PRE_REJECT;
-    }
-    if (!soft->len)
-        return SY_PRE_SKIP;
-    refresh(shape, s, soft, true);
-    for (uint32_t i = 0; i < soft->len; i++) {
-        struct constraint *c = &soft->all[i];
-        uint32_t size;
-        if (c->is_hostname) {
-            size = count_scored(soft, nodes, nodes_len);
-        } else if (!count_domains(shape, soft, c, arena, nodes, nodes_len, &size)) {
-            sy_refuse(v, SY_ERROR, shape->texts->no_memory);
-            return SY_PRE_REJECT;
-        }
-        c->weight = log((double)size + 2);
-    }
-    *ret_state = soft;
-    return SY_PRE_RUN;
 }
 
 /* Matching pods on nodes that lack the label, as far as they count for a node whose label is
@@ -440,20 +434,70 @@ static int64_t count_without_label(const struct sy_shape_view *shape, const stru
     return sum;
 }
 
-static int64_t matching(const struct sy_shape_view *shape, const struct set *soft,
-                        const struct constraint *c, uint32_t node)
+/* maxSkew - 1 waters differences down, as upstream has it. */
+static double points_of(const struct constraint *c, int64_t count)
 {
-    uint32_t domain = c->tally.topology->domain[node];
-
-    if (c->is_hostname)
-        return c->counter ? c->counter->on_node[node] : 0;
-    int64_t sum = c->tally.sum[domain];
-    if (!soft->require_all && c->tally.topology->values[domain] == shape->texts->empty)
-        sum += count_without_label(shape, soft, c);
-    return sum;
+    return (double)count * c->weight + (double)((int64_t)c->spec->max_skew - 1);
 }
 
-static int64_t score(const struct sy_shape_view *shape, const void *state, uint32_t node)
+/* Works out the points of each domain. False when memory ends. */
+static bool price_domains(const struct sy_shape_view *shape, const struct set *soft,
+                          struct constraint *c, struct sy_arena *arena)
+{
+    const struct sy_tally *t = &c->tally;
+    double *points = sy_arena_array(arena, t->domains_len, sizeof(*points));
+
+    if (!points && t->domains_len)
+        return false;
+    for (uint32_t i = 0; i < t->domains_len; i++) {
+        int64_t count = t->sum[i];
+        if (!soft->require_all && t->topology->values[i] == shape->texts->empty)
+            count += count_without_label(shape, soft, c);
+        points[i] = points_of(c, count);
+    }
+    c->points = points;
+    return true;
+}
+
+static enum sy_pre prepare_score(const struct sy_shape_view *shape, struct sy_arena *arena,
+                                 const uint32_t *nodes, uint32_t nodes_len, void **ret_state,
+                                 struct sy_verdict *v)
+{
+    struct spread *s = spread_of(shape);
+    struct set *soft = &s->sets[SY_SCHEDULE_ANYWAY];
+
+    if (soft->error) {
+        sy_refuse(v, SY_ERROR, soft->error);
+        return SY_PRE_REJECT;
+    }
+    if (!soft->len)
+        return SY_PRE_SKIP;
+    refresh(shape, s, soft, true);
+    uint32_t scored = count_scored(soft, nodes, nodes_len);
+    for (uint32_t i = 0; i < soft->len; i++) {
+        struct constraint *c = &soft->all[i];
+        uint32_t size = scored;
+        bool ok = c->is_hostname || count_domains(shape, soft, c, arena, nodes, nodes_len, &size);
+        c->weight = log((double)size + 2);
+        if (!ok || (!c->is_hostname && !price_domains(shape, soft, c, arena))) {
+            sy_refuse(v, SY_ERROR, shape->texts->no_memory);
+            return SY_PRE_REJECT;
+        }
+    }
+    *ret_state = soft;
+    return SY_PRE_RUN;
+}
+
+/* To the nearest, halves away from zero: round(), without the call. */
+static int64_t nearest(double x)
+{
+    int64_t whole = (int64_t)x;
+    double rest = x - (double)whole;
+
+    return whole + (rest >= 0.5) - (rest <= -0.5);
+}
+
+static int64_t score(const struct sy_shape_view *shape SY_UNUSED, const void *state, uint32_t node)
 {
     const struct set *soft = state;
     double points = 0;
@@ -462,12 +506,18 @@ static int64_t score(const struct sy_shape_view *shape, const void *state, uint3
         return 0;
     for (uint32_t i = 0; i < soft->len; i++) {
         const struct constraint *c = &soft->all[i];
-        if (c->tally.topology->domain[node] == SY_NO_DOMAIN)
-            continue;
-        int64_t count = matching(shape, soft, c, node);
-        points += (double)count * c->weight + (double)((int64_t)c->spec->max_skew - 1);
+        uint32_t domain = c->tally.topology->domain[node];
+        if (domain != SY_NO_DOMAIN)
+            points += c->is_hostname ? points_of(c, c->counter ? c->counter->on_node[node] : 0)
+                                     : c->points[domain];
     }
-    return (int64_t)round(points);
+    return nearest(points);
+}
+
+/* a / b as integers divide, for |a| below 2^53, where one in doubles is exact and much faster. */
+static int64_t divide(int64_t a, int64_t b)
+{
+    return (int64_t)((double)a / (double)b);
 }
 
 static void normalize(const struct sy_shape_view *shape SY_UNUSED, const void *state,
@@ -486,12 +536,17 @@ static void normalize(const struct sy_shape_view *shape SY_UNUSED, const void *s
         if (is_ignored(soft, nodes[i]))
             scores[i] = 0;
         else
-            scores[i] = most ? 100 * (most + least - scores[i]) / most : 100;
+            scores[i] = most ? divide(100 * (most + least - scores[i]), most) : 100;
     }
 }
 
 const struct sy_filter sy_filter_pod_topology_spread = {
-    .name = "PodTopologySpread", .is_global = true, .prepare = prepare, .refuses = refuses};
+    .name = "PodTopologySpread",
+    .is_global = true,
+    .prepare = prepare,
+    .refuses = refuses,
+    .sweep = sweep,
+};
 
 const struct sy_scorer sy_scorer_pod_topology_spread = {
     .name = "PodTopologySpread",

@@ -2,7 +2,7 @@
  *
  * Filters and scorers. One file each; registry.c has the tables. To add one: add a file, declare
  * its struct in plugins.h, add one line to the table. All are pure functions of the cluster, the
- * shape and the profile: same input, same output, no allocation. */
+ * shape and the profile: same input, same output. */
 #pragma once
 
 #include "cluster/cluster.h"
@@ -117,6 +117,11 @@ struct sy_filter {
     /* Filter: fills *v and returns true when the node is refused. Called for alive nodes only. */
     bool (*refuses)(const struct sy_shape_view *shape, const void *state, uint32_t node,
                     struct sy_verdict *v);
+    /* The same for all slots below nodes_len at once, without reasons, where that is cheaper: sets
+     * refused[node] to 1 where refuses() is true of an alive node; of other slots nobody asks.
+     * NULL: nodes are asked one by one. Global filters only. */
+    void (*sweep)(const struct sy_shape_view *shape, const void *state, uint32_t nodes_len,
+                  uint8_t *refused);
 };
 
 /* A scorer. Points are whole, 0 to 100 once normalised, as kube-scheduler's; `is_fine` ones are in

@@ -163,6 +163,7 @@ void sy_shapes_done(struct sy_shapes *s)
     sy_vec_done(&s->pass_total);
     sy_vec_done(&s->pass_scores);
     sy_vec_done(&s->pass_verdict);
+    sy_vec_done(&s->pass_refused);
 }
 
 /* -- shapes -- */
@@ -663,6 +664,36 @@ static void filter_pass(struct sy_shapes *s, struct sy_shape *shape,
     }
 }
 
+/* As filter_pass(), but fills pass_nodes alone: why the others are refused is of no interest until
+ * it turns out that no node will do. */
+static void sweep_pass(struct sy_shapes *s, struct sy_shape *shape,
+                       const struct ready_filter *ready, uint32_t len)
+{
+    const struct sy_shape_cache *cache = shape->cache;
+    struct ready_filter single[SY_FILTERS_MAX]; /* those that are asked node by node */
+    uint32_t single_len = 0;
+
+    s->pass_nodes.len = 0;
+    sy_vec_reserve(&s->pass_nodes, cache->nodes_len);
+    sy_vec_reserve(&s->pass_refused, cache->nodes_len);
+    if (cache->nodes_len)
+        memset(s->pass_refused.p, 0, cache->nodes_len);
+    for (uint32_t i = 0; i < len; i++) {
+        if (ready[i].filter->sweep)
+            ready[i].filter->sweep(&shape->view, ready[i].state, cache->nodes_len,
+                                   s->pass_refused.p);
+        else
+            single[single_len++] = ready[i];
+    }
+    for (uint32_t node = 0; node < cache->nodes_len; node++) {
+        if (cache->verdict[node] != VERDICT_FITS || s->pass_refused.p[node])
+            continue;
+        if (single_len && verdict_of(s, shape, single, single_len, node) != VERDICT_FITS)
+            continue;
+        s->pass_nodes.p[s->pass_nodes.len++] = node;
+    }
+}
+
 /* Adds one global scorer's points over pass_nodes to pass_total. */
 static void score_pass(struct sy_shapes *s, struct sy_shape *shape, struct ready_scorer r,
                        struct sy_outcome *out)
@@ -750,7 +781,7 @@ static struct sy_outcome look_for_best(struct sy_shapes *s, struct sy_shape *sha
         out.node = shape->cache->winner[1];
         return out;
     }
-    filter_pass(s, shape, ready, len);
+    sweep_pass(s, shape, ready, len);
     best_of_pass(s, shape, 2, &out); /* kube-scheduler does not score a single feasible node */
     return out;
 }

@@ -64,6 +64,7 @@ struct sy_shapes {
     SY_VEC(int64_t) pass_total;
     SY_VEC(int64_t) pass_scores;
     SY_VEC(uint32_t) pass_verdict; /* per node slot */
+    SY_VEC(uint8_t) pass_refused;  /* per node slot */
 };
 
 /* What became of a look at all nodes. */

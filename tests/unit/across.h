@@ -202,6 +202,9 @@ static inline void across_compare(struct across *w, uint32_t pod)
         assert_int_equal(x->reasons_len, y->reasons_len);
         assert_true(!x->reasons_len || x->reasons[0] == y->reasons[0]);
     }
+    /* The way with all its short cuts. */
+    uint32_t best = a.outcome.node;
+    assert_int_equal(sy_shape_best(&w->shapes, kept).node, best);
     sy_shape_unref(&fresh, anew);
     sy_shapes_done(&fresh);
     sy_shape_unref(&w->shapes, kept);
