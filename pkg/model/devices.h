@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Devices and what asks for them (resource.k8s.io/v1), as compact structs. Decoders fill them with
+ * pointers into a scratch arena; the cluster keeps packed copies. A name that may be absent is 0
+ * then, and so is an empty one. Source: k8s.io/api/resource/v1 (v0.37.2). */
+#pragma once
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "model/labels.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* whole + nano / 10^9, nano in [0, 10^9): every quantity within int64's range, exactly. */
+struct sy_exact {
+    int64_t whole;
+    uint32_t nano;
+};
+
+/* A Kubernetes quantity. Beyond int64's range the nearest value within; what is finer than a nano
+ * is rounded up. 0 or -EINVAL. O(len). */
+int sy_exact_parse(struct sy_str s, struct sy_exact *ret) SY_NODISCARD;
+/* <0, 0, >0. */
+int sy_exact_cmp(struct sy_exact a, struct sy_exact b);
+/* Held at the ends of int64's range. */
+struct sy_exact sy_exact_add(struct sy_exact a, struct sy_exact b);
+struct sy_exact sy_exact_sub(struct sy_exact a, struct sy_exact b);
+
+enum sy_attribute_kind {
+    SY_ATTRIBUTE_NONE, /* no value that we know */
+    SY_ATTRIBUTE_INT,
+    SY_ATTRIBUTE_BOOL,
+    SY_ATTRIBUTE_STRING,
+    SY_ATTRIBUTE_VERSION, /* a semantic version's text */
+};
+
+/* Attributes of a list type are behind a gate that is off in v1.37, and are not kept. */
+struct sy_attribute {
+    sy_sid domain; /* of the driver when the name has none */
+    sy_sid name;
+    uint8_t kind;   /* enum sy_attribute_kind */
+    sy_sid text;    /* of STRING and VERSION */
+    int64_t number; /* of INT and BOOL */
+};
+
+/* A device's capacity, or what a request wants of one. */
+struct sy_capacity {
+    sy_sid domain;
+    sy_sid name;
+    struct sy_exact value;
+};
+
+struct sy_device_taint {
+    sy_sid key;
+    sy_sid value; /* the id of "" when absent */
+    bool is_none; /* effect None: for information only */
+    uint8_t effect;
+};
+
+/* Where devices can be used from. */
+struct sy_device_nodes {
+    sy_sid node;
+    struct sy_node_selector selector;
+    bool all;
+};
+
+struct sy_device {
+    sy_sid name;
+    const struct sy_attribute *attributes;
+    uint32_t attributes_len;
+    const struct sy_capacity *capacity;
+    uint32_t capacity_len;
+    const struct sy_device_taint *taints;
+    uint32_t taints_len;
+    struct sy_device_nodes nodes; /* when the slice says so */
+    bool is_shared;               /* allowMultipleAllocations */
+    bool consumes_counters;       /* a part of something */
+    bool has_conditions;          /* bindingConditions: the driver has a say before binding */
+};
+
+struct sy_device_slice { /* ResourceSlice */
+    struct sy_str resource_version;
+    sy_sid name;
+    sy_sid driver;
+    sy_sid pool;
+    int64_t pool_generation;
+    int64_t pool_slices; /* how many there are of this generation */
+    struct sy_device_nodes nodes;
+    bool nodes_per_device;
+    bool has_counters; /* sharedCounters: holds no devices */
+    const struct sy_device *devices;
+    uint32_t devices_len;
+};
+
+/* A CEL expression; 0-terminated text. Another kind of selector is an empty one, which no device
+ * satisfies. */
+struct sy_device_selectors {
+    const struct sy_str *p;
+    uint32_t len;
+};
+
+struct sy_device_class { /* DeviceClass */
+    struct sy_str resource_version;
+    sy_sid name;
+    struct sy_device_selectors selectors;
+    sy_sid extended_resource; /* spec.extendedResourceName */
+};
+
+enum sy_device_mode { SY_DEVICES_EXACT_COUNT, SY_DEVICES_ALL, SY_DEVICES_OTHER };
+
+/* `exactly`, or one of `firstAvailable`. */
+struct sy_device_want {
+    sy_sid name; /* of an alternative; 0 for `exactly` */
+    sy_sid class;
+    struct sy_device_selectors selectors;
+    uint8_t mode; /* enum sy_device_mode */
+    int64_t count;
+    bool admin_access;
+    bool has_capacity; /* capacity.requests is not empty */
+    const struct sy_toleration *tolerations;
+    uint32_t tolerations_len;
+};
+
+struct sy_device_request {
+    sy_sid name;
+    bool has_alternatives;
+    const struct sy_device_want *wants; /* one, or the alternatives in order; none: unknown type */
+    uint32_t wants_len;
+};
+
+struct sy_device_constraint {
+    const sy_sid *requests; /* NAME or NAME/ALTERNATIVE; none: all requests */
+    uint32_t requests_len;
+    sy_sid match_domain;
+    sy_sid match_name; /* 0: a constraint of another kind */
+};
+
+struct sy_device_result {
+    sy_sid driver;
+    sy_sid pool;
+    sy_sid device;
+    bool admin_access;
+    bool is_share; /* shareID: others may hold the device too */
+};
+
+struct sy_device_claim { /* ResourceClaim */
+    struct sy_str uid;
+    struct sy_str resource_version;
+    sy_sid ns;
+    sy_sid name;
+    bool is_deleting;
+    struct sy_str owner_uid; /* of the controlling owner */
+    const struct sy_device_request *requests;
+    uint32_t requests_len;
+    const struct sy_device_constraint *constraints;
+    uint32_t constraints_len;
+    bool is_allocated;
+    const struct sy_device_result *results;
+    uint32_t results_len;
+    struct sy_node_selector nodes;     /* of the allocation; not set: all */
+    const struct sy_str *reserved_for; /* uids */
+    uint32_t reserved_for_len;
+};
+
+enum sy_devices_kind {
+    SY_DEVICES_SLICE, /* struct sy_device_slice */
+    SY_DEVICES_CLASS, /* struct sy_device_class */
+    SY_DEVICES_CLAIM, /* struct sy_device_claim */
+    SY_DEVICES_KINDS,
+};
+
+/* Room for one object of any kind. */
+union sy_devices_object {
+    struct sy_device_slice slice;
+    struct sy_device_class class;
+    struct sy_device_claim claim;
+};
