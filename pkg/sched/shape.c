@@ -903,14 +903,16 @@ const char *sy_shape_message(struct sy_shapes *s, struct sy_shape *shape)
     struct sy_outcome out = {.node = SY_NONE};
 
     refresh_cache(s, shape);
-    bool is_settled = !shape->plugins->global_len &&
+    sy_arena_reset(&s->arena);
+    uint32_t len = prepare_global_filters(s, shape, ready, &out);
+    bool is_local = !len && out.reject.code == SY_FIT;
+    bool is_settled = is_local && shape->message_is_local &&
                       shape->message_generation == s->cluster->generation &&
                       shape->message_epoch == s->cluster->epoch;
     if (shape->message && is_settled)
         return shape->message;
     free(shape->message);
-    sy_arena_reset(&s->arena);
-    uint32_t len = prepare_global_filters(s, shape, ready, &out);
+    shape->message_is_local = is_local;
     if (shape->plugins->reject.code != SY_FIT)
         out.reject = shape->plugins->reject;
     if (out.reject.code != SY_FIT) {

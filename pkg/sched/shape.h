@@ -35,7 +35,8 @@ struct sy_shape {
     struct sy_kept kept[SY_KEPT_LEN]; /* goes with the cache */
     size_t kept_bytes;                /* of these, as counted in cache_bytes */
     uint64_t last_used;
-    char *message; /* why no node fits; owned */
+    char *message;         /* why no node fits; owned */
+    bool message_is_local; /* no global filter had a say */
     uint64_t message_generation;
     uint64_t message_epoch;
     /* The last time that preemption could not help: the same again while nothing changed. */
