@@ -9,9 +9,13 @@ static const char USAGE[] =
     "usage: steelyard config check FILE...\n"
     "       steelyard config print [FILE]\n"
     "\n"
-    "check   prints every problem of the files as FILE:LINE: key: what is wrong; what to do\n"
+    "check   prints every problem of the files as FILE:LINE: key: what is wrong; what to do, and\n"
+    "        as notes what is accepted and has no effect\n"
     "print   prints the configuration in force with FILE, or without one all defaults, as a file\n"
-    "        with comments\n";
+    "        with comments\n"
+    "\n"
+    "A file is of our own kind (steelyard.dev/v1, SteelyardConfiguration) or of kube-scheduler's\n"
+    "(kubescheduler.config.k8s.io/v1, KubeSchedulerConfiguration).\n";
 
 static int load(const char *file, struct sy_config *config)
 {
@@ -21,6 +25,8 @@ static int load(const char *file, struct sy_config *config)
     int r = sy_config_load(&source, config, &problems);
     for (size_t i = 0; i < problems.lines.len; i++)
         fprintf(stderr, "%s\n", problems.lines.p[i]);
+    for (size_t i = 0; i < problems.notes.len; i++)
+        fprintf(stderr, "note: %s\n", problems.notes.p[i]);
     sy_problems_done(&problems);
     return r ? CMD_FAILED : CMD_OK;
 }

@@ -23,6 +23,7 @@
 /* Enough to fill the server with binds, few enough that its answers are not kept waiting: at the
  * known 5,000 nodes they take some milliseconds. */
 enum { CYCLES_PER_TURN = 256 };
+enum { PROFILES_MAX_BYTES = 64 << 20 };
 
 static const int64_t TICK_NS = SY_NS_PER_S;
 static const int64_t SAME_ERROR_NS = SY_NS_PER_S / 2;
@@ -40,9 +41,17 @@ static const int64_t DRAIN_EVENTS_NS = 2 * SY_NS_PER_S;
 
 static const char RBAC_HINT[] = "`steelyard run --help` lists the permissions that it needs";
 
+/* A configuration in force and what was made of it. */
+struct settings {
+    struct sy_config config;
+    struct sy_arena arena;       /* of the profiles' arguments */
+    struct sy_profile *profiles; /* owned */
+    uint32_t profiles_len;
+};
+
 struct app {
     const struct sy_app_options *options;
-    struct sy_config config;  /* in force, as far as it can be changed while running */
+    struct settings now;      /* as far as it can be changed while running */
     struct sy_config started; /* what was started with */
     char *profile_label;
     char *server_label;
@@ -281,52 +290,76 @@ static void on_stop(void *arg, int signal_number)
     sy_timer_arm(a->drain, 0);
 }
 
-static char *join_names(const struct sy_profile *profiles, uint32_t len)
+static char *join_names(const struct settings *settings)
 {
     struct sy_buf names;
 
     sy_buf_init(&names, 64 << 10);
-    for (uint32_t i = 0; i < len; i++)
-        sy_buf_addf(&names, "%s%s", i ? "," : "", profiles[i].scheduler_name);
+    for (uint32_t i = 0; i < settings->profiles_len; i++)
+        sy_buf_addf(&names, "%s%s", i ? "," : "", settings->profiles[i].scheduler_name);
     return sy_buf_take(&names);
 }
 
-static struct sy_sched_options sched_options(struct app *a, struct sy_profile *profiles)
+/* Makes the profiles; their ids are of a->strings. */
+static int settle(struct app *a, struct settings *settings, struct sy_err *err)
+{
+    sy_arena_init(&settings->arena, PROFILES_MAX_BYTES);
+    settings->profiles = sy_xcalloc(SY_PROFILES_MAX, sizeof(*settings->profiles));
+    settings->profiles_len =
+        sy_config_profiles(&settings->config, a->strings, &settings->arena, settings->profiles);
+    return settings->profiles_len
+               ? 0
+               : sy_err_set(err, -ENOMEM, "no memory for the profiles' arguments");
+}
+
+static void settings_done(struct settings *settings)
+{
+    free(settings->profiles);
+    sy_arena_done(&settings->arena);
+    sy_config_done(&settings->config);
+}
+
+static struct sy_sched_options sched_options(const struct settings *settings)
 {
     return (struct sy_sched_options){
-        .profiles = profiles,
-        .profiles_len = sy_config_profiles(&a->config, profiles),
-        .backoff_initial_ns = a->config.backoff_initial_ns,
-        .backoff_max_ns = a->config.backoff_max_ns,
-        .sweep_ns = a->config.sweep_ns,
-        .binds_in_flight_max = (uint32_t)a->config.binds_in_flight_max,
+        .profiles = settings->profiles,
+        .profiles_len = settings->profiles_len,
+        .backoff_initial_ns = settings->config.backoff_initial_ns,
+        .backoff_max_ns = settings->config.backoff_max_ns,
+        .sweep_ns = settings->config.sweep_ns,
+        .binds_in_flight_max = (uint32_t)settings->config.binds_in_flight_max,
         .clock = sy_clock_boot_ns,
     };
 }
 
-static void set_profile_label(struct app *a, const struct sy_sched_options *options)
+static void set_profile_label(struct app *a)
 {
     free(a->profile_label);
-    a->profile_label = join_names(options->profiles, options->profiles_len);
+    a->profile_label = join_names(&a->now);
 }
 
 static void apply_config(struct app *a)
 {
-    struct sy_profile *profiles = sy_xcalloc(SY_PROFILES_MAX, sizeof(*profiles));
-    struct sy_sched_options options = sched_options(a, profiles);
+    struct sy_sched_options options = sched_options(&a->now);
 
-    sy_log_configure((enum sy_log_level)a->config.log_level, a->config.log_json);
+    sy_log_configure((enum sy_log_level)a->now.config.log_level, a->now.config.log_json);
     sy_sched_configure(a->sched, &options, sy_loop_now_ns(a->loop));
-    sy_outbox_set_events(a->outbox, a->config.events);
-    set_profile_label(a, &options);
-    free(profiles);
+    sy_outbox_set_events(a->outbox, a->now.config.events);
+    set_profile_label(a);
+}
+
+static void say_notes(const struct sy_problems *problems)
+{
+    for (size_t i = 0; i < problems->notes.len; i++)
+        sy_log_info("configuration", "note", problems->notes.p[i]);
 }
 
 static void on_reload(void *arg, int signal_number)
 {
     struct app *a = arg;
     struct sy_problems problems = {0};
-    struct sy_config config;
+    struct settings before = a->now, after = {0};
+    struct sy_err err = {0};
     struct sy_buf restart;
 
     (void)signal_number;
@@ -336,22 +369,27 @@ static void on_reload(void *arg, int signal_number)
         sy_log_warn("nothing to reload: started without --config");
         return;
     }
-    if (sy_config_load(&a->options->source, &config, &problems)) {
+    int r = sy_config_load(&a->options->source, &after.config, &problems);
+    if (!r && (r = settle(a, &after, &err)))
+        sy_problems_add(&problems, "%s", sy_err_text(&err, r));
+    if (r) {
         a->reload_errors++;
         for (size_t i = 0; i < problems.lines.len; i++)
             sy_log_error("configuration not reloaded", "error", problems.lines.p[i]);
         sy_problems_done(&problems);
-        sy_config_done(&config);
+        settings_done(&after);
         return;
     }
-    sy_config_done(&a->config);
-    a->config = config;
+    say_notes(&problems);
+    sy_problems_done(&problems);
+    a->now = after;
     apply_config(a);
+    settings_done(&before);
     a->reloads++;
     sy_buf_init(&restart, 64 << 10);
     sy_log_info("configuration reloaded", "file", a->options->source.file, "profiles",
                 a->profile_label);
-    if (sy_config_needs_restart(&a->started, &a->config, &restart) == 0 && restart.len)
+    if (sy_config_needs_restart(&a->started, &a->now.config, &restart) == 0 && restart.len)
         sy_log_warn("these changes take effect after a restart", "keys", restart.p);
     sy_buf_done(&restart);
     sy_deferred_trigger(a->turn);
@@ -390,15 +428,15 @@ static int start_kube(struct app *a, struct sy_err *err)
     struct sy_kubeconfig kubeconfig = {0};
     char *agent SY_CLEANUP(sy_freep) =
         sy_xasprintf("steelyard/%s (linux/" ARCH ")", a->options->version);
-    double burst = a->config.burst ? (double)a->config.burst : a->config.qps * 2;
+    double burst = a->now.config.burst ? (double)a->now.config.burst : a->now.config.qps * 2;
     struct sy_kube_options options = {
-        .qps = a->config.qps,
+        .qps = a->now.config.qps,
         .burst = (uint32_t)(burst < 1 ? 1 : burst),
         .user_agent = agent,
-        .force_json = a->config.json_only,
+        .force_json = a->now.config.json_only,
     };
 
-    int r = load_kubeconfig(&a->config, &kubeconfig, err);
+    int r = load_kubeconfig(&a->now.config, &kubeconfig, err);
     if (!r) {
         const char *host = strstr(kubeconfig.server, "://");
         host = host ? host + 3 : kubeconfig.server;
@@ -409,34 +447,34 @@ static int start_kube(struct app *a, struct sy_err *err)
     return r;
 }
 
-static void start_sched(struct app *a)
+static int start_profiles(struct app *a, struct sy_err *err)
 {
     uint64_t key[2] = {sy_rng_entropy(), sy_rng_entropy()};
-    struct sy_profile *profiles = sy_xcalloc(SY_PROFILES_MAX, sizeof(*profiles));
-    struct sy_sched_options options = sched_options(a, profiles);
 
     a->strings = sy_strings_new(key);
+    return settle(a, &a->now, err);
+}
+
+static void start_sched(struct app *a)
+{
+    struct sy_sched_options options = sched_options(&a->now);
+
     a->sched = sy_sched_new(a->strings, &options, sy_outbox_decide, a->outbox);
-    set_profile_label(a, &options);
-    free(profiles);
+    set_profile_label(a);
 }
 
 static int start_outbox(struct app *a, struct sy_err *err)
 {
-    struct sy_profile *profiles = sy_xcalloc(SY_PROFILES_MAX, sizeof(*profiles));
     struct sy_outbox_options options = {
-        .bind_timeout_ms = (uint32_t)(a->config.bind_timeout_ns / SY_NS_PER_MS),
-        .events_max_queued = (uint32_t)a->config.events_max_queued,
-        .events = a->config.events,
+        .component = a->now.profiles[0].scheduler_name,
+        .bind_timeout_ms = (uint32_t)(a->now.config.bind_timeout_ns / SY_NS_PER_MS),
+        .events_max_queued = (uint32_t)a->now.config.events_max_queued,
+        .events = a->now.config.events,
         .on_result = want_turn,
         .arg = a,
     };
 
-    sy_config_profiles(&a->config, profiles);
-    options.component = profiles[0].scheduler_name;
-    int r = sy_outbox_new(a->kube, &options, &a->outbox, err);
-    free(profiles);
-    return r;
+    return sy_outbox_new(a->kube, &options, &a->outbox, err);
 }
 
 static int start_feeds(struct app *a, struct sy_err *err)
@@ -461,16 +499,16 @@ static int start_feeds(struct app *a, struct sy_err *err)
 /* The server takes its port early, so that one that is in use is known before anything else. */
 static int start_server(struct app *a, struct sy_err *err)
 {
-    const char *address = a->config.bind_address;
+    const char *address = a->now.config.bind_address;
 
-    if (a->config.port < 0)
+    if (a->now.config.port < 0)
         return 0;
-    return sy_server_new(a->loop, address, (uint16_t)a->config.port, &a->server, err);
+    return sy_server_new(a->loop, address, (uint16_t)a->now.config.port, &a->server, err);
 }
 
 static void say_serving(const struct app *a)
 {
-    const char *address = a->config.bind_address;
+    const char *address = a->now.config.bind_address;
 
     sy_log_info("serving /livez, /readyz, /healthz and /metrics", "address", address, "port",
                 SY_FMT("%u", sy_server_port(a->server)));
@@ -483,7 +521,8 @@ static int start(struct app *a, struct sy_err *err)
 {
     int r = sy_loop_new(&a->loop, err);
 
-    if (r || (r = start_server(a, err)) || (r = start_kube(a, err)) || (r = start_outbox(a, err)))
+    if (r || (r = start_server(a, err)) || (r = start_kube(a, err)) ||
+        (r = start_profiles(a, err)) || (r = start_outbox(a, err)))
         return r;
     start_sched(a);
     r = start_feeds(a, err);
@@ -522,10 +561,8 @@ static void end(struct app *a)
     sy_serve_free(a->serve);
     sy_outbox_free(a->outbox);
     sy_kube_free(a->kube);
-    if (a->sched) {
-        sy_sched_free(a->sched);
-        sy_strings_free(a->strings);
-    }
+    sy_sched_free(a->sched);
+    sy_strings_free(a->strings);
     for (size_t i = 0; i < SY_ARRAY_LEN(a->signals); i++) {
         if (a->signals[i])
             sy_signal_free(a->signals[i]);
@@ -539,7 +576,7 @@ static void end(struct app *a)
         sy_loop_free(a->loop);
     free(a->profile_label);
     free(a->server_label);
-    sy_config_done(&a->config);
+    settings_done(&a->now);
     sy_config_done(&a->started);
 }
 
@@ -547,6 +584,8 @@ static void print_problems(struct sy_problems *problems)
 {
     for (size_t i = 0; i < problems->lines.len; i++)
         fprintf(stderr, "steelyard: %s\n", problems->lines.p[i]);
+    for (size_t i = 0; i < problems->notes.len; i++)
+        fprintf(stderr, "steelyard: note: %s\n", problems->notes.p[i]);
     sy_problems_done(problems);
 }
 
@@ -570,16 +609,21 @@ int sy_app_run(const struct sy_app_options *options)
     struct sy_err err = {0};
 
     prepare_process(options);
-    int r = sy_config_load(&options->source, &a.config, &problems);
-    if (!r)
-        r = sy_config_load(&options->source, &a.started, &problems);
+    int r = sy_config_load(&options->source, &a.started, &problems);
+    if (!r) {
+        sy_problems_done(&problems);
+        problems = (struct sy_problems){0};
+        r = sy_config_load(&options->source, &a.now.config, &problems);
+    }
     if (r) {
         print_problems(&problems);
-        sy_config_done(&a.config);
+        sy_config_done(&a.now.config);
         sy_config_done(&a.started);
         return 1;
     }
-    sy_log_configure((enum sy_log_level)a.config.log_level, a.config.log_json);
+    sy_log_configure((enum sy_log_level)a.now.config.log_level, a.now.config.log_json);
+    say_notes(&problems);
+    sy_problems_done(&problems);
     r = start(&a, &err);
     if (r)
         sy_log_error("cannot start", "error", sy_err_text(&err, r));

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 /* ---- checks of single texts ---- */
@@ -26,6 +27,25 @@ static const char *check_api_version(const char *text, char *room, size_t room_s
 static const char *check_kind(const char *text, char *room, size_t room_size)
 {
     return check_equal(text, SY_CONFIG_KIND, room, room_size);
+}
+
+static const char *check_kube_version(const char *text, char *room, size_t room_size)
+{
+    return check_equal(text, SY_KUBE_API_VERSION, room, room_size);
+}
+
+static const char *check_kube_kind(const char *text, char *room, size_t room_size)
+{
+    return check_equal(text, SY_CONFIG_KUBE_KIND, room, room_size);
+}
+
+static const char *check_resource_lock(const char *text, char *room, size_t room_size)
+{
+    if (strcmp(text, "leases") == 0)
+        return NULL;
+    snprintf(room, room_size, "Invalid value: \"%.64s\": resourceLock value must be \"leases\"",
+             text);
+    return room;
 }
 
 static const char *check_scheduler_name(const char *text, char *room, size_t room_size)
@@ -96,6 +116,60 @@ static const char *check_scorer(const char *text, char *room, size_t room_size)
     return room;
 }
 
+/* ---- checks of maps ---- */
+
+static bool has_plugins(const struct sy_config_plugins *plugins)
+{
+    for (size_t i = 0; i < SY_POINTS; i++) {
+        if (plugins->points[i].enabled.len || plugins->points[i].disabled.len)
+            return true;
+    }
+    return false;
+}
+
+static void check_plugins(const struct sy_config_profile *p, const struct sy_schema_at *at,
+                          bool is_kube)
+{
+    char path[128];
+    struct sy_profile ignored;
+    struct sy_schema_at plugins = {
+        .doc = at->doc,
+        .node = sy_yaml_find(at->node, "plugins"),
+        .path = path,
+        .problems = at->problems,
+    };
+
+    if (!plugins.node)
+        return;
+    snprintf(path, sizeof(path), "%s.plugins", at->path);
+    sy_plugins_apply(&p->plugins, is_kube, p->scheduler_name ? p->scheduler_name : "", &plugins,
+                     &ignored);
+}
+
+static void check_profile(const void *base, const struct sy_schema_at *at)
+{
+    const struct sy_config_profile *p = base;
+
+    if (has_plugins(&p->plugins) && (p->filters.is_set || p->scorers.is_set))
+        sy_schema_problem(at, "plugins",
+                          "stands beside filters or scorers; say it in one of the two ways");
+    check_plugins(p, at, false);
+}
+
+static void check_kube_profile(const void *base, const struct sy_schema_at *at)
+{
+    check_plugins(base, at, true);
+}
+
+static void check_leader_election(const void *base, const struct sy_schema_at *at)
+{
+    const struct sy_config *c = base;
+
+    if (c->accepted.leader_elect)
+        sy_schema_problem(at, "leaderElect",
+                          "leader election is not supported yet; write false and run one replica");
+}
+
 /* ---- what there is ---- */
 
 static const char *const LEVELS[] = {
@@ -120,14 +194,43 @@ static const struct sy_option SCORER[] = {
     {0},
 };
 
+#define PLUGINS                                                                                    \
+    {"plugins",                                                                                    \
+     SY_OPTION_MAP,                                                                                \
+     IN(sy_config_profile, plugins),                                                               \
+     .is_terse = true,                                                                             \
+     .fields = sy_plugins_options,                                                                 \
+     .help = "what is enabled and disabled beside the defaults, as kube-scheduler has it"},        \
+    {                                                                                              \
+        "pluginConfig", SY_OPTION_MAPS, IN(sy_config_profile, plugin_config),                      \
+            .is_terse = true, .fields = sy_args_options,                                           \
+            .element_size = sizeof(struct sy_config_args), .elements_max = SY_ARGS_MAX,            \
+            .unique_key = "name", .help = "arguments of plugins, as kube-scheduler has them"       \
+    }
+
+static const char PERCENTAGE_NOTE[] = "all nodes that can take a pod are scored";
+
 static const struct sy_option PROFILE[] = {
     {"schedulerName", SY_OPTION_TEXT, IN(sy_config_profile, scheduler_name), .is_required = true,
      .check = check_scheduler_name, .help = "pods with this spec.schedulerName are ours"},
-    {"filters", SY_OPTION_TEXTS, IN(sy_config_profile, filters), .elements_max = SY_FILTERS_MAX,
-     .check = check_filter, .help = "filters in order; absent: all"},
-    {"scorers", SY_OPTION_MAPS, IN(sy_config_profile, scorers), .fields = SCORER,
+    {"filters", SY_OPTION_TEXTS, IN(sy_config_profile, filters), .is_terse = true,
+     .elements_max = SY_FILTERS_MAX, .check = check_filter,
+     .help = "filters in order; absent: as plugins says"},
+    {"scorers", SY_OPTION_MAPS, IN(sy_config_profile, scorers), .is_terse = true, .fields = SCORER,
      .element_size = sizeof(struct sy_config_scorer), .elements_max = SY_SCORERS_MAX,
-     .unique_key = "name", .help = "scorers with weights; absent: all with weight 1"},
+     .unique_key = "name", .help = "scorers with weights; absent: as plugins says"},
+    PLUGINS,
+    {0},
+};
+
+static const struct sy_option KUBE_PROFILE[] = {
+    {"schedulerName", SY_OPTION_TEXT, IN(sy_config_profile, scheduler_name),
+     .check = check_scheduler_name,
+     .help = "pods with this spec.schedulerName are ours; a single one: default-scheduler"},
+    {"percentageOfNodesToScore", SY_OPTION_INT, IN(sy_config_profile, percentage_of_nodes),
+     .is_terse = true, .initial = "0", .least = 0, .most = 100,
+     .range = "not in valid range [0-100]", .no_effect = PERCENTAGE_NOTE, .help = "accepted"},
+    PLUGINS,
     {0},
 };
 
@@ -198,13 +301,108 @@ static const struct sy_option CONFIG[] = {
      .help = "pods with these in spec.schedulerName are ours; absent: steelyard"},
     {"profiles", SY_OPTION_MAPS, AT(profiles), .is_live = true, .fields = PROFILE,
      .element_size = sizeof(struct sy_config_profile), .elements_max = SY_PROFILES_MAX,
-     .unique_key = "schedulerName", .help = "instead of schedulerNames: names with their policies"},
+     .unique_key = "schedulerName", .check_map = check_profile,
+     .help = "instead of schedulerNames: names with their policies"},
     {"clientConnection", SY_OPTION_MAP, .fields = CLIENT, .help = "to the API server"},
     {"server", SY_OPTION_MAP, .fields = SERVER, .help = "health and metrics"},
     {"logging", SY_OPTION_MAP, .fields = LOGGING, .help = "log lines, to standard error"},
     {"queue", SY_OPTION_MAP, .fields = QUEUE, .help = "pods that wait"},
     {"binding", SY_OPTION_MAP, .fields = BINDING, .help = "binds"},
     {"events", SY_OPTION_MAP, .fields = EVENTS, .help = "events about pods"},
+    {0},
+};
+
+/* ---- kube-scheduler's kind: what it has, and ours under one key ---- */
+
+static const struct sy_option KUBE_LEADER[] = {
+    {"leaderElect", SY_OPTION_BOOL, AT(accepted.leader_elect), .initial = "false",
+     .help = "not supported yet: false, which is the default here"},
+    {"leaseDuration", SY_OPTION_DURATION, AT(accepted.lease_ns), .is_terse = true, .initial = "15s",
+     .least = 1, .most = INT64_MAX, .range = "must be greater than zero", .help = "accepted"},
+    {"renewDeadline", SY_OPTION_DURATION, AT(accepted.renew_ns), .is_terse = true, .initial = "10s",
+     .least = 1, .most = INT64_MAX, .range = "must be greater than zero", .help = "accepted"},
+    {"retryPeriod", SY_OPTION_DURATION, AT(accepted.retry_ns), .is_terse = true, .initial = "2s",
+     .least = 1, .most = INT64_MAX, .range = "must be greater than zero", .help = "accepted"},
+    {"resourceLock", SY_OPTION_TEXT, AT(accepted.resource_lock), .is_terse = true,
+     .initial = "leases", .check = check_resource_lock, .help = "accepted"},
+    {"resourceName", SY_OPTION_TEXT, AT(accepted.resource_name), .is_terse = true,
+     .help = "accepted"},
+    {"resourceNamespace", SY_OPTION_TEXT, AT(accepted.resource_namespace), .is_terse = true,
+     .help = "accepted"},
+    {0},
+};
+
+static const struct sy_option KUBE_CLIENT[] = {
+    {"kubeconfig", SY_OPTION_TEXT, AT(kubeconfig),
+     .help = "path; absent: $KUBECONFIG, the pod's service account or ~/.kube/config"},
+    {"acceptContentTypes", SY_OPTION_TEXT, AT(accepted.accept_types), .is_terse = true,
+     .help = "application/json alone turns protobuf off"},
+    {"contentType", SY_OPTION_TEXT, AT(accepted.content_type), .is_terse = true,
+     .no_effect = "requests have bodies of JSON", .help = "accepted"},
+    {"qps", SY_OPTION_REAL, AT(qps), .initial = "0", .least = -1000000, .most = 1000000,
+     .help = "requests a second that we allow ourselves; 0 or less: no limit, and not 50"},
+    {"burst", SY_OPTION_INT, AT(burst), .initial = "0", .least = 0, .most = 1000000,
+     .range = "must be non-negative",
+     .help = "how far qps may be exceeded for a moment; 0: twice qps"},
+    {0},
+};
+
+/* The backoffs have keys of their own there. */
+static const struct sy_option KUBE_QUEUE[] = {
+    {"sweepInterval", SY_OPTION_DURATION, AT(sweep_ns), .is_live = true, .initial = "30s",
+     .least = 100 * MS, .most = HOUR,
+     .help = "an unschedulable pod is looked at again after this, whatever happens"},
+    {0},
+};
+
+static const struct sy_option KUBE_OURS[] = {
+    {"server", SY_OPTION_MAP, .fields = SERVER, .help = "health and metrics"},
+    {"logging", SY_OPTION_MAP, .fields = LOGGING, .help = "log lines, to standard error"},
+    {"queue", SY_OPTION_MAP, .fields = KUBE_QUEUE, .help = "pods that wait"},
+    {"binding", SY_OPTION_MAP, .fields = BINDING, .help = "binds"},
+    {"events", SY_OPTION_MAP, .fields = EVENTS, .help = "events about pods"},
+    {0},
+};
+
+static const struct sy_option KUBE[] = {
+    {"apiVersion", SY_OPTION_TEXT, AT(api_version), .is_live = true, .is_required = true,
+     .initial = SY_KUBE_API_VERSION, .check = check_kube_version},
+    {"kind", SY_OPTION_TEXT, AT(kind), .is_live = true, .is_required = true,
+     .initial = SY_CONFIG_KUBE_KIND, .check = check_kube_kind},
+    {"parallelism", SY_OPTION_INT, AT(accepted.parallelism), .is_live = true, .is_terse = true,
+     .initial = "16", .least = 1, .most = INT32_MAX,
+     .range = "should be an integer value greater than zero", .no_effect = "one thread decides",
+     .help = "accepted"},
+    {"leaderElection", SY_OPTION_MAP, .fields = KUBE_LEADER, .check_map = check_leader_election,
+     .help = "one replica of several works"},
+    {"clientConnection", SY_OPTION_MAP, .fields = KUBE_CLIENT, .help = "to the API server"},
+    {"enableProfiling", SY_OPTION_BOOL, AT(accepted.profiling), .is_live = true, .is_terse = true,
+     .initial = "true", .no_effect = "there is no profiler inside", .help = "accepted"},
+    {"enableContentionProfiling", SY_OPTION_BOOL, AT(accepted.contention_profiling),
+     .is_live = true, .is_terse = true, .initial = "true",
+     .no_effect = "there is no profiler inside", .help = "accepted"},
+    {"percentageOfNodesToScore", SY_OPTION_INT, AT(accepted.percentage_of_nodes), .is_live = true,
+     .is_terse = true, .initial = "0", .least = 0, .most = 100,
+     .range = "not in valid range [0-100]", .no_effect = PERCENTAGE_NOTE, .help = "accepted"},
+    {"podInitialBackoffSeconds", SY_OPTION_SECONDS, AT(backoff_initial_ns), .is_live = true,
+     .initial = "1", .least = 1, .most = 1000000, .range = "must be greater than 0",
+     .help = "wait after the first failed bind of a pod, doubled with each further one"},
+    {"podMaxBackoffSeconds", SY_OPTION_SECONDS, AT(backoff_max_ns), .is_live = true,
+     .initial = "10", .least = 0, .most = 1000000,
+     .range = "must be greater than or equal to PodInitialBackoffSeconds",
+     .help = "longest such wait"},
+    {"profiles", SY_OPTION_MAPS, AT(profiles), .is_live = true, .fields = KUBE_PROFILE,
+     .element_size = sizeof(struct sy_config_profile), .elements_max = SY_PROFILES_MAX,
+     .unique_key = "schedulerName", .check_map = check_kube_profile,
+     .help = "scheduler names with their policies; absent: default-scheduler"},
+    {"extenders", SY_OPTION_REFUSED,
+     .help = "extenders are not supported; remove them, or keep kube-scheduler for the pods that "
+             "need them"},
+    {"delayCacheUntilActive", SY_OPTION_BOOL, AT(accepted.delay_cache), .is_live = true,
+     .is_terse = true, .initial = "false", .no_effect = "without leader election",
+     .help = "accepted"},
+    {"steelyard", SY_OPTION_MAP, .fields = KUBE_OURS,
+     .help = "what kube-scheduler has no key for, as in our own kind"},
     {0},
 };
 
@@ -220,32 +418,71 @@ static void refuse_empty(const struct sy_yaml_doc *doc, const char *key,
                         sy_yaml_file(doc), node->key_line, key);
 }
 
+static void read_ours(const struct sy_schema_at *at, struct sy_config *c)
+{
+    sy_schema_read(CONFIG, c, at->doc, at->node, at->problems);
+    refuse_empty(at->doc, "schedulerNames", at->problems);
+    refuse_empty(at->doc, "profiles", at->problems);
+    if (sy_yaml_find(at->node, "profiles") && sy_yaml_find(at->node, "schedulerNames"))
+        sy_schema_problem(at, "profiles",
+                          "stands beside schedulerNames; remove schedulerNames, the profiles have "
+                          "names");
+    if (c->backoff_max_ns < c->backoff_initial_ns)
+        sy_schema_problem(at, "queue.backoffMax",
+                          "is shorter than queue.backoffInitial; raise one of them");
+}
+
+static bool is_json_alone(const char *types)
+{
+    return types && strstr(types, "json") && !strstr(types, "protobuf");
+}
+
+static void read_kube(const struct sy_schema_at *at, struct sy_config *c)
+{
+    char key[48];
+
+    c->is_kube = true;
+    sy_schema_defaults(KUBE, c);
+    sy_schema_read(KUBE, c, at->doc, at->node, at->problems);
+    if (c->backoff_max_ns < c->backoff_initial_ns)
+        sy_schema_problem(at, "podMaxBackoffSeconds",
+                          "Invalid value: %lld: must be greater than or equal to "
+                          "PodInitialBackoffSeconds",
+                          (long long)(c->backoff_max_ns / SY_NS_PER_S));
+    for (size_t i = 0; c->profiles.len > 1 && i < c->profiles.len; i++) {
+        if (((struct sy_config_profile *)c->profiles.p)[i].scheduler_name)
+            continue;
+        snprintf(key, sizeof(key), "profiles[%zu].schedulerName", i);
+        sy_schema_problem(at, key, "Required value: each of several profiles needs a name");
+    }
+    c->json_only = is_json_alone(c->accepted.accept_types);
+    if (c->qps < 0)
+        c->qps = 0;
+}
+
+/* Which kind a file means to be, so that its own problems are told. */
+static bool is_kube(const struct sy_yaml *root)
+{
+    static const char GROUP[] = "kubescheduler.config.k8s.io/";
+    const struct sy_yaml *kind = sy_yaml_find(root, "kind");
+    const struct sy_yaml *version = sy_yaml_find(root, "apiVersion");
+
+    if (version && version->kind == SY_YAML_SCALAR && version->text.len >= sizeof(GROUP) - 1 &&
+        memcmp(version->text.p, GROUP, sizeof(GROUP) - 1) == 0)
+        return true;
+    return kind && kind->kind == SY_YAML_SCALAR && sy_str_eqz(kind->text, SY_CONFIG_KUBE_KIND);
+}
+
 static void read_doc(const struct sy_yaml_doc *doc, struct sy_config *c,
                      struct sy_problems *problems)
 {
-    const struct sy_yaml *root = sy_yaml_root(doc);
-    const struct sy_yaml *node;
+    struct sy_schema_at at = {
+        .doc = doc, .node = sy_yaml_root(doc), .path = "", .problems = problems};
 
-    sy_schema_read(CONFIG, c, doc, root, problems);
-    refuse_empty(doc, "schedulerNames", problems);
-    refuse_empty(doc, "profiles", problems);
-    node = sy_yaml_find(root, "profiles");
-    if (node && sy_yaml_find(root, "schedulerNames"))
-        sy_problems_add(problems,
-                        "%s:%u: profiles: stands beside schedulerNames; remove schedulerNames, the "
-                        "profiles have names",
-                        sy_yaml_file(doc), node->key_line);
-    node = sy_yaml_find(root, "queue");
-    if (c->backoff_max_ns < c->backoff_initial_ns) {
-        const struct sy_yaml *most = sy_yaml_find(node, "backoffMax");
-        sy_problems_add(
-            problems,
-            "%s:%u: queue.backoffMax: is shorter than queue.backoffInitial; raise one of them",
-            sy_yaml_file(doc),
-            most   ? most->key_line
-            : node ? node->key_line
-                   : 1);
-    }
+    if (is_kube(at.node))
+        read_kube(&at, c);
+    else
+        read_ours(&at, c);
 }
 
 static void start(struct sy_config *c)
@@ -301,24 +538,35 @@ int sy_config_load(const struct sy_config_source *source, struct sy_config *ret,
 void sy_config_done(struct sy_config *c)
 {
     sy_schema_done(CONFIG, c);
+    sy_schema_done(KUBE, c);
 }
 
 int sy_config_print(const struct sy_config *c, struct sy_buf *out)
 {
-    return sy_schema_print(CONFIG, c, out);
+    return sy_schema_print(c->is_kube ? KUBE : CONFIG, c, out);
 }
 
 int sy_config_needs_restart(const struct sy_config *a, const struct sy_config *b,
                             struct sy_buf *out)
 {
-    return sy_schema_changed_not_live(CONFIG, a, b, out);
+    return sy_schema_changed_not_live(b->is_kube ? KUBE : CONFIG, a, b, out);
 }
 
 /* ---- profiles ---- */
 
-static void fill_profile(const struct sy_config_profile *from, struct sy_profile *ret)
+/* from: NULL for a name that `profiles` does not have. */
+static int fill_profile(const struct sy_config *c, const struct sy_config_profile *from,
+                        const char *name, struct sy_strings *strings, struct sy_arena *arena,
+                        struct sy_profile *ret)
 {
-    sy_profile_default(ret, from->scheduler_name);
+    if (c->is_kube)
+        sy_profile_kube(ret, name);
+    else
+        sy_profile_default(ret, name);
+    if (!from)
+        return 0;
+    if (has_plugins(&from->plugins))
+        sy_plugins_apply(&from->plugins, c->is_kube, name, NULL, ret);
     if (from->filters.is_set) {
         ret->filters_len = 0;
         for (size_t i = 0; i < from->filters.len && i < SY_FILTERS_MAX; i++)
@@ -331,26 +579,32 @@ static void fill_profile(const struct sy_config_profile *from, struct sy_profile
             ret->scorers[ret->scorers_len++] = (struct sy_weighted_scorer){
                 sy_scorer_find(scorers[i].name), (int32_t)scorers[i].weight};
     }
+    return sy_args_apply(&from->plugin_config, strings, arena, &ret->args);
 }
 
-uint32_t sy_config_profiles(const struct sy_config *c, struct sy_profile *ret)
+uint32_t sy_config_profiles(const struct sy_config *c, struct sy_strings *strings,
+                            struct sy_arena *arena, struct sy_profile *ret)
 {
     const struct sy_config_profile *profiles = c->profiles.p;
+    const char *initial = c->is_kube ? SY_KUBE_SCHEDULER : SY_DEFAULT_SCHEDULER;
     char *const *names = c->scheduler_names.p;
     uint32_t len = 0;
+    int r = 0;
 
-    for (size_t i = 0; i < c->scheduler_names.len && len < SY_PROFILES_MAX; i++, len++) {
-        sy_profile_default(&ret[len], names[i]);
+    for (size_t i = 0; i < c->scheduler_names.len && len < SY_PROFILES_MAX && !r; i++) {
+        const struct sy_config_profile *from = NULL;
         for (size_t n = 0; n < c->profiles.len; n++) {
-            if (strcmp(profiles[n].scheduler_name, names[i]) == 0)
-                fill_profile(&profiles[n], &ret[len]);
+            const char *name = profiles[n].scheduler_name;
+            if (strcmp(name ? name : initial, names[i]) == 0)
+                from = &profiles[n];
         }
+        r = fill_profile(c, from, names[i], strings, arena, &ret[len++]);
     }
-    if (len)
-        return len;
-    for (size_t i = 0; i < c->profiles.len && len < SY_PROFILES_MAX; i++)
-        fill_profile(&profiles[i], &ret[len++]);
+    for (size_t i = 0; !c->scheduler_names.len && i < c->profiles.len && !r; i++) {
+        const char *name = profiles[i].scheduler_name;
+        r = fill_profile(c, &profiles[i], name ? name : initial, strings, arena, &ret[len++]);
+    }
     if (!len)
-        sy_profile_default(&ret[len++], SY_DEFAULT_SCHEDULER);
-    return len;
+        r = fill_profile(c, NULL, initial, strings, arena, &ret[len++]);
+    return r ? 0 : len;
 }

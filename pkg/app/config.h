@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The program's configuration: what can be set, its defaults, the YAML file and the flags that
- * override it. The tables in config.c are the reference. Wiring belongs in app.c. */
+ * override it. A file is of our own kind or of kube-scheduler's. The tables in config.c are the
+ * reference. Wiring belongs in app.c. */
 #pragma once
 
+#include "app/plugin_args.h"
+#include "app/plugins.h"
 #include "app/schema.h"
 #include "policy/policy.h"
 
@@ -12,7 +15,9 @@
 
 #define SY_CONFIG_API_VERSION "steelyard.dev/v1"
 #define SY_CONFIG_KIND        "SteelyardConfiguration"
+#define SY_CONFIG_KUBE_KIND   "KubeSchedulerConfiguration"
 #define SY_DEFAULT_SCHEDULER  "steelyard"
+#define SY_KUBE_SCHEDULER     "default-scheduler"
 #define SY_DEFAULT_PORT_TEXT  "10270" /* beside kube-scheduler's 10259, in no one's list */
 
 enum { SY_PROFILES_MAX = 64 };
@@ -24,11 +29,27 @@ struct sy_config_scorer {
 
 struct sy_config_profile {
     char *scheduler_name;
-    struct sy_option_list filters; /* char *; not set: all */
-    struct sy_option_list scorers; /* struct sy_config_scorer; not set: all with weight 1 */
+    struct sy_option_list filters; /* char *; not set: as `plugins` says */
+    struct sy_option_list scorers; /* struct sy_config_scorer; not set: as `plugins` says */
+    struct sy_config_plugins plugins;
+    struct sy_option_list plugin_config; /* struct sy_config_args */
+    int64_t percentage_of_nodes;         /* accepted only, as all below that says so */
+};
+
+/* Keys of kube-scheduler's kind that are accepted and change nothing. */
+struct sy_config_accepted {
+    int64_t parallelism;
+    int64_t percentage_of_nodes;
+    bool leader_elect;
+    int64_t lease_ns, renew_ns, retry_ns;
+    char *resource_lock, *resource_name, *resource_namespace;
+    bool profiling, contention_profiling, delay_cache;
+    char *accept_types, *content_type;
 };
 
 struct sy_config {
+    bool is_kube; /* the file was of kube-scheduler's kind */
+    struct sy_config_accepted accepted;
     char *api_version;
     char *kind;
     struct sy_option_list scheduler_names; /* char * */
@@ -85,7 +106,11 @@ int sy_config_print(const struct sy_config *c, struct sy_buf *out);
 int sy_config_needs_restart(const struct sy_config *a, const struct sy_config *b,
                             struct sy_buf *out);
 
-/* The profiles in force: one for each of schedulerNames (as `profiles` has it or with all filters
- * and scorers), or else all of `profiles`, or else one named "steelyard". Returns how many, at
- * least 1. ret: room for SY_PROFILES_MAX; names are borrowed from c. */
-uint32_t sy_config_profiles(const struct sy_config *c, struct sy_profile *ret);
+/* The profiles in force: one for each of schedulerNames (as `profiles` has it or with the
+ * defaults), or else all of `profiles`, or else one named "steelyard", or "default-scheduler" where
+ * the file is of kube-scheduler's kind. The defaults are those of sy_profile_kube() there, else of
+ * sy_profile_default(). Returns how many, at least 1; 0 when the arena is exhausted. strings: NULL
+ * leaves out the arguments that need ids. ret: room for SY_PROFILES_MAX; what it points to is
+ * borrowed from c and arena. */
+uint32_t sy_config_profiles(const struct sy_config *c, struct sy_strings *strings,
+                            struct sy_arena *arena, struct sy_profile *ret);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "app/duration.h"
+#include "base/clock.h"
 #include "base/mem.h"
 
 enum {
@@ -21,6 +22,14 @@ enum {
 };
 
 /* ---- problems ---- */
+
+static void make_printable(char *line)
+{
+    for (char *c = line; *c; c++) {
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
+    }
+}
 
 void sy_problems_add(struct sy_problems *p, const char *fmt, ...)
 {
@@ -36,18 +45,32 @@ void sy_problems_add(struct sy_problems *p, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(line, sizeof(line), fmt, ap);
     va_end(ap);
-    for (char *c = line; *c; c++) {
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = '?';
-    }
+    make_printable(line);
     sy_vec_push(&p->lines, sy_xstrdup(line));
+}
+
+void sy_problems_note(struct sy_problems *p, const char *fmt, ...)
+{
+    char line[SY_ERR_MSG_MAX];
+    va_list ap;
+
+    if (p->notes.len == SY_PROBLEMS_MAX)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof(line), fmt, ap);
+    va_end(ap);
+    make_printable(line);
+    sy_vec_push(&p->notes, sy_xstrdup(line));
 }
 
 void sy_problems_done(struct sy_problems *p)
 {
     for (size_t i = 0; i < p->lines.len; i++)
         free(p->lines.p[i]);
+    for (size_t i = 0; i < p->notes.len; i++)
+        free(p->notes.p[i]);
     sy_vec_done(&p->lines);
+    sy_vec_done(&p->notes);
 }
 
 /* ---- one value ---- */
@@ -69,9 +92,11 @@ static const char *const SHAPES[] = {
     [SY_OPTION_PORT] = "a port from 0 to 65535 or off",
     [SY_OPTION_REAL] = "a number",
     [SY_OPTION_DURATION] = "a duration such as 500ms, 10s or 1m30s",
+    [SY_OPTION_SECONDS] = "a whole number of seconds",
     [SY_OPTION_CHOICE] = "one of the names",
     [SY_OPTION_TEXTS] = "a list of texts",
     [SY_OPTION_MAP] = "a map of keys",
+    [SY_OPTION_MAP_BY] = "a map of keys",
     [SY_OPTION_MAPS] = "a list of maps",
 };
 
@@ -99,6 +124,11 @@ static const char *out_of_range(const struct sy_option *o, struct sy_str text, c
 {
     char least[SY_DURATION_MAX], most[SY_DURATION_MAX];
 
+    if (o->range) {
+        snprintf(why, room, "Invalid value: %.*s: %s", (int)SHOWN_MAX_BYTES, text.p ? text.p : "",
+                 o->range);
+        return why;
+    }
     show_bound(o, o->least, least, sizeof(least));
     show_bound(o, o->most, most, sizeof(most));
     snprintf(why, room, "%.*s is out of range; give %s to %s", (int)SHOWN_MAX_BYTES,
@@ -148,12 +178,13 @@ static const char *parse_value(const struct sy_option *o, struct sy_str text, vo
         }
         __attribute__((fallthrough));
     case SY_OPTION_INT:
+    case SY_OPTION_SECONDS:
         r = sy_str_i64(text, &number);
         if (r == -ERANGE || (r == 0 && (number < o->least || number > o->most)))
             return out_of_range(o, text, why, room);
         if (r)
             break;
-        *(int64_t *)slot = number;
+        *(int64_t *)slot = o->type == SY_OPTION_SECONDS ? number * SY_NS_PER_S : number;
         return NULL;
     case SY_OPTION_REAL:
         if (!parse_real(text, &real))
@@ -225,7 +256,7 @@ void sy_schema_defaults(const struct sy_option *table, void *base)
 
     for (const struct sy_option *o = table; o->key; o++) {
         if (o->type == SY_OPTION_MAP) {
-            sy_schema_defaults(o->fields, base);
+            sy_schema_defaults(o->fields, at(base, o));
             continue;
         }
         if (!o->initial)
@@ -240,10 +271,16 @@ void sy_schema_defaults(const struct sy_option *table, void *base)
 
 void sy_schema_done(const struct sy_option *table, void *base)
 {
+    /* These go first: what is freed below says which fields they have. */
+    for (const struct sy_option *o = table; o->key; o++) {
+        const struct sy_option *fields = o->type == SY_OPTION_MAP_BY ? o->fields_of(base) : NULL;
+        if (fields)
+            sy_schema_done(fields, at(base, o));
+    }
     for (const struct sy_option *o = table; o->key; o++) {
         switch (o->type) {
         case SY_OPTION_MAP:
-            sy_schema_done(o->fields, base);
+            sy_schema_done(o->fields, at(base, o));
             break;
         case SY_OPTION_TEXT:
             free(*(char **)at(base, o));
@@ -275,6 +312,56 @@ static void problem(struct reader *r, uint32_t line, const char *path, const cha
 static void join_path(char ret[PATH_MAX_BYTES], const char *path, const char *key)
 {
     snprintf(ret, PATH_MAX_BYTES, "%s%s%s", path, *path ? "." : "", key);
+}
+
+/* The node of "a.b[2].c" below node, or the nearest to it that was given. */
+static const struct sy_yaml *find_given(const struct sy_yaml *node, const char *key)
+{
+    char name[KEY_MAX + 1];
+
+    while (*key) {
+        const struct sy_yaml *child = NULL;
+        if (*key == '[') {
+            uint64_t index = 0;
+            size_t digits = strspn(key + 1, "0123456789");
+            if (sy_str_u64((struct sy_str){key + 1, digits}, &index))
+                return node;
+            SY_YAML_FOREACH(item, node)
+            {
+                if (!index--) {
+                    child = item;
+                    break;
+                }
+            }
+            key += digits + 1;
+            key += *key == ']';
+        } else {
+            size_t len = strcspn(key, ".[");
+            snprintf(name, sizeof(name), "%.*s", (int)len, key);
+            child = sy_yaml_find(node, name);
+            key += len;
+        }
+        if (!child)
+            return node;
+        node = child;
+        key += *key == '.';
+    }
+    return node;
+}
+
+void sy_schema_problem(const struct sy_schema_at *at_map, const char *key, const char *fmt, ...)
+{
+    const struct sy_yaml *node = find_given(at_map->node, key);
+    const char *dot = *at_map->path && *key && *key != '[' ? "." : "";
+    char what[WHY_MAX_BYTES];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(what, sizeof(what), fmt, ap);
+    va_end(ap);
+    sy_problems_add(at_map->problems, "%s:%u: %s%s%s%s%s", sy_yaml_file(at_map->doc),
+                    node->kind == SY_YAML_SCALAR || !node->key_line ? node->line : node->key_line,
+                    at_map->path, dot, key, *at_map->path || *key ? ": " : "", what);
 }
 
 static char lower(char c)
@@ -372,7 +459,8 @@ static bool scalar_text(struct reader *r, const struct sy_option *o, bool is_tex
         return false;
     }
     bool wants_plain = o->type == SY_OPTION_BOOL || o->type == SY_OPTION_INT ||
-                       o->type == SY_OPTION_PORT || o->type == SY_OPTION_REAL;
+                       o->type == SY_OPTION_SECONDS || o->type == SY_OPTION_PORT ||
+                       o->type == SY_OPTION_REAL;
     if (!is_text && wants_plain && node->is_quoted) {
         snprintf(what, sizeof(what), "is a text; give %s, without quotes", SHAPES[o->type]);
         problem(r, node->line, path, what);
@@ -383,6 +471,13 @@ static bool scalar_text(struct reader *r, const struct sy_option *o, bool is_tex
 
 static void read_map(struct reader *r, const struct sy_option *table, void *base,
                      const struct sy_yaml *node, const char *path);
+
+static void check_map(struct reader *r, const struct sy_option *o, const void *base,
+                      const struct sy_yaml *node, const char *path)
+{
+    if (o->check_map)
+        o->check_map(base, &(struct sy_schema_at){r->doc, node, path, r->problems});
+}
 
 static void read_texts(struct reader *r, const struct sy_option *o, struct sy_option_list *list,
                        const struct sy_yaml *node, const char *path)
@@ -445,6 +540,7 @@ static void read_maps(struct reader *r, const struct sy_option *o, struct sy_opt
         void *element = sy_xcalloc(1, o->element_size);
         sy_schema_defaults(o->fields, element);
         read_map(r, o->fields, element, item, where);
+        check_map(r, o, element, item, where);
         if (o->unique_key && is_repeated(o, list, element)) {
             snprintf(why, sizeof(why), "another element has this %s; each may be given once",
                      o->unique_key);
@@ -487,12 +583,24 @@ static void read_option(struct reader *r, const struct sy_option *o, void *base,
 
     if (sy_yaml_is_null(node))
         return;
+    if (o->no_effect)
+        sy_problems_note(r->problems, "%s:%u: %s: has no effect here: %s", sy_yaml_file(r->doc),
+                         node->key_line, path, o->no_effect);
     switch (o->type) {
+    case SY_OPTION_REFUSED:
+        problem(r, node->key_line, path, o->help);
+        return;
     case SY_OPTION_MAP:
-        if (node->kind != SY_YAML_MAP)
+    case SY_OPTION_MAP_BY:
+        if (node->kind != SY_YAML_MAP) {
             problem(r, node->line, path, "is no map; give its keys");
-        else
-            read_map(r, o->fields, base, node, path);
+            return;
+        }
+        const struct sy_option *fields = o->fields ? o->fields : o->fields_of(base);
+        if (!fields)
+            return;
+        read_map(r, fields, at(base, o), node, path);
+        check_map(r, o, o->type == SY_OPTION_MAP ? at(base, o) : base, node, path);
         return;
     case SY_OPTION_TEXTS:
     case SY_OPTION_MAPS:
@@ -517,10 +625,20 @@ static void read_map(struct reader *r, const struct sy_option *table, void *base
         snprintf(shown, sizeof(shown), "%s", child->key.p ? child->key.p : "");
         join_path(where, path, shown);
         const struct sy_option *o = find_option(table, child->key);
-        if (o)
-            read_option(r, o, base, child, where);
-        else
+        if (!o)
             unknown_key(r, table, child, where);
+        else if (o->type != SY_OPTION_MAP_BY)
+            read_option(r, o, base, child, where);
+    }
+    for (const struct sy_option *o = table; o->key; o++) {
+        char where[PATH_MAX_BYTES];
+        if (o->type != SY_OPTION_MAP_BY)
+            continue;
+        const struct sy_option *fields = o->fields_of(base);
+        if (fields)
+            sy_schema_defaults(fields, at(base, o));
+        join_path(where, path, o->key);
+        read_option(r, o, base, sy_yaml_find(node, o->key), where);
     }
     for (const struct sy_option *o = table; o->key; o++) {
         char where[PATH_MAX_BYTES];
@@ -557,12 +675,13 @@ void sy_schema_set(const struct sy_option *table, void *base, const char *path, 
     for (;;) {
         const char *dot = strchr(key, '.');
         o = find_option(table, (struct sy_str){key, dot ? (size_t)(dot - key) : strlen(key)});
-        if (!o || !dot)
+        if (!o || !dot || o->type != SY_OPTION_MAP)
             break;
+        base = at(base, o);
         table = o->fields;
         key = dot + 1;
     }
-    if (!o || o->type == SY_OPTION_MAP || o->type == SY_OPTION_MAPS) {
+    if (!o || strchr(key, '.') || o->type >= SY_OPTION_MAP) {
         sy_problems_add(problems, "%s: there is no option %s", origin, path);
         return;
     }
@@ -606,6 +725,9 @@ static void print_scalar(const struct sy_option *o, const void *base, struct sy_
     case SY_OPTION_INT:
         sy_buf_addf(out, "%" PRId64, *(const int64_t *)slot);
         break;
+    case SY_OPTION_SECONDS:
+        sy_buf_addf(out, "%" PRId64, *(const int64_t *)slot / SY_NS_PER_S);
+        break;
     case SY_OPTION_REAL:
         sy_buf_addf(out, "%.15g", *(const double *)slot);
         break;
@@ -645,7 +767,42 @@ static void print_list(const struct sy_option *o, const struct sy_option_list *l
         print_map(o->fields, (char *)list->p + i * o->element_size, indent + 2, false, &element);
         if (element.len > (size_t)indent + 2)
             sy_buf_add(out, element.p + indent + 2, element.len - (size_t)indent - 2);
+        else
+            sy_buf_adds(out, "{}\n");
         sy_buf_done(&element);
+    }
+}
+
+/* Whether a value is what it is when nothing is given. */
+static bool is_initial(const struct sy_option *o, const void *base)
+{
+    const void *slot = at_const(base, o);
+    struct sy_buf now;
+
+    switch (o->type) {
+    case SY_OPTION_MAP:
+    case SY_OPTION_MAP_BY:
+        for (const struct sy_option *f = o->fields ? o->fields : o->fields_of(base); f && f->key;
+             f++) {
+            if (!is_initial(f, slot))
+                return false;
+        }
+        return true;
+    case SY_OPTION_TEXTS:
+    case SY_OPTION_MAPS:
+        return !((const struct sy_option_list *)slot)->is_set;
+    case SY_OPTION_TEXT: {
+        const char *text = *(char *const *)slot;
+        return o->initial ? text && strcmp(text, o->initial) == 0 : !text;
+    }
+    case SY_OPTION_REFUSED:
+        return true;
+    default:
+        sy_buf_init(&now, SY_YAML_MAX_BYTES);
+        print_scalar(o, base, &now);
+        bool same = sy_str_eqz(sy_buf_str(&now), o->initial ? o->initial : "");
+        sy_buf_done(&now);
+        return same;
     }
 }
 
@@ -653,13 +810,21 @@ static void print_map(const struct sy_option *table, const void *base, int inden
                       struct sy_buf *out)
 {
     for (const struct sy_option *o = table; o->key; o++) {
+        const struct sy_option *fields =
+            o->type == SY_OPTION_MAP_BY ? o->fields_of(base) : o->fields;
+        if (o->type == SY_OPTION_REFUSED || (o->is_terse && is_initial(o, base)))
+            continue;
         if (with_help && o->help)
             sy_buf_addf(out, "%*s# %s%s\n", indent, "", o->help,
                         o->is_live || o->type == SY_OPTION_MAP ? "" : " (restart needed)");
         sy_buf_addf(out, "%*s%s:", indent, "", o->key);
-        if (o->type == SY_OPTION_MAP) {
-            sy_buf_addc(out, '\n');
-            print_map(o->fields, base, indent + 2, with_help, out);
+        if (o->type == SY_OPTION_MAP || o->type == SY_OPTION_MAP_BY) {
+            struct sy_buf map;
+            sy_buf_init(&map, out->cap);
+            if (fields)
+                print_map(fields, at_const(base, o), indent + 2, with_help, &map);
+            sy_buf_addf(out, map.len ? "\n%s" : " {}\n", map.len ? map.p : "");
+            sy_buf_done(&map);
         } else if (o->type == SY_OPTION_TEXTS || o->type == SY_OPTION_MAPS) {
             print_list(o, at_const(base, o), indent, out);
         } else if (o->type == SY_OPTION_TEXT && !*(char *const *)at_const(base, o)) {
@@ -704,7 +869,7 @@ static void changed(const struct sy_option *table, const void *a, const void *b,
         char where[PATH_MAX_BYTES];
         join_path(where, path, o->key);
         if (o->type == SY_OPTION_MAP)
-            changed(o->fields, a, b, where, out);
+            changed(o->fields, at_const(a, o), at_const(b, o), where, out);
         else if (!o->is_live && !is_equal(o, a, b))
             sy_buf_addf(out, "%s%s", out->len ? ", " : "", where);
     }

@@ -19,9 +19,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct sy_profile profiles[SY_PROFILES_MAX];
         struct sy_buf first, second;
         struct sy_config again;
+        struct sy_arena arena;
+        static const uint64_t KEY[2] = {1, 2};
+        struct sy_strings *strings = sy_strings_new(KEY);
+        sy_arena_init(&arena, 64 << 20);
         sy_buf_init(&first, 16 << 20);
         sy_buf_init(&second, 16 << 20);
-        if (!sy_config_profiles(&c, profiles) || sy_config_print(&c, &first))
+        if (!sy_config_profiles(&c, strings, &arena, profiles) || sy_config_print(&c, &first))
             abort();
         if (sy_config_parse(first.p, first.len, "again.yaml", &again, &problems))
             abort();
@@ -30,6 +34,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         sy_config_done(&again);
         sy_buf_done(&first);
         sy_buf_done(&second);
+        sy_arena_done(&arena);
+        sy_strings_free(strings);
     }
     sy_problems_done(&problems);
     sy_config_done(&c);

@@ -19,6 +19,7 @@
 #include "base/log.h"
 
 #define HEAD "apiVersion: steelyard.dev/v1\nkind: SteelyardConfiguration\n"
+#define KUBE "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n"
 
 static int parse(const char *text, struct sy_config *c, struct sy_problems *p)
 {
@@ -54,6 +55,17 @@ static void one_problem(const char *body, const char *want)
     free(text);
 }
 
+static void one_kube_problem(const char *body, const char *want)
+{
+    char *text = NULL, *line = NULL;
+
+    assert_true(asprintf(&text, KUBE "%s", body) > 0);
+    assert_true(asprintf(&line, "%s\n", want) > 0);
+    assert_problems(text, line);
+    free(line);
+    free(text);
+}
+
 static void defaults(void **state)
 {
     struct sy_config_source none = {0};
@@ -73,7 +85,7 @@ static void defaults(void **state)
     assert_int_equal(c.binds_in_flight_max, 128);
     assert_true(c.events);
     assert_null(c.kubeconfig);
-    assert_int_equal(sy_config_profiles(&c, profiles), 1);
+    assert_int_equal(sy_config_profiles(&c, NULL, NULL, profiles), 1);
     assert_string_equal(profiles[0].scheduler_name, "steelyard");
     assert_true(profiles[0].filters_len > 0);
     sy_config_done(&c);
@@ -125,7 +137,7 @@ static void reads_everything(void **state)
     assert_int_equal(c.bind_timeout_ns, 3000000000);
     assert_false(c.events);
     assert_int_equal(c.events_max_queued, 5);
-    assert_int_equal(sy_config_profiles(&c, profiles), 2);
+    assert_int_equal(sy_config_profiles(&c, NULL, NULL, profiles), 2);
     assert_string_equal(profiles[0].scheduler_name, "a");
     assert_int_equal(profiles[0].filters_len, 2);
     assert_string_equal(profiles[0].filters[0]->name, "NodeName");
@@ -144,6 +156,28 @@ static void print_reads_back(void **state)
         HEAD "schedulerNames: [x, \"y/z\"]\nserver: {port: 0}\n",
         HEAD "profiles:\n- {schedulerName: q, filters: [], scorers: []}\n- schedulerName: r\n"
              "clientConnection: {qps: 0.1, kubeconfig: \"a b\"}\nqueue: {backoffInitial: 1500us}\n",
+        HEAD
+        "profiles:\n- schedulerName: q\n  plugins: {score: {enabled: [{name: ImageLocality}]}}\n",
+        KUBE,
+        KUBE
+        "parallelism: 4\nclientConnection: {qps: -1}\nsteelyard: {server: {port: off}}\n"
+        "profiles:\n- schedulerName: q\n  percentageOfNodesToScore: 3\n"
+        "  plugins: {score: {disabled: [{name: '*'}], enabled: [{name: Utilization, weight: 2}]}, "
+        "preScore: {disabled: [{name: '*'}]}}\n"
+        "  pluginConfig:\n"
+        "  - name: NodeAffinity\n"
+        "    args: {addedAffinity: {preferredDuringSchedulingIgnoredDuringExecution: "
+        "[{weight: 3, preference: {}}], requiredDuringSchedulingIgnoredDuringExecution: "
+        "{nodeSelectorTerms: [{}, {matchFields: [{key: metadata.name, operator: In, values: "
+        "[a]}]}]}}}\n"
+        "  - name: NodeResourcesFit\n"
+        "    args: {kind: NodeResourcesFitArgs, scoringStrategy: {type: "
+        "RequestedToCapacityRatio, requestedToCapacityRatio: {shape: [{utilization: 0, score: "
+        "0}, {utilization: 100, score: 10}]}}}\n"
+        "  - name: PodTopologySpread\n"
+        "    args: {defaultingType: List, defaultConstraints: [{maxSkew: 1, topologyKey: z, "
+        "whenUnsatisfiable: ScheduleAnyway}]}\n"
+        "  - name: VolumeBinding\n",
     };
 
     (void)state;
@@ -156,8 +190,10 @@ static void print_reads_back(void **state)
         sy_buf_init(&diff, 1 << 20);
         assert_int_equal(parse(FILES[i], &a, &p), 0);
         assert_int_equal(sy_config_print(&a, &first), 0);
+        sy_problems_done(&p);
         if (parse(first.p, &b, &p) != 0)
             fail_msg("%s\n%s", p.lines.p[0], first.p);
+        sy_problems_done(&p);
         assert_int_equal(sy_config_print(&b, &second), 0);
         assert_string_equal(first.p, second.p);
         assert_int_equal(sy_config_needs_restart(&a, &b, &diff), 0);
@@ -303,7 +339,7 @@ static void flags_override(void **state)
     unlink(path);
     assert_int_equal(c.port, 0);
     assert_int_equal(c.log_level, SY_LOG_DEBUG);
-    assert_int_equal(sy_config_profiles(&c, profiles), 2);
+    assert_int_equal(sy_config_profiles(&c, NULL, NULL, profiles), 2);
     assert_string_equal(profiles[0].scheduler_name, "x");
     assert_true(profiles[0].filters_len > 1);
     assert_string_equal(profiles[1].scheduler_name, "b");
@@ -397,6 +433,528 @@ static void durations(void **state)
     assert_int_equal(sy_duration_parse(SY_STR("9999999h"), &ns), -ERANGE);
 }
 
+/* ---- kube-scheduler's kind ---- */
+
+static void assert_same_profile(const struct sy_profile *a, const struct sy_profile *b)
+{
+    assert_int_equal(a->filters_len, b->filters_len);
+    for (uint32_t i = 0; i < a->filters_len; i++)
+        assert_string_equal(a->filters[i]->name, b->filters[i]->name);
+    assert_int_equal(a->scorers_len, b->scorers_len);
+    for (uint32_t i = 0; i < a->scorers_len; i++) {
+        assert_string_equal(a->scorers[i].scorer->name, b->scorers[i].scorer->name);
+        assert_int_equal(a->scorers[i].weight, b->scorers[i].weight);
+    }
+    assert_int_equal(a->args.preemption_is_off, b->args.preemption_is_off);
+}
+
+/* Merging nothing into the defaults gives what the policies call their defaults. */
+static void plugin_defaults(void **state)
+{
+    struct sy_config_plugins none = {0};
+    struct sy_profile want, got = {0};
+
+    (void)state;
+    sy_profile_kube(&want, "x");
+    sy_plugins_apply(&none, true, "x", NULL, &got);
+    assert_same_profile(&got, &want);
+    sy_profile_default(&want, "x");
+    sy_plugins_apply(&none, false, "x", NULL, &got);
+    assert_same_profile(&got, &want);
+}
+
+static void kube_defaults(void **state)
+{
+    struct sy_profile profiles[SY_PROFILES_MAX], want;
+    struct sy_problems p;
+    struct sy_config c;
+
+    (void)state;
+    assert_int_equal(parse(KUBE, &c, &p), 0);
+    assert_int_equal(sy_config_profiles(&c, NULL, NULL, profiles), 1);
+    assert_string_equal(profiles[0].scheduler_name, "default-scheduler");
+    sy_profile_kube(&want, "default-scheduler");
+    assert_same_profile(&profiles[0], &want);
+    assert_int_equal(c.backoff_initial_ns, 1000000000);
+    assert_int_equal(c.backoff_max_ns, 10000000000);
+    assert_int_equal(c.port, 10270);
+    sy_config_done(&c);
+}
+
+/* The scorers or filters of the only profile, as "A=1 B=2" or "A B". */
+static void assert_plugins(const char *head, const char *plugins, bool scorers, const char *want)
+{
+    struct sy_profile profiles[SY_PROFILES_MAX];
+    struct sy_problems p;
+    struct sy_config c;
+    struct sy_buf out;
+    char *text = NULL;
+
+    assert_true(
+        asprintf(&text, "%sprofiles:\n- schedulerName: a\n  plugins: {%s}\n", head, plugins) > 0);
+    if (parse(text, &c, &p))
+        fail_msg("%s: %s", text, p.lines.p[0]);
+    assert_int_equal(sy_config_profiles(&c, NULL, NULL, profiles), 1);
+    sy_buf_init(&out, 4096);
+    sy_buf_adds(&out, "");
+    for (uint32_t i = 0; scorers && i < profiles[0].scorers_len; i++)
+        sy_buf_addf(&out, "%s%s=%d", i ? " " : "", profiles[0].scorers[i].scorer->name,
+                    profiles[0].scorers[i].weight);
+    for (uint32_t i = 0; !scorers && i < profiles[0].filters_len; i++)
+        sy_buf_addf(&out, "%s%s", i ? " " : "", profiles[0].filters[i]->name);
+    assert_string_equal(out.p ? out.p : "", want);
+    sy_buf_done(&out);
+    sy_problems_done(&p);
+    sy_config_done(&c);
+    free(text);
+}
+
+static void plugin_merging(void **state)
+{
+    (void)state;
+    /* One point: what overrides the defaults comes first, what is new last. */
+    assert_plugins(
+        KUBE,
+        "multiPoint: {disabled: [{name: '*'}], enabled: [{name: SchedulingGates}, {name: "
+        "PrioritySort}, {name: DefaultBinder}, {name: TaintToleration, weight: 4}, "
+        "{name: NodeResourcesFit}]}",
+        true, "TaintToleration=4 NodeResourcesFit=1");
+    assert_plugins(
+        KUBE,
+        "multiPoint: {disabled: [{name: '*'}], enabled: [{name: SchedulingGates}, {name: "
+        "PrioritySort}, {name: DefaultBinder}, {name: TaintToleration}, {name: "
+        "NodeResourcesFit}]}, score: {enabled: [{name: Utilization, weight: 5}, {name: "
+        "NodeResourcesFit, weight: 9}]}",
+        true, "NodeResourcesFit=9 TaintToleration=1 Utilization=5");
+    assert_plugins(KUBE,
+                   "score: {disabled: [{name: '*'}], enabled: [{name: ImageLocality, weight: 7}]}",
+                   true, "ImageLocality=7");
+    assert_plugins(
+        KUBE,
+        "multiPoint: {disabled: [{name: '*'}], enabled: [{name: SchedulingGates}, {name: "
+        "PrioritySort}, {name: DefaultBinder}, {name: NodePorts}, {name: NodeName}]}",
+        false, "NodePorts NodeName");
+    assert_plugins(
+        KUBE,
+        "multiPoint: {disabled: [{name: '*'}], enabled: [{name: SchedulingGates}, {name: "
+        "PrioritySort}, {name: DefaultBinder}, {name: NodePorts}, {name: NodeName}, "
+        "{name: TaintToleration}]}, filter: {enabled: [{name: NodeName}, {name: "
+        "NodeUnschedulable}], disabled: [{name: TaintToleration}]}",
+        false, "NodeName NodePorts NodeUnschedulable");
+}
+
+static int32_t weight_in_ours(const char *plugins, const char *scorer)
+{
+    struct sy_profile profiles[SY_PROFILES_MAX];
+    struct sy_problems p;
+    struct sy_config c;
+    char *text = NULL;
+    int32_t weight = 0;
+
+    assert_true(asprintf(&text, HEAD "profiles: [{schedulerName: a, plugins: {%s}}]\n", plugins) >
+                0);
+    if (parse(text, &c, &p))
+        fail_msg("%s: %s", text, p.lines.p[0]);
+    assert_int_equal(sy_config_profiles(&c, NULL, NULL, profiles), 1);
+    for (uint32_t i = 0; i < profiles[0].scorers_len; i++) {
+        if (strcmp(profiles[0].scorers[i].scorer->name, scorer) == 0)
+            weight += profiles[0].scorers[i].weight;
+    }
+    sy_config_done(&c);
+    free(text);
+    return weight;
+}
+
+/* Our own scorers stay unless they are disabled; kube-scheduler's come when they are asked for. */
+static void plugins_in_ours(void **state)
+{
+    (void)state;
+    assert_int_equal(weight_in_ours("", "Utilization"), 1);
+    assert_int_equal(weight_in_ours("", "NodeResourcesFit"), 0);
+    assert_int_equal(weight_in_ours("score: {enabled: [{name: NodeResourcesFit, weight: 3}]}",
+                                    "NodeResourcesFit"),
+                     3);
+    assert_int_equal(
+        weight_in_ours("score: {enabled: [{name: NodeResourcesFit, weight: 3}]}", "Utilization"),
+        1);
+    assert_int_equal(weight_in_ours("multiPoint: {enabled: [{name: NodeResourcesFit, weight: 4}]}",
+                                    "NodeResourcesFit"),
+                     4);
+    assert_int_equal(weight_in_ours("multiPoint: {enabled: [{name: TaintToleration, weight: 9}]}",
+                                    "TaintToleration"),
+                     9);
+    assert_int_equal(weight_in_ours("score: {disabled: [{name: Utilization}]}", "Utilization"), 0);
+    assert_int_equal(weight_in_ours("score: {disabled: [{name: Utilization}]}", "DynamicWeight"),
+                     1);
+}
+
+static void plugin_problems(void **state)
+{
+    (void)state;
+    one_kube_problem("profiles: [{plugins: {filter: {enabled: [{name: ImageLocality}]}}}]\n",
+                     "f.yaml:3: profiles[0].plugins.filter.enabled[0].name: plugin "
+                     "\"ImageLocality\" does not extend filter; remove it");
+    one_kube_problem("profiles: [{plugins: {score: {enabled: [{name: ImageLocality}, {name: "
+                     "ImageLocality}]}}}]\n",
+                     "f.yaml:3: profiles[0].plugins.score.enabled[1].name: plugin "
+                     "\"ImageLocality\" already registered; remove one");
+    one_kube_problem("profiles:\n- plugins:\n    filter:\n      enabled:\n      - name: "
+                     "EBSLimits\n",
+                     "f.yaml:7: profiles[0].plugins.filter.enabled[0].name: Invalid value: "
+                     "\"EBSLimits\": was invalid in version \"kubescheduler.config.k8s.io/v1\"; "
+                     "NodeVolumeLimits has its work");
+    one_kube_problem("profiles: [{plugins: {multiPoint: {enabled: [{name: GangScheduling}]}}}]\n",
+                     "f.yaml:3: profiles[0].plugins.multiPoint.enabled[0].name: plugin "
+                     "\"GangScheduling\" is not supported: kube-scheduler has it behind a feature "
+                     "gate that is off; remove it");
+    one_kube_problem("profiles: [{plugins: {bind: {disabled: [{name: '*'}]}}}]\n",
+                     "f.yaml:3: profiles[0].plugins.bind: at least one bind plugin is needed for "
+                     "profile with scheduler name \"\"; enable DefaultBinder");
+    one_kube_problem("profiles: [{schedulerName: b, plugins: {queueSort: {disabled: [{name: "
+                     "PrioritySort}]}}}]\n",
+                     "f.yaml:3: profiles[0].plugins.queueSort: only one queue sort plugin required "
+                     "for profile with scheduler name \"b\", but got 0; enable PrioritySort");
+    one_kube_problem("profiles: [{plugins: {preEnqueue: {disabled: [{name: SchedulingGates}]}}}]\n",
+                     "f.yaml:3: profiles[0].plugins.preEnqueue: SchedulingGates is disabled, which "
+                     "is not supported: gated pods are never scheduled; enable it");
+    one_kube_problem("profiles: [{plugins: {preFilter: {disabled: [{name: NodePorts}]}}}]\n",
+                     "f.yaml:3: profiles[0].plugins.preFilter: NodePorts is disabled here and runs "
+                     "in filter, where it fails without its preFilter; disable it in both or in "
+                     "neither");
+    one_kube_problem(
+        "profiles: [{plugins: {filter: {disabled: [{name: NodeAffinity}]}}}]\n",
+        "f.yaml:3: profiles[0].plugins.filter: NodeAffinity is disabled here and runs "
+        "in preFilter, where it turns pods away too; disable it in both or in neither");
+    one_kube_problem("profiles: [{plugins: {preScore: {disabled: [{name: NodeAffinity}]}}}]\n",
+                     "f.yaml:3: profiles[0].plugins.preScore: NodeAffinity is disabled here and "
+                     "runs in score; disable it in both or in neither");
+    one_kube_problem("profiles: [{plugins: {filters: {}}}]\n",
+                     "f.yaml:3: profiles[0].plugins.filters: unknown key; did you mean "
+                     "\"filter\"?");
+    one_problem("profiles: [{schedulerName: a, filters: [NodeName], plugins: {score: {disabled: "
+                "[{name: '*'}]}, preScore: {disabled: [{name: '*'}]}}}]\n",
+                "f.yaml:3: profiles[0].plugins: stands beside filters or scorers; say it in one of "
+                "the two ways");
+}
+
+static void preemption_off(void **state)
+{
+    struct sy_profile profiles[SY_PROFILES_MAX];
+    struct sy_problems p;
+    struct sy_config c;
+
+    (void)state;
+    assert_int_equal(
+        parse(KUBE "profiles: [{plugins: {postFilter: {disabled: [{name: '*'}]}}}]\n", &c, &p), 0);
+    assert_int_equal(sy_config_profiles(&c, NULL, NULL, profiles), 1);
+    assert_true(profiles[0].args.preemption_is_off);
+    sy_config_done(&c);
+}
+
+static void kube_settings(void **state)
+{
+    static const char TEXT[] =
+        KUBE "parallelism: 8\n"
+             "leaderElection: {leaderElect: false, leaseDuration: 20s, resourceName: s}\n"
+             "clientConnection: {kubeconfig: /k, qps: 100, burst: 200, acceptContentTypes: "
+             "application/json, contentType: application/json}\n"
+             "percentageOfNodesToScore: 50\n"
+             "podInitialBackoffSeconds: 2\n"
+             "podMaxBackoffSeconds: 60\n"
+             "enableProfiling: false\n"
+             "profiles: [{schedulerName: a}, {schedulerName: b}]\n"
+             "steelyard: {server: {port: 7}, logging: {level: error}, queue: {sweepInterval: 1m}, "
+             "binding: {maxInFlight: 3}, events: {enabled: false}}\n";
+    struct sy_profile profiles[SY_PROFILES_MAX];
+    struct sy_problems p;
+    struct sy_config c;
+
+    (void)state;
+    if (parse(TEXT, &c, &p))
+        fail_msg("%s", p.lines.p[0]);
+    assert_string_equal(c.kubeconfig, "/k");
+    assert_true(c.qps == 100);
+    assert_int_equal(c.burst, 200);
+    assert_true(c.json_only);
+    assert_int_equal(c.backoff_initial_ns, 2000000000);
+    assert_int_equal(c.backoff_max_ns, 60000000000);
+    assert_int_equal(c.port, 7);
+    assert_int_equal(c.log_level, SY_LOG_ERROR);
+    assert_int_equal(c.sweep_ns, 60000000000);
+    assert_int_equal(c.binds_in_flight_max, 3);
+    assert_false(c.events);
+    assert_int_equal(sy_config_profiles(&c, NULL, NULL, profiles), 2);
+    assert_string_equal(profiles[1].scheduler_name, "b");
+    /* What changes nothing is said. */
+    assert_int_equal(p.notes.len, 4);
+    assert_string_equal(p.notes.p[0],
+                        "f.yaml:3: parallelism: has no effect here: one thread decides");
+    sy_problems_done(&p);
+    sy_config_done(&c);
+}
+
+static void kube_problems(void **state)
+{
+    (void)state;
+    assert_problems("apiVersion: kubescheduler.config.k8s.io/v1beta3\n"
+                    "kind: KubeSchedulerConfiguration\n"
+                    "parallelism: 0\n"
+                    "leaderElection: {leaderElect: true, resourceLock: endpoints}\n"
+                    "percentageOfNodesToScore: 101\n"
+                    "podInitialBackoffSeconds: 0\n"
+                    "extenders:\n"
+                    "- urlPrefix: http://x\n"
+                    "schedulerNames: [a]\n"
+                    "profiles:\n"
+                    "- schedulerName: a\n"
+                    "- percentageOfNodesToScore: -1\n"
+                    "steelyard: {queue: {backoffMax: 1s}}\n",
+                    "f.yaml:1: apiVersion: \"kubescheduler.config.k8s.io/v1beta3\" is not known; "
+                    "write kubescheduler.config.k8s.io/v1\n"
+                    "f.yaml:3: parallelism: Invalid value: 0: should be an integer value greater "
+                    "than zero\n"
+                    "f.yaml:4: leaderElection.resourceLock: Invalid value: \"endpoints\": "
+                    "resourceLock value must be \"leases\"\n"
+                    "f.yaml:4: leaderElection.leaderElect: leader election is not supported yet; "
+                    "write false and run one replica\n"
+                    "f.yaml:5: percentageOfNodesToScore: Invalid value: 101: not in valid range "
+                    "[0-100]\n"
+                    "f.yaml:6: podInitialBackoffSeconds: Invalid value: 0: must be greater than 0\n"
+                    "f.yaml:7: extenders: extenders are not supported; remove them, or keep "
+                    "kube-scheduler for the pods that need them\n"
+                    "f.yaml:9: schedulerNames: unknown key; known here are apiVersion, kind, "
+                    "parallelism, leaderElection, clientConnection, enableProfiling, "
+                    "enableContentionProfiling, percentageOfNodesToScore, "
+                    "podInitialBackoffSeconds, podMaxBackoffSeconds, profiles, extenders, "
+                    "delayCacheUntilActive, steelyard\n"
+                    "f.yaml:12: profiles[1].percentageOfNodesToScore: Invalid value: -1: not in "
+                    "valid range [0-100]\n"
+                    "f.yaml:13: steelyard.queue.backoffMax: unknown key; known here are "
+                    "sweepInterval\n"
+                    "f.yaml:12: profiles[1].schedulerName: Required value: each of several "
+                    "profiles needs a name\n");
+    one_kube_problem("podInitialBackoffSeconds: 11\n",
+                     "f.yaml:1: podMaxBackoffSeconds: Invalid value: 10: must be greater than or "
+                     "equal to PodInitialBackoffSeconds");
+    one_kube_problem("podInitialBackoffSeconds: 5\npodMaxBackoffSeconds: 4\n",
+                     "f.yaml:4: podMaxBackoffSeconds: Invalid value: 4: must be greater than or "
+                     "equal to PodInitialBackoffSeconds");
+    one_kube_problem("profiles: [{schedulerName: a}, {schedulerName: a}]\n",
+                     "f.yaml:3: profiles[1]: another element has this schedulerName; each may be "
+                     "given once");
+}
+
+#define ARGS(name) "profiles:\n- pluginConfig:\n  - name: " name "\n    args:\n"
+
+static void args_problems(void **state)
+{
+    (void)state;
+    one_kube_problem(
+        ARGS("NodeResourcesFit") "      scoringStrategy: {type: Least}\n",
+        "f.yaml:7: profiles[0].pluginConfig[0].args.scoringStrategy.type: \"Least\" is "
+        "not known; give LeastAllocated or MostAllocated or RequestedToCapacityRatio");
+    one_kube_problem(ARGS("NodeResourcesFit") "      scoringStrategy: {resources: [{name: cpu, "
+                                              "weight: 101}]}\n",
+                     "f.yaml:7: profiles[0].pluginConfig[0].args.scoringStrategy.resources[0]."
+                     "weight: Invalid value: 101: resource weight of cpu not in valid range (0, "
+                     "100]");
+    one_kube_problem(ARGS("NodeResourcesFit") "      scoringStrategy: {type: "
+                                              "RequestedToCapacityRatio}\n",
+                     "f.yaml:7: profiles[0].pluginConfig[0].args.scoringStrategy."
+                     "requestedToCapacityRatio: Required value: must be specified when type is "
+                     "RequestedToCapacityRatio");
+    one_kube_problem(ARGS("NodeResourcesFit") "      scoringStrategy: {requestedToCapacityRatio: "
+                                              "{shape: [{utilization: 0, score: 1}]}}\n",
+                     "f.yaml:7: profiles[0].pluginConfig[0].args.scoringStrategy."
+                     "requestedToCapacityRatio: Forbidden: must be nil when type is not "
+                     "RequestedToCapacityRatio");
+    one_kube_problem(
+        ARGS("NodeResourcesFit") "      scoringStrategy:\n"
+                                 "        type: RequestedToCapacityRatio\n"
+                                 "        requestedToCapacityRatio:\n"
+                                 "          shape:\n"
+                                 "          - {utilization: 50, score: 1}\n"
+                                 "          - {utilization: 50, score: 1}\n",
+        "f.yaml:12: profiles[0].pluginConfig[0].args.scoringStrategy."
+        "requestedToCapacityRatio.shape[1].utilization: Invalid value: 50: values must "
+        "be sorted in increasing order");
+    one_kube_problem(
+        ARGS("NodeResourcesFit") "      scoringStrategy: {type: "
+                                 "RequestedToCapacityRatio, requestedToCapacityRatio: "
+                                 "{shape: [{utilization: 0, score: 11}]}}\n",
+        "f.yaml:7: profiles[0].pluginConfig[0].args.scoringStrategy."
+        "requestedToCapacityRatio.shape[0].score: Invalid value: 11: not in valid range "
+        "[0, 10]");
+    one_kube_problem(ARGS("NodeResourcesFit") "      ignoredResourceGroups: [a/b]\n",
+                     "f.yaml:7: profiles[0].pluginConfig[0].args.ignoredResourceGroups[0]: Invalid "
+                     "value: \"a/b\": resource group name can't contain '/'");
+    one_kube_problem(ARGS("NodeResourcesFit") "      kind: InterPodAffinityArgs\n",
+                     "f.yaml:7: profiles[0].pluginConfig[0].args.kind: args for plugin "
+                     "NodeResourcesFit were not of type NodeResourcesFitArgs, got "
+                     "InterPodAffinityArgs");
+    one_kube_problem(
+        ARGS("NodeResourcesBalancedAllocation") "      resources: [{name: cpu, weight: "
+                                                "2}]\n",
+        "f.yaml:7: profiles[0].pluginConfig[0].args.resources[0].weight: Invalid "
+        "value: 2: must be 1");
+    one_kube_problem(
+        ARGS("NodeResourcesBalancedAllocation") "      resources: [{name: cpu}, {name: "
+                                                "cpu}]\n",
+        "f.yaml:7: profiles[0].pluginConfig[0].args.resources[1].name: Duplicate "
+        "value: \"cpu\"");
+    one_kube_problem(ARGS("InterPodAffinity") "      hardPodAffinityWeight: 101\n",
+                     "f.yaml:7: profiles[0].pluginConfig[0].args.hardPodAffinityWeight: Invalid "
+                     "value: 101: not in valid range [0, 100]");
+    one_kube_problem(
+        ARGS("PodTopologySpread") "      defaultConstraints: [{maxSkew: 1, topologyKey: "
+                                  "z, whenUnsatisfiable: DoNotSchedule}]\n",
+        "f.yaml:6: profiles[0].pluginConfig[0].args.defaultingType: Invalid value: "
+        "\"System\": when .defaultConstraints are not empty; write List");
+    one_kube_problem(ARGS("PodTopologySpread") "      defaultingType: List\n"
+                                               "      defaultConstraints:\n"
+                                               "      - {maxSkew: 0, topologyKey: z, "
+                                               "whenUnsatisfiable: DoNotSchedule}\n",
+                     "f.yaml:9: profiles[0].pluginConfig[0].args.defaultConstraints[0].maxSkew: "
+                     "Invalid value: 0: not in valid range (0, inf)");
+    one_kube_problem(ARGS("PodTopologySpread") "      defaultingType: List\n"
+                                               "      defaultConstraints:\n"
+                                               "      - {maxSkew: 1, topologyKey: z, "
+                                               "whenUnsatisfiable: DoNotSchedule}\n"
+                                               "      - {maxSkew: 2, topologyKey: z, "
+                                               "whenUnsatisfiable: DoNotSchedule}\n",
+                     "f.yaml:10: profiles[0].pluginConfig[0].args.defaultConstraints[1]: Duplicate "
+                     "value: \"{z, DoNotSchedule}\"");
+    one_kube_problem(ARGS("PodTopologySpread") "      defaultingType: List\n"
+                                               "      defaultConstraints:\n"
+                                               "      - maxSkew: 1\n"
+                                               "        topologyKey: z\n"
+                                               "        whenUnsatisfiable: DoNotSchedule\n"
+                                               "        labelSelector: {}\n",
+                     "f.yaml:12: profiles[0].pluginConfig[0].args.defaultConstraints[0]."
+                     "labelSelector: Forbidden: constraint must not define a selector, as they "
+                     "deduced for each pod");
+    one_kube_problem(ARGS("DefaultPreemption") "      minCandidateNodesPercentage: 101\n",
+                     "f.yaml:7: profiles[0].pluginConfig[0].args.minCandidateNodesPercentage: "
+                     "Invalid value: 101: not in valid range [0, 100]");
+    assert_problems(KUBE ARGS("DefaultPreemption") "      minCandidateNodesPercentage: 0\n"
+                                                   "      minCandidateNodesAbsolute: 0\n",
+                    "f.yaml:7: profiles[0].pluginConfig[0].args.minCandidateNodesPercentage: "
+                    "Invalid value: 0: cannot be zero at the same time as "
+                    "minCandidateNodesAbsolute\n"
+                    "f.yaml:8: profiles[0].pluginConfig[0].args.minCandidateNodesAbsolute: Invalid "
+                    "value: 0: cannot be zero at the same time as minCandidateNodesPercentage\n");
+    one_kube_problem(
+        ARGS("NodeAffinity") "      addedAffinity:\n"
+                             "        requiredDuringSchedulingIgnoredDuringExecution:\n"
+                             "          nodeSelectorTerms:\n"
+                             "          - matchExpressions: [{key: a, operator: Gt, "
+                             "values: [b]}]\n",
+        "f.yaml:10: profiles[0].pluginConfig[0].args.addedAffinity."
+        "requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0]."
+        "matchExpressions[0].values: for 'Gt', 'Lt' operators, exactly one value is "
+        "required, which must be an integer");
+    one_kube_problem(
+        ARGS("VolumeBinding") "      bindTimeoutSeconds: -1\n",
+        "f.yaml:7: profiles[0].pluginConfig[0].args.bindTimeoutSeconds: Invalid value: "
+        "-1: invalid BindTimeoutSeconds, should not be a negative value");
+    one_kube_problem("profiles: [{pluginConfig: [{name: NodeName}]}]\n",
+                     "f.yaml:3: profiles[0].pluginConfig[0].name: plugin \"NodeName\" takes no "
+                     "arguments; those that do are NodeResourcesFit, "
+                     "NodeResourcesBalancedAllocation, InterPodAffinity, PodTopologySpread, "
+                     "NodeAffinity, DefaultPreemption, VolumeBinding, DynamicResources");
+    one_kube_problem("profiles: [{pluginConfig: [{name: InterPodAffinity}, {name: "
+                     "InterPodAffinity}]}]\n",
+                     "f.yaml:3: profiles[0].pluginConfig[1]: another element has this name; each "
+                     "may be given once");
+}
+
+static void args_applied(void **state)
+{
+    static const char TEXT[] =
+        KUBE "profiles:\n"
+             "- schedulerName: a\n"
+             "  pluginConfig:\n"
+             "  - args: {scoringStrategy: {type: RequestedToCapacityRatio, resources: [{name: "
+             "nvidia.com/gpu, weight: 5}, {name: cpu}], requestedToCapacityRatio: {shape: "
+             "[{utilization: 10, score: 2}, {utilization: 90, score: 7}]}}, ignoredResources: "
+             "[a.b/c], ignoredResourceGroups: [x.y]}\n"
+             "    name: NodeResourcesFit\n"
+             "  - {name: NodeResourcesBalancedAllocation, args: {resources: [{name: memory}]}}\n"
+             "  - {name: InterPodAffinity, args: {hardPodAffinityWeight: 0, "
+             "ignorePreferredTermsOfExistingPods: true}}\n"
+             "  - {name: DefaultPreemption, args: {minCandidateNodesPercentage: 20, "
+             "minCandidateNodesAbsolute: 5}}\n"
+             "  - name: PodTopologySpread\n"
+             "    args: {defaultingType: List, defaultConstraints: [{maxSkew: 3, topologyKey: z, "
+             "whenUnsatisfiable: ScheduleAnyway, nodeTaintsPolicy: Honor}]}\n"
+             "  - name: NodeAffinity\n"
+             "    args: {addedAffinity: {requiredDuringSchedulingIgnoredDuringExecution: "
+             "{nodeSelectorTerms: [{matchExpressions: [{key: k, operator: NotIn, values: [v, w, "
+             "v2]}], matchFields: [{key: metadata.name, operator: In, values: [n1]}]}]}, "
+             "preferredDuringSchedulingIgnoredDuringExecution: [{weight: 30, preference: "
+             "{matchExpressions: [{key: g, operator: Gt, values: ['7']}]}}]}}\n"
+             "- schedulerName: b\n";
+    static const uint64_t KEY[2] = {1, 2};
+    struct sy_strings *strings = sy_strings_new(KEY);
+    struct sy_profile profiles[SY_PROFILES_MAX];
+    struct sy_arena arena;
+    struct sy_problems p;
+    struct sy_config c;
+
+    (void)state;
+    sy_arena_init(&arena, 1 << 20);
+    if (parse(TEXT, &c, &p))
+        fail_msg("%s", p.lines.p[0]);
+    assert_int_equal(sy_config_profiles(&c, strings, &arena, profiles), 2);
+    const struct sy_policy_args *a = &profiles[0].args;
+    assert_int_equal(a->fit_strategy, SY_REQUESTED_TO_CAPACITY_RATIO);
+    assert_int_equal(a->fit_resources_len, 2);
+    assert_string_equal(a->fit_resources[0].name, "nvidia.com/gpu");
+    assert_int_equal(a->fit_resources[0].weight, 5);
+    assert_int_equal(a->fit_resources[1].weight, 1);
+    assert_int_equal(a->fit_points_len, 2);
+    assert_int_equal(a->fit_points[1].utilization, 90);
+    assert_int_equal(a->fit_points[1].score, 7);
+    assert_string_equal(a->ignored_resources[0], "a.b/c");
+    assert_string_equal(a->ignored_resource_groups[0], "x.y");
+    assert_int_equal(a->balanced_resources_len, 1);
+    assert_string_equal(a->balanced_resources[0].name, "memory");
+    assert_int_equal(a->hard_pod_affinity_weight, 0);
+    assert_true(a->ignore_preferred_terms_of_existing_pods);
+    assert_int_equal(a->preemption_min_candidates_percent, 20);
+    assert_int_equal(a->preemption_min_candidates, 5);
+    assert_true(a->spread_defaults_are_listed);
+    assert_int_equal(a->spread_defaults_len, 1);
+    assert_int_equal(a->spread_defaults[0].max_skew, 3);
+    assert_string_equal(sy_strings_getz(strings, a->spread_defaults[0].topology_key), "z");
+    assert_int_equal(a->spread_defaults[0].when_unsatisfiable, SY_SCHEDULE_ANYWAY);
+    assert_true(a->spread_defaults[0].honor_affinity);
+    assert_true(a->spread_defaults[0].honor_taints);
+    assert_true(a->added_affinity.is_set);
+    assert_int_equal(a->added_affinity.len, 1);
+    const struct sy_node_term *term = &a->added_affinity.terms[0];
+    assert_int_equal(term->exprs_len, 1);
+    assert_int_equal(term->exprs[0].op, SY_OP_NOT_IN);
+    assert_int_equal(term->exprs[0].values_len, 3);
+    assert_int_equal(term->fields_len, 1);
+    assert_string_equal(sy_strings_getz(strings, term->fields[0].values[0]), "n1");
+    assert_int_equal(a->added_preferred_len, 1);
+    assert_int_equal(a->added_preferred[0].weight, 30);
+    assert_true(a->added_preferred[0].term.exprs[0].number_ok);
+    assert_int_equal(a->added_preferred[0].term.exprs[0].number, 7);
+    /* The other profile has the defaults. */
+    a = &profiles[1].args;
+    assert_int_equal(a->fit_resources_len, 2);
+    assert_string_equal(a->fit_resources[0].name, "cpu");
+    assert_false(a->added_affinity.is_set);
+    assert_false(a->spread_defaults_are_listed);
+    assert_int_equal(a->hard_pod_affinity_weight, 1);
+    sy_config_done(&c);
+    sy_problems_done(&p);
+    sy_arena_done(&arena);
+    sy_strings_free(strings);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -411,6 +969,16 @@ int main(void)
         cmocka_unit_test(restart_or_live),
         cmocka_unit_test(problems_are_capped),
         cmocka_unit_test(durations),
+        cmocka_unit_test(plugin_defaults),
+        cmocka_unit_test(kube_defaults),
+        cmocka_unit_test(plugin_merging),
+        cmocka_unit_test(plugins_in_ours),
+        cmocka_unit_test(plugin_problems),
+        cmocka_unit_test(preemption_off),
+        cmocka_unit_test(kube_settings),
+        cmocka_unit_test(kube_problems),
+        cmocka_unit_test(args_problems),
+        cmocka_unit_test(args_applied),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
