@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The one duty of a kubelet that a spec needs and kwok leaves undone: what a
-// node's status gains or loses in capacity, it gains or loses in allocatable.
+// What the specs expect of nodes and kwok leaves undone: a kubelet's duty to
+// bring allocatable in line with capacity, the pods of a usual node, and that no
+// pod is forgotten.
 package main
 
 import (
@@ -11,6 +12,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -24,6 +26,7 @@ import (
 type kubelets struct {
 	server string
 	client *http.Client
+	idle   map[string]time.Time // pods that kwok ought to have moved on, and since when
 }
 
 // newKubelets reads a kubeconfig as hack/cluster writes it.
@@ -70,8 +73,9 @@ func newKubelets(kubeconfig string) (*kubelets, error) {
 	if !roots.AppendCertsFromPEM(ca) {
 		return nil, fmt.Errorf("%s: no certificate authority", kubeconfig)
 	}
-	return &kubelets{server, &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}}}}}, nil
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}}}}
+	return &kubelets{server, client, map[string]time.Time{}}, nil
 }
 
 // resourceList is a quantity by resource, as it is written.
@@ -97,6 +101,60 @@ func allocatablePatch(capacity, allocatable resourceList) []byte {
 	}
 	b, _ := json.Marshal(map[string]any{"status": map[string]any{"allocatable": change}})
 	return b
+}
+
+// podState is as much of a pod as we look at.
+type podState struct {
+	Metadata struct {
+		Name, Namespace, UID, ResourceVersion string
+		DeletionTimestamp                     *time.Time
+	}
+	Spec   struct{ NodeName string }
+	Status struct{ Phase string }
+}
+
+// forgotten says which pods are on a node and still Pending in the version that
+// they had two seconds ago. kwok now and then loses one that takes the place of a
+// deleted pod of the same name, as many specs have it. Times of the others are
+// dropped.
+func (k *kubelets) forgotten(pods []podState, now time.Time) (lost []podState) {
+	idle := map[string]time.Time{}
+	for _, p := range pods {
+		if p.Spec.NodeName == "" || p.Status.Phase != "Pending" || p.Metadata.DeletionTimestamp != nil {
+			continue
+		}
+		key := p.Metadata.UID + "/" + p.Metadata.ResourceVersion
+		since, known := k.idle[key]
+		if !known {
+			since = now
+		}
+		idle[key] = since
+		if now.Sub(since) >= 2*time.Second {
+			lost = append(lost, p)
+		}
+	}
+	k.idle = idle
+	return lost
+}
+
+// remind changes forgotten pods without consequence, which kwok then sees.
+func (k *kubelets) remind(ctx context.Context) error {
+	var list struct{ Items []podState }
+	text, err := k.do(ctx, "GET", "/api/v1/pods", nil)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, &list); err != nil {
+		return err
+	}
+	for _, p := range k.forgotten(list.Items, time.Now()) {
+		say("kwok forgot %s/%s: reminding it", p.Metadata.Namespace, p.Metadata.Name)
+		patch := fmt.Sprintf(`{"metadata":{"uid":%q,"annotations":{"steelyard.dev/reminder":%q}}}`, p.Metadata.UID, p.Metadata.ResourceVersion)
+		if _, err := k.do(ctx, "PATCH", "/api/v1/namespaces/"+p.Metadata.Namespace+"/pods/"+p.Metadata.Name, []byte(patch)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sync looks at each node once.
@@ -129,8 +187,11 @@ func (k *kubelets) do(ctx context.Context, method, path string, body []byte) ([]
 	if err != nil {
 		return nil, err
 	}
-	if body != nil {
+	switch method {
+	case "PATCH":
 		req.Header.Set("Content-Type", "application/merge-patch+json")
+	case "POST":
+		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := k.client.Do(req)
 	if err != nil {
@@ -144,6 +205,57 @@ func (k *kubelets) do(ctx context.Context, method, path string, body []byte) ([]
 	return text, err
 }
 
+// addSystemPods puts a pod on each node that has the names of those which the
+// suite awaits on any node. Without them it waits a minute before most specs,
+// and then goes on.
+func (k *kubelets) addSystemPods(ctx context.Context) error {
+	var list struct {
+		Items []struct{ Metadata struct{ Name string } }
+	}
+	text, err := k.do(ctx, "GET", "/api/v1/nodes", nil)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, &list); err != nil {
+		return err
+	}
+	type object = map[string]any
+	for _, n := range list.Items {
+		name := "kube-proxy-fluentd-elasticsearch-node-problem-detector-" + n.Metadata.Name
+		// It is bound here and not born on its node, since specs fail over a bound pod that has no
+		// condition PodScheduled; with this scheduler's name nobody else binds it.
+		pod, _ := json.Marshal(object{
+			"apiVersion": "v1", "kind": "Pod",
+			"metadata": object{"name": name},
+			"spec": object{
+				"schedulerName": "nobody",
+				"tolerations":   []object{{"operator": "Exists"}},
+				"containers":    []object{{"name": "none", "image": "none"}},
+			},
+		})
+		binding, _ := json.Marshal(object{
+			"apiVersion": "v1", "kind": "Binding",
+			"metadata": object{"name": name},
+			"target":   object{"apiVersion": "v1", "kind": "Node", "name": n.Metadata.Name},
+		})
+		const pods = "/api/v1/namespaces/kube-system/pods"
+		// The namespace and its service account may take a moment.
+		for try := 0; ; try++ {
+			if _, err = k.do(ctx, "POST", pods, pod); err == nil {
+				break
+			}
+			if try == 60 || ctx.Err() != nil {
+				return err
+			}
+			time.Sleep(500 * time.Millisecond)
+		}
+		if _, err = k.do(ctx, "POST", pods+"/"+name+"/binding", binding); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // run syncs twice a second until the function that it returns is called.
 func (k *kubelets) run(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -151,9 +263,9 @@ func (k *kubelets) run(ctx context.Context) (stop func()) {
 	done.Go(func() {
 		told := ""
 		for {
-			if err := k.sync(ctx); err != nil && ctx.Err() == nil && err.Error() != told {
+			if err := errors.Join(k.sync(ctx), k.remind(ctx)); err != nil && ctx.Err() == nil && err.Error() != told {
 				told = err.Error()
-				say("node status: %v", err)
+				say("playing kubelet: %v", err)
 			}
 			select {
 			case <-ctx.Done():

@@ -155,6 +155,9 @@ func runSpecs(ctx context.Context, o options, suite, who string, rules []skipRul
 	if err != nil {
 		return nil, err
 	}
+	if err := k.addSystemPods(ctx); err != nil {
+		return nil, err
+	}
 	stopKubelets := k.run(ctx)
 	defer stopKubelets()
 
@@ -203,11 +206,6 @@ func startSteelyard(o options, kubeconfig, log string) (func() error, error) {
 
 // runSuite runs the suite's program and reads its report.
 func runSuite(ctx context.Context, o options, suite, who, kubeconfig, out string, rules []skipRule) (results, error) {
-	p, err := newProgress(who)
-	if err != nil {
-		return nil, err
-	}
-	defer p.close()
 	log, err := os.Create(filepath.Join(out, "e2e.log"))
 	if err != nil {
 		return nil, err
@@ -225,9 +223,10 @@ func runSuite(ctx context.Context, o options, suite, who, kubeconfig, out string
 		"--provider=skeleton", "--kubeconfig="+kubeconfig, "--report-dir="+out,
 		"--ginkgo.focus="+focus, "--ginkgo.skip="+strings.Join(skips, "|"),
 		"--ginkgo.no-color", "--ginkgo.v", "--ginkgo.seed=1", "--ginkgo.timeout="+o.limit.String(),
-		"--dump-logs-on-failure=false", "--disable-log-dump", "--progress-report-url="+p.url)
+		"--dump-logs-on-failure=false", "--disable-log-dump")
 	cmd.Dir = out
-	cmd.Stdout, cmd.Stderr = log, log
+	p := &progress{to: log, who: who}
+	cmd.Stdout, cmd.Stderr = p, p // the same, so that one goroutine writes
 	// An interrupted suite deletes its namespaces; a second signal is not waited for.
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second

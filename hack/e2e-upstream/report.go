@@ -1,21 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What the suite reports: its progress, its JUnit file, and the comparison of two.
+// What the suite says: its output as it runs, its JUnit file, and the comparison of two.
 package main
 
 import (
-	"encoding/json"
+	"bytes"
 	"encoding/xml"
 	"fmt"
 	"io"
 	"maps"
-	"net"
-	"net/http"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -205,39 +202,40 @@ func table(w io.Writer, control, ours results, rules []skipRule) summary {
 	return sum
 }
 
-// progress prints a line for each finished spec; the suite posts them.
+// progress passes the suite's output on and says when a spec has ended.
 type progress struct {
-	url string
-	srv *http.Server
+	to   io.Writer
+	who  string
+	line []byte
+	spec string // that runs
+	done int
 }
 
-func newProgress(who string) (*progress, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
+func (p *progress) Write(b []byte) (int, error) {
+	for rest := b; len(rest) > 0; {
+		line, after, whole := bytes.Cut(rest, []byte("\n"))
+		p.line = append(p.line, line...)
+		rest = after
+		if whole {
+			p.whole(string(p.line))
+			p.line = p.line[:0]
+		}
 	}
-	var mu sync.Mutex
-	var last string
-	p := &progress{url: "http://" + l.Addr().String() + "/"}
-	p.srv = &http.Server{ReadTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var m struct {
-			Msg                      string
-			Total, Completed, Failed int
-		}
-		if json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&m) != nil {
-			return
-		}
-		if strings.HasPrefix(m.Msg, "PASSED") || strings.HasPrefix(m.Msg, "FAILED") {
-			mu.Lock()
-			defer mu.Unlock()
-			if line := fmt.Sprintf("%s %d/%d %s", who, m.Completed+m.Failed, m.Total, m.Msg); line != last {
-				last = line
-				say("%s", line)
-			}
-		}
-	})}
-	go p.srv.Serve(l)
-	return p, nil
+	return p.to.Write(b)
 }
 
-func (p *progress) close() { p.srv.Close() }
+func (p *progress) whole(line string) {
+	switch {
+	case strings.HasPrefix(line, "[sig-"):
+		p.spec = line
+	case strings.HasPrefix(line, "• [") && p.spec != "":
+		p.done++
+		how := "passed"
+		if strings.HasPrefix(line, "• [FAILED]") {
+			how = "FAILED"
+		}
+		name, _, _ := strings.Cut(p.spec[1:], " [sig-") // what follows repeats the labels
+		say("%s %2d %s [%s", p.who, p.done, how, name)
+		p.spec = ""
+	}
+}

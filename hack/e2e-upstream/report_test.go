@@ -116,3 +116,45 @@ func TestAllocatablePatch(t *testing.T) {
 		}
 	}
 }
+
+func TestProgress(t *testing.T) {
+	var to strings.Builder
+	p := &progress{to: &to, who: "x"}
+	text := "----\n[sig-scheduling] A [Serial]\n  STEP: one\n• [4.0 seconds]\n[sig-scheduling] B\n• [FAILED] [1 seconds]\nSSSS\n"
+	for _, piece := range []string{text[:30], text[30:70], text[70:]} {
+		if n, err := p.Write([]byte(piece)); n != len(piece) || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	if to.String() != text {
+		t.Errorf("passed on: %q", to.String())
+	}
+	if p.done != 2 {
+		t.Errorf("%d specs seen, not 2", p.done)
+	}
+}
+
+func TestForgotten(t *testing.T) {
+	pod := func(uid, version, node, phase string) (p podState) {
+		p.Metadata.UID, p.Metadata.ResourceVersion, p.Spec.NodeName, p.Status.Phase = uid, version, node, phase
+		return p
+	}
+	begin := time.Now()
+	deleting := pod("d", "1", "n", "Pending")
+	deleting.Metadata.DeletionTimestamp = &begin
+	pods := []podState{pod("a", "1", "n", "Pending"), pod("b", "1", "", "Pending"), pod("c", "1", "n", "Running"), deleting}
+	k := &kubelets{idle: map[string]time.Time{}}
+	if lost := k.forgotten(pods, begin); len(lost) != 0 {
+		t.Errorf("at once: %v", lost)
+	}
+	if lost := k.forgotten(pods, begin.Add(2*time.Second)); len(lost) != 1 || lost[0].Metadata.UID != "a" {
+		t.Errorf("after two seconds: %v", lost)
+	}
+	pods[0].Metadata.ResourceVersion = "2"
+	if lost := k.forgotten(pods, begin.Add(3*time.Second)); len(lost) != 0 {
+		t.Errorf("of another version: %v", lost)
+	}
+	if lost := k.forgotten(nil, begin.Add(9*time.Second)); len(lost) != 0 || len(k.idle) != 0 {
+		t.Errorf("gone: %v, %v", lost, k.idle)
+	}
+}
