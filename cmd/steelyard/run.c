@@ -34,8 +34,10 @@ static const char USAGE[] =
     "  get, list, watch   storageclasses, csinodes, csidrivers, csistoragecapacities,\n"
     "                     volumeattachments (storage.k8s.io)\n"
     "  patch              persistentvolumes, persistentvolumeclaims\n"
+    "  list, watch        poddisruptionbudgets (policy); without it no pod is preempted\n"
     "  create             pods/binding\n"
     "  patch              pods/status\n"
+    "  delete             pods, for preemption\n"
     "  create, patch      events (events.k8s.io)\n"
     "\n"
     "Endpoints: /livez, /readyz, /healthz (?verbose) and /metrics.\n";

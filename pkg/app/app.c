@@ -148,6 +148,9 @@ static void on_turn(void *arg)
 
     sy_outbox_apply(a->outbox, a->sched, now);
     bool active = is_active(a);
+    const struct sy_feed *budgets = a->feeds[SY_FEED_BUDGETS];
+    sy_sched_hold_preemption(
+        a->sched, budgets && (sy_feed_is_refused(budgets) || !sy_feed_is_synced(budgets)));
     sy_time_ns next = sy_sched_run(a->sched, active, CYCLES_PER_TURN, now);
     if (active && sy_sched_has_work(a->sched))
         sy_deferred_trigger(a->turn);
@@ -196,8 +199,8 @@ static bool is_said(struct app *a, const char *error)
     return said;
 }
 
-static void on_feed_error(void *arg, const char *resource, const struct sy_err *err,
-                          int64_t retry_in_ns)
+static void on_feed_error(void *arg, const char *resource, const char *without,
+                          const struct sy_err *err, int64_t retry_in_ns)
 {
     struct app *a = arg;
     /* What is wrong from the start stays wrong; later it may be a rotation that is under way. */
@@ -212,8 +215,9 @@ static void on_feed_error(void *arg, const char *resource, const struct sy_err *
     const char *error = sy_err_text(err, err->code);
     const char *retry = SY_FMT("%.1fs", (double)retry_in_ns / (double)SY_NS_PER_S);
     if (err->http_status == 403)
-        sy_log_error("not allowed", "resource", resource, "error", error, "hint", RBAC_HINT,
-                     "retrying_in", retry);
+        sy_log_error("not allowed", "resource", resource, "effect",
+                     without ? without : "what depends on it waits", "error", error, "hint",
+                     RBAC_HINT, "retrying_in", retry);
     else if (!is_said(a, error))
         sy_log_warn("list or watch failed", "resource", resource, "error", error, "retrying_in",
                     retry);

@@ -20,6 +20,7 @@ struct resource {
     /* Scheduling goes on when the server does not have it or does not let us read it. */
     bool is_optional;
     enum sy_storage_kind storage; /* of the storage kinds */
+    const char *without;          /* what is lost then; NULL: what depends on it waits */
 };
 
 struct sy_feed {
@@ -109,18 +110,50 @@ static void end_storage(struct sy_feed *f, sy_time_ns now SY_UNUSED)
     sy_sched_storage_replace_end(f->options.sched, f->resource->storage);
 }
 
+static int upsert_budget(struct sy_feed *f, enum sy_encoding enc, struct sy_str raw,
+                         sy_time_ns now SY_UNUSED)
+{
+    struct sy_budget budget;
+    int r = sy_decode_budget(&f->decode, enc, raw, &budget, NULL);
+
+    return r ? r : sy_cluster_budget_upsert(sy_sched_cluster(f->options.sched), &budget);
+}
+
+static void delete_budget(struct sy_feed *f, const struct sy_meta *meta, sy_time_ns now SY_UNUSED)
+{
+    sy_sid ns = sy_strings_find(f->options.strings, meta->ns);
+    sy_sid name = sy_strings_find(f->options.strings, meta->name);
+
+    if (ns && name)
+        sy_cluster_budget_delete(sy_sched_cluster(f->options.sched), ns, name);
+}
+
+static void begin_budgets(struct sy_feed *f)
+{
+    sy_cluster_budgets_replace_begin(sy_sched_cluster(f->options.sched));
+}
+
+static void end_budgets(struct sy_feed *f, sy_time_ns now SY_UNUSED)
+{
+    sy_cluster_budgets_replace_end(sy_sched_cluster(f->options.sched));
+}
+
 #define STORAGE(kind, resource, api)                                                               \
-    [SY_FEED_STORAGE + (kind)] = {(resource),     (api "/" resource), NULL,        upsert_storage, \
-                                  delete_storage, begin_storage,      end_storage, true,           \
-                                  (kind)}
+    [SY_FEED_STORAGE +                                                                             \
+        (kind)] = {(resource),    (api "/" resource), NULL, upsert_storage, delete_storage,        \
+                   begin_storage, end_storage,        true, (kind),         NULL}
 
 static const struct resource RESOURCES[SY_FEEDS] = {
     [SY_FEED_NODES] = {"nodes", "/api/v1/nodes", NULL, upsert_node, delete_node, begin_nodes,
-                       end_nodes, false, 0},
+                       end_nodes, false, 0, NULL},
     /* A pod that ends leaves this selection, which the server tells as its deletion. */
     [SY_FEED_PODS] = {"pods", "/api/v1/pods",
                       "fieldSelector=status.phase%21%3DSucceeded%2Cstatus.phase%21%3DFailed",
-                      upsert_pod, delete_pod, begin_pods, end_pods, false, 0},
+                      upsert_pod, delete_pod, begin_pods, end_pods, false, 0, NULL},
+    /* A pod that waits can be helped later, one that was deleted against a budget cannot. */
+    [SY_FEED_BUDGETS] = {"poddisruptionbudgets", "/apis/policy/v1/poddisruptionbudgets", NULL,
+                         upsert_budget, delete_budget, begin_budgets, end_budgets, true, 0,
+                         "no pod is preempted"},
     STORAGE(SY_STORAGE_VOLUME, "persistentvolumes", "/api/v1"),
     STORAGE(SY_STORAGE_CLAIM, "persistentvolumeclaims", "/api/v1"),
     STORAGE(SY_STORAGE_CLASS, "storageclasses", "/apis/storage.k8s.io/v1"),
@@ -175,7 +208,7 @@ static void on_error(void *arg, const struct sy_err *err, int64_t retry_in_ns)
 
     f->is_refused =
         f->resource->is_optional && (err->http_status == 403 || err->http_status == 404);
-    f->options.on_error(f->options.arg, f->resource->name, err, retry_in_ns);
+    f->options.on_error(f->options.arg, f->resource->name, f->resource->without, err, retry_in_ns);
 }
 
 int sy_feed_new(enum sy_feed_kind kind, const struct sy_feed_options *options, struct sy_feed **ret,
@@ -222,6 +255,11 @@ void sy_feed_free(struct sy_feed *f)
 void sy_feed_start(struct sy_feed *f)
 {
     sy_reflector_start(f->reflector);
+}
+
+bool sy_feed_is_refused(const struct sy_feed *f)
+{
+    return f->is_refused;
 }
 
 bool sy_feed_is_synced(const struct sy_feed *f)

@@ -12,6 +12,7 @@
 enum sy_feed_kind {
     SY_FEED_NODES,
     SY_FEED_PODS,
+    SY_FEED_BUDGETS,
     SY_FEED_STORAGE,
     SY_FEEDS = SY_FEED_STORAGE + SY_STORAGE_KINDS,
 };
@@ -24,8 +25,9 @@ struct sy_feed_options {
     struct sy_strings *strings;
     /* Something changed that the scheduler may act on. */
     void (*on_input)(void *arg);
-    /* Each error that makes the feed wait. resource: "pods". */
-    void (*on_error)(void *arg, const char *resource, const struct sy_err *err,
+    /* Each error that makes the feed wait. resource: "pods"; without: what does not happen while it
+     * cannot be read ("no pod is preempted"), or NULL. */
+    void (*on_error)(void *arg, const char *resource, const char *without, const struct sy_err *err,
                      int64_t retry_in_ns);
     void *arg;
 };
@@ -37,6 +39,8 @@ int sy_feed_new(enum sy_feed_kind kind, const struct sy_feed_options *options, s
 void sy_feed_free(struct sy_feed *f); /* NULL allowed */
 void sy_feed_start(struct sy_feed *f);
 
+/* Whether the last answer for a resource that we can do without was no (403, 404). */
+bool sy_feed_is_refused(const struct sy_feed *f);
 /* Whether the whole state was taken over once. Both: also of a resource that we can do without and
  * that the server does not have or does not let us read; until it does. */
 bool sy_feed_is_synced(const struct sy_feed *f);

@@ -179,6 +179,8 @@ void sy_outbox_figures(const struct sy_outbox *o, struct sy_figures *ret)
 
     ret->conditions_sent = s->conditions_sent;
     ret->condition_errors = s->condition_errors;
+    ret->evictions_done = s->evictions_done;
+    ret->eviction_errors = s->eviction_errors;
     ret->events_sent = s->events_sent;
     ret->events_dropped = s->events_dropped;
     ret->events_merged = s->events_merged;

@@ -34,6 +34,7 @@ struct sy_sched {
     struct sy_heap backoff;
     uint32_t waiting_oldest, waiting_newest; /* all WAITING entries, in order of their sweep */
     SY_VEC(uint32_t) nominees;               /* entries that have a node nominated */
+    bool is_preemption_held;
     uint32_t in_flight;
     uint64_t next_serial;
     uint64_t looked_at_generation; /* of the cluster, when waiting shapes were last looked at */
@@ -657,6 +658,18 @@ void sy_sched_evict_failed(struct sy_sched *s, struct sy_str uid, sy_time_ns now
         s->cluster.pods.p[pod].flags &= (uint16_t)~SY_POD_EVICTED;
 }
 
+void sy_sched_hold_preemption(struct sy_sched *s, bool held)
+{
+    bool is_freed = s->is_preemption_held && !held;
+
+    s->is_preemption_held = held;
+    while (is_freed && s->waiting_oldest != SY_NO_ENTRY) {
+        entry(s, s->waiting_oldest)->swept = false;
+        enter_active(s, s->waiting_oldest);
+        s->stats.incoming_woken++;
+    }
+}
+
 /* Whether what was to make room for the pod is still on its way out. */
 static bool is_room_being_made(struct sy_sched *s, const struct sy_entry *e)
 {
@@ -681,6 +694,8 @@ static char *preempt(struct sy_sched *s, uint32_t i, const char **ret_node)
     struct sy_preemption found;
 
     *ret_node = NULL;
+    if (s->is_preemption_held)
+        return sy_xstrdup("off while disruption budgets cannot be read.");
     if (p->flags & SY_POD_NEVER_PREEMPTS)
         return sy_xstrdup("not eligible due to preemptionPolicy=Never.");
     if (is_room_being_made(s, e))

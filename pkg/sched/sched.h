@@ -102,6 +102,10 @@ void sy_sched_bind_result(struct sy_sched *s, uint64_t ticket, enum sy_bind_resu
 /* An eviction was refused or lost: the pod may be chosen again. */
 void sy_sched_evict_failed(struct sy_sched *s, struct sy_str uid, sy_time_ns now);
 
+/* While held nobody is preempted, as the condition of those that it would help says: for when the
+ * disruption budgets are not known. Its end has all who wait look again. Off at first. */
+void sy_sched_hold_preemption(struct sy_sched *s, bool held);
+
 /* Decides up to max_cycles pods (0: until nothing is active or binds in flight are at their limit).
  * Returns when to call again at the latest (boot-time ns; INT64_MAX: only after an input). `active`
  * false: only keeps time, decides nothing (not synced, not leader, watch stale). */

@@ -78,6 +78,13 @@ static void write_scheduling(struct sy_expo *e, struct sy_sched *sched, const st
                   &s->sli_s);
     one_histogram(e, "scheduler_pod_scheduling_attempts",
                   "Number of attempts to successfully schedule a pod.", &s->attempts);
+    one_counter(e, "scheduler_preemption_attempts_total",
+                "Total preemption attempts in the cluster till now", s->preemption_attempts);
+    one_counter(e, "steelyard_preemption_victims_total", "Pods chosen to make room.",
+                s->preemption_victims);
+    counter(e, "steelyard_evictions_total", "Deletions of such pods by how they ended.");
+    sy_expo_u64(e, f->evictions_done, "outcome", "ok", NULL);
+    sy_expo_u64(e, f->eviction_errors, "outcome", "error", NULL);
     one_counter(e, "scheduler_pod_scheduled_after_flush_total",
                 "Number of pods that were successfully scheduled after only the periodic sweep of "
                 "unschedulable pods woke them.",

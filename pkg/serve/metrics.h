@@ -26,6 +26,7 @@ struct sy_figures {
     struct sy_reflector_figures reflectors[32];
     uint32_t reflectors_len;
     uint64_t conditions_sent, condition_errors;
+    uint64_t evictions_done, eviction_errors;
     uint64_t events_sent, events_dropped, events_merged, event_errors;
     uint64_t odd_values;
     uint64_t config_reloads, config_reload_errors;

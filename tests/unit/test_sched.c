@@ -557,6 +557,26 @@ static void test_preempts_only_ours_and_not_when_told_never(void **state)
     assert_non_null(heard(f, SY_DECIDE_EVICT, "other"));
 }
 
+static void test_preemption_can_be_held(void **state)
+{
+    struct fixture *f = *state;
+
+    sy_sched_hold_preemption(f->s, true);
+    put_node(f, core_node(&f->k, "a", 1000, 4096, 0));
+    put_pod(f, running(f, "low", "a", 900, 0));
+    put_pod(f, important(f, "vip", 800, 100));
+    put_pod(f, important(f, "small", 50, 100));
+    run(f);
+    assert_int_equal(count(f, SY_DECIDE_EVICT), 0);
+    assert_non_null(heard(f, SY_DECIDE_BIND, "small"));
+    assert_non_null(strstr(heard(f, SY_DECIDE_CONDITION, "vip")->message,
+                           "preemption: off while disruption budgets cannot be read."));
+    /* Its end is noticed at once. */
+    sy_sched_hold_preemption(f->s, false);
+    run(f);
+    assert_non_null(heard(f, SY_DECIDE_EVICT, "low"));
+}
+
 static void test_budgets_are_respected_where_possible(void **state)
 {
     struct fixture *f = *state;
@@ -716,6 +736,7 @@ int main(void)
         TEST(test_slow_and_failing_nodes_weigh_less),
         TEST(test_preempts_the_least),
         TEST(test_preempts_only_ours_and_not_when_told_never),
+        TEST(test_preemption_can_be_held),
         TEST(test_budgets_are_respected_where_possible),
         TEST(test_failure_formulas),
         TEST(test_random_storm),
