@@ -33,12 +33,16 @@ static const char USAGE[] =
     "  get, list, watch   nodes, pods, persistentvolumes, persistentvolumeclaims\n"
     "  get, list, watch   storageclasses, csinodes, csidrivers, csistoragecapacities,\n"
     "                     volumeattachments (storage.k8s.io)\n"
+    "  get, list, watch   namespaces, services, replicationcontrollers; replicasets, statefulsets\n"
+    "                     (apps); poddisruptionbudgets (policy)\n"
     "  patch              persistentvolumes, persistentvolumeclaims\n"
-    "  list, watch        poddisruptionbudgets (policy); without it no pod is preempted\n"
     "  create             pods/binding\n"
     "  patch              pods/status\n"
     "  delete             pods, for preemption\n"
     "  create, patch      events (events.k8s.io)\n"
+    "Nodes and pods it cannot do without. Of the others it watches what the profiles need, and "
+    "where\n"
+    "one is refused it says what is lost and goes on.\n"
     "\n"
     "Endpoints: /livez, /readyz, /healthz (?verbose) and /metrics.\n";
 

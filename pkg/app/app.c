@@ -93,14 +93,18 @@ static uint32_t checks(void *arg, struct sy_health_check *ret)
 
     ret[n++] = (struct sy_health_check){"api-server", sy_kube_is_reachable(a->kube),
                                         "the API server does not answer"};
-    for (int i = 0; i < SY_FEEDS; i++)
-        ret[n++] =
-            (struct sy_health_check){sy_feed_synced_name(a->feeds[i]),
-                                     sy_feed_is_synced(a->feeds[i]), "not listed in full yet"};
-    for (int i = 0; i < SY_FEEDS; i++)
-        ret[n++] =
-            (struct sy_health_check){sy_feed_live_name(a->feeds[i]), sy_feed_is_live(a->feeds[i]),
-                                     "changes are not being received"};
+    for (int i = 0; i < SY_FEEDS; i++) {
+        const struct sy_feed *f = a->feeds[i];
+        if (f)
+            ret[n++] = (struct sy_health_check){sy_feed_synced_name(f), sy_feed_is_synced(f),
+                                                "not listed in full yet"};
+    }
+    for (int i = 0; i < SY_FEEDS; i++) {
+        const struct sy_feed *f = a->feeds[i];
+        if (f)
+            ret[n++] = (struct sy_health_check){sy_feed_live_name(f), sy_feed_is_live(f),
+                                                "changes are not being received"};
+    }
     ret[n++] = (struct sy_health_check){"not-stopping", !a->is_stopping, "shutting down"};
     return n;
 }
@@ -199,7 +203,7 @@ static bool is_said(struct app *a, const char *error)
     return said;
 }
 
-static void on_feed_error(void *arg, const char *resource, const char *without,
+static void on_feed_error(void *arg, const char *resource, const char *loss,
                           const struct sy_err *err, int64_t retry_in_ns)
 {
     struct app *a = arg;
@@ -214,14 +218,43 @@ static void on_feed_error(void *arg, const char *resource, const char *without,
     }
     const char *error = sy_err_text(err, err->code);
     const char *retry = SY_FMT("%.1fs", (double)retry_in_ns / (double)SY_NS_PER_S);
-    if (err->http_status == 403)
-        sy_log_error("not allowed", "resource", resource, "effect",
-                     without ? without : "what depends on it waits", "error", error, "hint",
-                     RBAC_HINT, "retrying_in", retry);
+    if (loss && (err->http_status == 403 || err->http_status == 404))
+        sy_log_warn("goes on without a resource", "resource", resource, "lost", loss, "error",
+                    error, "hint", RBAC_HINT, "retrying_in", retry);
+    else if (err->http_status == 403)
+        sy_log_error("not allowed", "resource", resource, "error", error, "hint", RBAC_HINT,
+                     "retrying_in", retry);
     else if (!is_said(a, error))
         sy_log_warn("list or watch failed", "resource", resource, "error", error, "retrying_in",
                     retry);
     sy_deferred_trigger(a->turn);
+}
+
+/* ---- feeds ---- */
+
+/* Makes and starts what the profiles in force need and is not there yet. One that is needed no more
+ * stays: what it keeps up to date is there already. */
+static int start_feeds(struct app *a, struct sy_err *err)
+{
+    struct sy_feed_options options = {
+        .kube = a->kube,
+        .sched = a->sched,
+        .strings = a->strings,
+        .on_input = want_turn,
+        .on_error = on_feed_error,
+        .arg = a,
+    };
+
+    for (int i = 0; i < SY_FEEDS; i++) {
+        enum sy_feed_kind kind = (enum sy_feed_kind)i;
+        if (a->feeds[i] || !sy_feed_is_needed(kind, a->now.profiles, a->now.profiles_len))
+            continue;
+        int r = sy_feed_new(kind, &options, &a->feeds[i], err);
+        if (r)
+            return r;
+        sy_feed_start(a->feeds[i]);
+    }
+    return 0;
 }
 
 /* ---- figures ---- */
@@ -240,8 +273,10 @@ static void collect(void *arg, struct sy_figures *ret)
     ret->throttled_by_server = s->throttled_by_server;
     ret->throttled_by_client = s->throttled_by_client;
     ret->credential_reloads = s->token_reloads;
-    for (int i = 0; i < SY_FEEDS; i++)
-        sy_feed_figures(a->feeds[i], ret);
+    for (int i = 0; i < SY_FEEDS; i++) {
+        if (a->feeds[i])
+            sy_feed_figures(a->feeds[i], ret);
+    }
     sy_outbox_figures(a->outbox, ret);
     ret->config_reloads = a->reloads;
     ret->config_reload_errors = a->reload_errors;
@@ -389,6 +424,9 @@ static void on_reload(void *arg, int signal_number)
     a->now = after;
     apply_config(a);
     settings_done(&before);
+    r = start_feeds(a, &err);
+    if (r)
+        sy_log_error("cannot watch what the configuration needs", "error", sy_err_text(&err, r));
     a->reloads++;
     sy_buf_init(&restart, 64 << 10);
     sy_log_info("configuration reloaded", "file", a->options->source.file, "profiles",
@@ -481,25 +519,6 @@ static int start_outbox(struct app *a, struct sy_err *err)
     return sy_outbox_new(a->kube, &options, &a->outbox, err);
 }
 
-static int start_feeds(struct app *a, struct sy_err *err)
-{
-    struct sy_feed_options options = {
-        .kube = a->kube,
-        .sched = a->sched,
-        .strings = a->strings,
-        .on_input = want_turn,
-        .on_error = on_feed_error,
-        .arg = a,
-    };
-
-    for (int i = 0; i < SY_FEEDS; i++) {
-        int r = sy_feed_new((enum sy_feed_kind)i, &options, &a->feeds[i], err);
-        if (r)
-            return r;
-    }
-    return 0;
-}
-
 /* The server takes its port early, so that one that is in use is known before anything else. */
 static int start_server(struct app *a, struct sy_err *err)
 {
@@ -529,9 +548,6 @@ static int start(struct app *a, struct sy_err *err)
         (r = start_profiles(a, err)) || (r = start_outbox(a, err)))
         return r;
     start_sched(a);
-    r = start_feeds(a, err);
-    if (r)
-        return r;
     if (a->server)
         a->serve = sy_serve_new(a->server, &(struct sy_serve_options){.sched = a->sched,
                                                                       .strings = a->strings,
@@ -546,8 +562,9 @@ static int start(struct app *a, struct sy_err *err)
     a->signals[1] = sy_signal_new(a->loop, SIGINT, on_stop, a);
     a->signals[2] = sy_signal_new(a->loop, SIGHUP, on_reload, a);
     sy_timer_arm(a->tick, TICK_NS);
-    for (int i = 0; i < SY_FEEDS; i++)
-        sy_feed_start(a->feeds[i]);
+    r = start_feeds(a, err);
+    if (r)
+        return r;
     if (a->server)
         say_serving(a);
     sy_log_info("started", "version", a->options->version, "scheduler_names", a->profile_label,

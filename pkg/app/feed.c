@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "sched/inputs.h"
 
 enum { OBJECT_ARENA_MAX_BYTES = 64 << 20 };
 
@@ -14,13 +16,14 @@ struct resource {
     const char *path;
     const char *query;
     int (*upsert)(struct sy_feed *f, enum sy_encoding enc, struct sy_str raw, sy_time_ns now);
-    void (*delete)(struct sy_feed *f, const struct sy_meta *meta, sy_time_ns now);
+    void (*remove)(struct sy_feed *f, const struct sy_meta *meta, sy_time_ns now);
     void (*replace_begin)(struct sy_feed *f);
     void (*replace_end)(struct sy_feed *f, sy_time_ns now);
-    /* Scheduling goes on when the server does not have it or does not let us read it. */
-    bool is_optional;
-    enum sy_storage_kind storage; /* of the storage kinds */
-    const char *without;          /* what is lost then; NULL: what depends on it waits */
+    /* What is lost when the server does not have it or does not let us read it, while scheduling
+     * goes on. NULL: it does not. */
+    const char *loss;
+    bool (*is_needed_by)(const struct sy_profile *p); /* NULL: always needed */
+    int kind; /* enum sy_storage_kind or enum sy_workload_kind */
 };
 
 struct sy_feed {
@@ -86,9 +89,11 @@ static int upsert_storage(struct sy_feed *f, enum sy_encoding enc, struct sy_str
                           sy_time_ns now SY_UNUSED)
 {
     union sy_storage_object object;
-    int r = sy_decode_storage(&f->decode, f->resource->storage, enc, raw, &object, NULL);
+    int r = sy_decode_storage(&f->decode, (enum sy_storage_kind)f->resource->kind, enc, raw,
+                              &object, NULL);
 
-    return r ? r : sy_sched_storage(f->options.sched, f->resource->storage, &object);
+    return r ? r
+             : sy_sched_storage(f->options.sched, (enum sy_storage_kind)f->resource->kind, &object);
 }
 
 static void delete_storage(struct sy_feed *f, const struct sy_meta *meta, sy_time_ns now SY_UNUSED)
@@ -97,17 +102,48 @@ static void delete_storage(struct sy_feed *f, const struct sy_meta *meta, sy_tim
     sy_sid name = sy_strings_find(f->options.strings, meta->name);
 
     if (name)
-        sy_sched_storage_deleted(f->options.sched, f->resource->storage, ns, name);
+        sy_sched_storage_deleted(f->options.sched, (enum sy_storage_kind)f->resource->kind, ns,
+                                 name);
 }
 
 static void begin_storage(struct sy_feed *f)
 {
-    sy_sched_storage_replace_begin(f->options.sched, f->resource->storage);
+    sy_sched_storage_replace_begin(f->options.sched, (enum sy_storage_kind)f->resource->kind);
 }
 
 static void end_storage(struct sy_feed *f, sy_time_ns now SY_UNUSED)
 {
-    sy_sched_storage_replace_end(f->options.sched, f->resource->storage);
+    sy_sched_storage_replace_end(f->options.sched, (enum sy_storage_kind)f->resource->kind);
+}
+
+static int upsert_workload(struct sy_feed *f, enum sy_encoding enc, struct sy_str raw,
+                           sy_time_ns now SY_UNUSED)
+{
+    enum sy_workload_kind kind = (enum sy_workload_kind)f->resource->kind;
+    struct sy_workload object;
+    int r = sy_decode_workload(&f->decode, kind, enc, raw, &object, NULL);
+
+    return r ? r : sy_sched_workload(f->options.sched, kind, &object);
+}
+
+static void delete_workload(struct sy_feed *f, const struct sy_meta *meta, sy_time_ns now SY_UNUSED)
+{
+    sy_sid ns = meta->ns.len ? sy_strings_find(f->options.strings, meta->ns) : 0;
+    sy_sid name = sy_strings_find(f->options.strings, meta->name);
+
+    if (name)
+        sy_sched_workload_deleted(f->options.sched, (enum sy_workload_kind)f->resource->kind, ns,
+                                  name, meta->uid);
+}
+
+static void begin_workloads(struct sy_feed *f)
+{
+    sy_sched_workloads_replace_begin(f->options.sched, (enum sy_workload_kind)f->resource->kind);
+}
+
+static void end_workloads(struct sy_feed *f, sy_time_ns now SY_UNUSED)
+{
+    sy_sched_workloads_replace_end(f->options.sched, (enum sy_workload_kind)f->resource->kind);
 }
 
 static int upsert_budget(struct sy_feed *f, enum sy_encoding enc, struct sy_str raw,
@@ -116,7 +152,7 @@ static int upsert_budget(struct sy_feed *f, enum sy_encoding enc, struct sy_str 
     struct sy_budget budget;
     int r = sy_decode_budget(&f->decode, enc, raw, &budget, NULL);
 
-    return r ? r : sy_cluster_budget_upsert(sy_sched_cluster(f->options.sched), &budget);
+    return r ? r : sy_sched_budget(f->options.sched, &budget);
 }
 
 static void delete_budget(struct sy_feed *f, const struct sy_meta *meta, sy_time_ns now SY_UNUSED)
@@ -125,35 +161,130 @@ static void delete_budget(struct sy_feed *f, const struct sy_meta *meta, sy_time
     sy_sid name = sy_strings_find(f->options.strings, meta->name);
 
     if (ns && name)
-        sy_cluster_budget_delete(sy_sched_cluster(f->options.sched), ns, name);
+        sy_sched_budget_deleted(f->options.sched, ns, name);
 }
 
 static void begin_budgets(struct sy_feed *f)
 {
-    sy_cluster_budgets_replace_begin(sy_sched_cluster(f->options.sched));
+    sy_sched_budgets_replace_begin(f->options.sched);
 }
 
 static void end_budgets(struct sy_feed *f, sy_time_ns now SY_UNUSED)
 {
-    sy_cluster_budgets_replace_end(sy_sched_cluster(f->options.sched));
+    sy_sched_budgets_replace_end(f->options.sched);
 }
 
-#define STORAGE(kind, resource, api)                                                               \
-    [SY_FEED_STORAGE +                                                                             \
-        (kind)] = {(resource),    (api "/" resource), NULL, upsert_storage, delete_storage,        \
-                   begin_storage, end_storage,        true, (kind),         NULL}
+/* ---- who needs what ---- */
+
+static bool has_filter(const struct sy_profile *p, const char *name)
+{
+    for (uint32_t i = 0; i < p->filters_len; i++) {
+        if (strcmp(p->filters[i]->name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool has_scorer(const struct sy_profile *p, const char *name)
+{
+    for (uint32_t i = 0; i < p->scorers_len; i++) {
+        if (strcmp(p->scorers[i].scorer->name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Affinity terms may select namespaces by label. */
+static bool selects_namespaces(const struct sy_profile *p)
+{
+    return has_filter(p, "InterPodAffinity") || has_scorer(p, "InterPodAffinity");
+}
+
+/* Default constraints select pods as what stands around them does. Those of the system are all
+ * ScheduleAnyway: they only score. */
+static bool spreads_by_default(const struct sy_profile *p)
+{
+    if (!p->args.spread_defaults_are_listed)
+        return has_scorer(p, "PodTopologySpread");
+    return p->args.spread_defaults_len &&
+           (has_filter(p, "PodTopologySpread") || has_scorer(p, "PodTopologySpread"));
+}
+
+static bool preempts(const struct sy_profile *p)
+{
+    return !p->args.preemption_is_off;
+}
+
+static bool looks_at_volumes(const struct sy_profile *p)
+{
+    static const char *const FILTERS[] = {"VolumeBinding", "VolumeRestrictions", "VolumeZone",
+                                          "NodeVolumeLimits"};
+
+    for (size_t i = 0; i < SY_ARRAY_LEN(FILTERS); i++) {
+        if (has_filter(p, FILTERS[i]))
+            return true;
+    }
+    return false;
+}
+
+/* ---- the table ---- */
+
+static const char UNSPREAD[] = "its pods are not spread by default constraints";
+
+#define STORAGE(which, resource, api)                                                              \
+    [SY_FEED_STORAGE + (which)] = {.name = (resource),                                             \
+                                   .path = (api "/" resource),                                     \
+                                   .upsert = upsert_storage,                                       \
+                                   .remove = delete_storage,                                       \
+                                   .replace_begin = begin_storage,                                 \
+                                   .replace_end = end_storage,                                     \
+                                   .loss = "pods with volumes of that kind wait",                  \
+                                   .is_needed_by = looks_at_volumes,                               \
+                                   .kind = (which)}
+
+#define WORKLOAD(which, resource, api, needed_by, lost)                                            \
+    [SY_FEED_WORKLOADS + (which)] = {.name = (resource),                                           \
+                                     .path = (api "/" resource),                                   \
+                                     .upsert = upsert_workload,                                    \
+                                     .remove = delete_workload,                                    \
+                                     .replace_begin = begin_workloads,                             \
+                                     .replace_end = end_workloads,                                 \
+                                     .loss = (lost),                                               \
+                                     .is_needed_by = (needed_by),                                  \
+                                     .kind = (which)}
 
 static const struct resource RESOURCES[SY_FEEDS] = {
-    [SY_FEED_NODES] = {"nodes", "/api/v1/nodes", NULL, upsert_node, delete_node, begin_nodes,
-                       end_nodes, false, 0, NULL},
+    [SY_FEED_NODES] = {.name = "nodes",
+                       .path = "/api/v1/nodes",
+                       .upsert = upsert_node,
+                       .remove = delete_node,
+                       .replace_begin = begin_nodes,
+                       .replace_end = end_nodes},
     /* A pod that ends leaves this selection, which the server tells as its deletion. */
-    [SY_FEED_PODS] = {"pods", "/api/v1/pods",
-                      "fieldSelector=status.phase%21%3DSucceeded%2Cstatus.phase%21%3DFailed",
-                      upsert_pod, delete_pod, begin_pods, end_pods, false, 0, NULL},
-    /* A pod that waits can be helped later, one that was deleted against a budget cannot. */
-    [SY_FEED_BUDGETS] = {"poddisruptionbudgets", "/apis/policy/v1/poddisruptionbudgets", NULL,
-                         upsert_budget, delete_budget, begin_budgets, end_budgets, true, 0,
-                         "no pod is preempted"},
+    [SY_FEED_PODS] = {.name = "pods",
+                      .path = "/api/v1/pods",
+                      .query =
+                          "fieldSelector=status.phase%21%3DSucceeded%2Cstatus.phase%21%3DFailed",
+                      .upsert = upsert_pod,
+                      .remove = delete_pod,
+                      .replace_begin = begin_pods,
+                      .replace_end = end_pods},
+    [SY_FEED_BUDGETS] = {.name = "poddisruptionbudgets",
+                         .path = "/apis/policy/v1/poddisruptionbudgets",
+                         .upsert = upsert_budget,
+                         .remove = delete_budget,
+                         .replace_begin = begin_budgets,
+                         .replace_end = end_budgets,
+                         .loss = "no pod is preempted",
+                         .is_needed_by = preempts},
+    WORKLOAD(SY_WORKLOAD_NAMESPACE, "namespaces", "/api/v1", selects_namespaces,
+             "namespace selectors of affinity terms select nothing"),
+    WORKLOAD(SY_WORKLOAD_SERVICE, "services", "/api/v1", spreads_by_default, UNSPREAD),
+    WORKLOAD(SY_WORKLOAD_REPLICATION_CONTROLLER, "replicationcontrollers", "/api/v1",
+             spreads_by_default, UNSPREAD),
+    WORKLOAD(SY_WORKLOAD_REPLICA_SET, "replicasets", "/apis/apps/v1", spreads_by_default, UNSPREAD),
+    WORKLOAD(SY_WORKLOAD_STATEFUL_SET, "statefulsets", "/apis/apps/v1", spreads_by_default,
+             UNSPREAD),
     STORAGE(SY_STORAGE_VOLUME, "persistentvolumes", "/api/v1"),
     STORAGE(SY_STORAGE_CLAIM, "persistentvolumeclaims", "/api/v1"),
     STORAGE(SY_STORAGE_CLASS, "storageclasses", "/apis/storage.k8s.io/v1"),
@@ -162,6 +293,17 @@ static const struct resource RESOURCES[SY_FEEDS] = {
     STORAGE(SY_STORAGE_CAPACITY, "csistoragecapacities", "/apis/storage.k8s.io/v1"),
     STORAGE(SY_STORAGE_ATTACHMENT, "volumeattachments", "/apis/storage.k8s.io/v1"),
 };
+
+bool sy_feed_is_needed(enum sy_feed_kind kind, const struct sy_profile *profiles, uint32_t len)
+{
+    if (!RESOURCES[kind].is_needed_by)
+        return true;
+    for (uint32_t i = 0; i < len; i++) {
+        if (RESOURCES[kind].is_needed_by(&profiles[i]))
+            return true;
+    }
+    return false;
+}
 
 static sy_time_ns now_ns(const struct sy_feed *f)
 {
@@ -178,7 +320,7 @@ static int on_object(void *arg, enum sy_event_type type, enum sy_encoding enc, s
     if (type == SY_EVENT_DELETED) {
         r = sy_decode_meta(&f->decode, enc, raw, &meta, NULL);
         if (!r)
-            f->resource->delete (f, &meta, now_ns(f));
+            f->resource->remove(f, &meta, now_ns(f));
     } else {
         r = f->resource->upsert(f, enc, raw, now_ns(f));
     }
@@ -206,9 +348,8 @@ static void on_error(void *arg, const struct sy_err *err, int64_t retry_in_ns)
 {
     struct sy_feed *f = arg;
 
-    f->is_refused =
-        f->resource->is_optional && (err->http_status == 403 || err->http_status == 404);
-    f->options.on_error(f->options.arg, f->resource->name, f->resource->without, err, retry_in_ns);
+    f->is_refused = f->resource->loss && (err->http_status == 403 || err->http_status == 404);
+    f->options.on_error(f->options.arg, f->resource->name, f->resource->loss, err, retry_in_ns);
 }
 
 int sy_feed_new(enum sy_feed_kind kind, const struct sy_feed_options *options, struct sy_feed **ret,
@@ -257,11 +398,6 @@ void sy_feed_start(struct sy_feed *f)
     sy_reflector_start(f->reflector);
 }
 
-bool sy_feed_is_refused(const struct sy_feed *f)
-{
-    return f->is_refused;
-}
-
 bool sy_feed_is_synced(const struct sy_feed *f)
 {
     return f->is_refused || sy_reflector_is_synced(f->reflector);
@@ -270,6 +406,11 @@ bool sy_feed_is_synced(const struct sy_feed *f)
 bool sy_feed_is_live(const struct sy_feed *f)
 {
     return f->is_refused || sy_reflector_is_live(f->reflector);
+}
+
+bool sy_feed_is_refused(const struct sy_feed *f)
+{
+    return f->is_refused;
 }
 
 const char *sy_feed_resource(const struct sy_feed *f)
@@ -305,4 +446,9 @@ void sy_feed_figures(const struct sy_feed *f, struct sy_figures *ret)
         .bytes = s->bytes,
     };
     ret->odd_values += f->decode.odd_values;
+}
+
+void sy_feed_mark(const struct sy_feed *f)
+{
+    sy_decode_mark(&f->decode);
 }

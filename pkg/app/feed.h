@@ -5,15 +5,17 @@
 #pragma once
 
 #include "kube/reflector.h"
+#include "model/workload.h"
 #include "sched/sched.h"
 #include "serve/metrics.h"
 
-/* The storage kinds follow, in the order of enum sy_storage_kind. */
+/* In the order of enum sy_workload_kind and enum sy_storage_kind. */
 enum sy_feed_kind {
     SY_FEED_NODES,
     SY_FEED_PODS,
     SY_FEED_BUDGETS,
-    SY_FEED_STORAGE,
+    SY_FEED_WORKLOADS,
+    SY_FEED_STORAGE = SY_FEED_WORKLOADS + SY_WORKLOAD_KINDS,
     SY_FEEDS = SY_FEED_STORAGE + SY_STORAGE_KINDS,
 };
 
@@ -25,12 +27,15 @@ struct sy_feed_options {
     struct sy_strings *strings;
     /* Something changed that the scheduler may act on. */
     void (*on_input)(void *arg);
-    /* Each error that makes the feed wait. resource: "pods"; without: what does not happen while it
-     * cannot be read ("no pod is preempted"), or NULL. */
-    void (*on_error)(void *arg, const char *resource, const char *without, const struct sy_err *err,
+    /* Each error that makes the feed wait. resource: "pods". loss: what does not work without it,
+     * NULL for one that nothing works without. */
+    void (*on_error)(void *arg, const char *resource, const char *loss, const struct sy_err *err,
                      int64_t retry_in_ns);
     void *arg;
 };
+
+/* Whether what is decided under one of the profiles may depend on the resource. */
+bool sy_feed_is_needed(enum sy_feed_kind kind, const struct sy_profile *profiles, uint32_t len);
 
 /* out: *ret, to be freed with sy_feed_free() before the client and the scheduler. Errors: as
  * sy_reflector_new(). Loop thread. */
@@ -39,16 +44,18 @@ int sy_feed_new(enum sy_feed_kind kind, const struct sy_feed_options *options, s
 void sy_feed_free(struct sy_feed *f); /* NULL allowed */
 void sy_feed_start(struct sy_feed *f);
 
-/* Whether the last answer for a resource that we can do without was no (403, 404). */
-bool sy_feed_is_refused(const struct sy_feed *f);
 /* Whether the whole state was taken over once. Both: also of a resource that we can do without and
  * that the server does not have or does not let us read; until it does. */
 bool sy_feed_is_synced(const struct sy_feed *f);
 /* Whether changes arrive. */
 bool sy_feed_is_live(const struct sy_feed *f);
+/* Whether it is a resource that we can do without, which the server refuses to give. */
+bool sy_feed_is_refused(const struct sy_feed *f);
 const char *sy_feed_resource(const struct sy_feed *f);
 /* Names for the two as checks of health: "pods-synced", "pods-watch". */
 const char *sy_feed_synced_name(const struct sy_feed *f);
 const char *sy_feed_live_name(const struct sy_feed *f);
+/* Marks the string ids that the feed holds. */
+void sy_feed_mark(const struct sy_feed *f);
 /* Adds the feed's figures to those of f. */
 void sy_feed_figures(const struct sy_feed *f, struct sy_figures *ret);

@@ -854,6 +854,7 @@ int sy_cluster_namespace_upsert(struct sy_cluster *c, sy_sid name, struct sy_lab
     bool changed = c->namespaces.p[i].labels != shared; /* or new: NULL before */
     sy_specs_unref_labels(c->specs, c->namespaces.p[i].labels);
     c->namespaces.p[i].labels = shared;
+    c->namespaces.p[i].is_seen = true;
     if (changed) {
         sy_counters_recount(c);
         c->epoch++;
@@ -861,16 +862,35 @@ int sy_cluster_namespace_upsert(struct sy_cluster *c, sy_sid name, struct sy_lab
     return 0;
 }
 
+static void drop_namespace(struct sy_cluster *c, size_t i)
+{
+    sy_specs_unref_labels(c->specs, c->namespaces.p[i].labels);
+    sy_vec_swap_remove(&c->namespaces, i);
+    sy_counters_recount(c);
+    c->epoch++;
+}
+
 void sy_cluster_namespace_delete(struct sy_cluster *c, sy_sid name)
 {
     for (size_t i = 0; i < c->namespaces.len; i++) {
-        if (c->namespaces.p[i].name != name)
-            continue;
-        sy_specs_unref_labels(c->specs, c->namespaces.p[i].labels);
-        sy_vec_swap_remove(&c->namespaces, i);
-        sy_counters_recount(c);
-        c->epoch++;
-        return;
+        if (c->namespaces.p[i].name == name) {
+            drop_namespace(c, i);
+            return;
+        }
+    }
+}
+
+void sy_cluster_namespaces_replace_begin(struct sy_cluster *c)
+{
+    for (size_t i = 0; i < c->namespaces.len; i++)
+        c->namespaces.p[i].is_seen = false;
+}
+
+void sy_cluster_namespaces_replace_end(struct sy_cluster *c)
+{
+    for (size_t i = c->namespaces.len; i--;) {
+        if (!c->namespaces.p[i].is_seen)
+            drop_namespace(c, i);
     }
 }
 

@@ -103,6 +103,7 @@ struct sy_change_log {
 struct sy_namespace {
     sy_sid name;
     const struct sy_shared_labels *labels;
+    bool is_seen; /* in the replacement that is going on */
 };
 
 struct sy_kept_budget {
@@ -149,7 +150,7 @@ struct sy_cluster {
     struct sy_counters counters;
     SY_VEC(struct sy_namespace) namespaces;
     SY_VEC(struct sy_kept_budget) budgets;
-    bool is_trial; /* see sy_cluster_trial_begin() */
+    bool is_trial;                /* see sy_cluster_trial_begin() */
     SY_VEC(uint32_t) trial_nodes; /* that this trial changed; some more than once */
     /* Label keys that any selector seen so far names: other labels are nobody's concern, so pods
      * that differ in them alone (a StatefulSet's pod name) still have one shape. Only grows. */
@@ -258,6 +259,8 @@ bool sy_cluster_namespace_is_known(const struct sy_cluster *c, sy_sid name);
 int sy_cluster_namespace_upsert(struct sy_cluster *c, sy_sid name,
                                 struct sy_labels labels) SY_NODISCARD;
 void sy_cluster_namespace_delete(struct sy_cluster *c, sy_sid name);
+void sy_cluster_namespaces_replace_begin(struct sy_cluster *c);
+void sy_cluster_namespaces_replace_end(struct sy_cluster *c); /* drops those not given since */
 
 /* Marks every string id held here. */
 void sy_cluster_mark(const struct sy_cluster *c);

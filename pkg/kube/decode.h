@@ -19,6 +19,7 @@
 #include "model/node.h"
 #include "model/pod.h"
 #include "model/storage.h"
+#include "model/workload.h"
 
 #include <stdbool.h>
 
@@ -61,6 +62,11 @@ int sy_decode_storage(struct sy_decode *d, enum sy_storage_kind kind, enum sy_en
 /* policy/v1 PodDisruptionBudget. */
 int sy_decode_budget(struct sy_decode *d, enum sy_encoding enc, struct sy_str raw,
                      struct sy_budget *ret, struct sy_err *err) SY_NODISCARD;
+
+/* Namespaces, Services and controllers: metadata and selector only. */
+int sy_decode_workload(struct sy_decode *d, enum sy_workload_kind kind, enum sy_encoding enc,
+                       struct sy_str raw, struct sy_workload *ret,
+                       struct sy_err *err) SY_NODISCARD;
 
 /* The few fields of metav1.ObjectMeta that every object has. Text points into raw or d->arena. */
 struct sy_meta {

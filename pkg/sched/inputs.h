@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inputs from the watches beside nodes, pods and storage: what stands around pods (namespaces,
+ * Services, controllers) and disruption budgets. Pods that wait are looked at again in the next
+ * sy_sched_run() when something changed for them. */
+#pragma once
+
+#include "model/budget.h"
+#include "model/workload.h"
+#include "sched/sched.h"
+
+/* Objects are borrowed; their ids are of the scheduler's table. Errors: -ENOMEM, -E2BIG (object not
+ * taken over, state as before). Cost: as the cluster's functions of those names. */
+int sy_sched_workload(struct sy_sched *s, enum sy_workload_kind kind,
+                      const struct sy_workload *object) SY_NODISCARD;
+/* Namespaces and Services go by name, controllers by uid. */
+void sy_sched_workload_deleted(struct sy_sched *s, enum sy_workload_kind kind, sy_sid ns,
+                               sy_sid name, struct sy_str uid);
+/* Around a full list: what was not given between begin and end is deleted at end. */
+void sy_sched_workloads_replace_begin(struct sy_sched *s, enum sy_workload_kind kind);
+void sy_sched_workloads_replace_end(struct sy_sched *s, enum sy_workload_kind kind);
+
+int sy_sched_budget(struct sy_sched *s, const struct sy_budget *budget) SY_NODISCARD;
+void sy_sched_budget_deleted(struct sy_sched *s, sy_sid ns, sy_sid name);
+void sy_sched_budgets_replace_begin(struct sy_sched *s);
+void sy_sched_budgets_replace_end(struct sy_sched *s);
