@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // What the specs expect of nodes and kwok leaves undone: a kubelet's duty to
-// bring allocatable in line with capacity, the pods of a usual node, and that no
-// pod is forgotten.
+// bring allocatable in line with capacity, preStop hooks that hold a pod, the pods
+// of a usual node, and that no pod is forgotten.
 package main
 
 import (
@@ -10,6 +10,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	_ "embed"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -18,6 +19,8 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -27,7 +30,14 @@ type kubelets struct {
 	server string
 	client *http.Client
 	idle   map[string]time.Time // pods that kwok ought to have moved on, and since when
+	held   map[string]time.Time // deleted pods whose hook sleeps, and until when
 }
+
+//go:embed prestop.yaml
+var preStopPolicy string
+
+// preStopFinalizer is what prestop.yaml adds.
+const preStopFinalizer = "steelyard.dev/pre-stop"
 
 // newKubelets reads a kubeconfig as hack/cluster writes it.
 func newKubelets(kubeconfig string) (*kubelets, error) {
@@ -75,7 +85,7 @@ func newKubelets(kubeconfig string) (*kubelets, error) {
 	}
 	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}}}}
-	return &kubelets{server, client, map[string]time.Time{}}, nil
+	return &kubelets{server, client, map[string]time.Time{}, map[string]time.Time{}}, nil
 }
 
 // resourceList is a quantity by resource, as it is written.
@@ -108,8 +118,16 @@ type podState struct {
 	Metadata struct {
 		Name, Namespace, UID, ResourceVersion string
 		DeletionTimestamp                     *time.Time
+		Finalizers                            []string
 	}
-	Spec   struct{ NodeName string }
+	Spec struct {
+		NodeName   string
+		Containers []struct {
+			Lifecycle struct {
+				PreStop struct{ Sleep struct{ Seconds int64 } }
+			}
+		}
+	}
 	Status struct{ Phase string }
 }
 
@@ -137,8 +155,36 @@ func (k *kubelets) forgotten(pods []podState, now time.Time) (lost []podState) {
 	return lost
 }
 
-// remind changes forgotten pods without consequence, which kwok then sees.
-func (k *kubelets) remind(ctx context.Context) error {
+// released says which deleted pods have slept as long as their hooks do.
+func (k *kubelets) released(pods []podState, now time.Time) (free []podState) {
+	held := map[string]time.Time{}
+	for _, p := range pods {
+		if p.Metadata.DeletionTimestamp == nil || !slices.Contains(p.Metadata.Finalizers, preStopFinalizer) {
+			continue
+		}
+		until, known := k.held[p.Metadata.UID]
+		if !known {
+			var seconds int64
+			for _, c := range p.Spec.Containers {
+				seconds = max(seconds, c.Lifecycle.PreStop.Sleep.Seconds)
+			}
+			if p.Spec.NodeName == "" {
+				seconds = 0 // it never ran
+			}
+			until = now.Add(time.Duration(seconds) * time.Second)
+		}
+		held[p.Metadata.UID] = until
+		if !now.Before(until) {
+			free = append(free, p)
+		}
+	}
+	k.held = held
+	return free
+}
+
+// syncPods reminds kwok of forgotten pods, by a change without consequence, and
+// lets pods go whose hooks have ended.
+func (k *kubelets) syncPods(ctx context.Context) error {
 	var list struct{ Items []podState }
 	text, err := k.do(ctx, "GET", "/api/v1/pods", nil)
 	if err != nil {
@@ -147,18 +193,30 @@ func (k *kubelets) remind(ctx context.Context) error {
 	if err := json.Unmarshal(text, &list); err != nil {
 		return err
 	}
-	for _, p := range k.forgotten(list.Items, time.Now()) {
+	patch := func(p podState, metadata map[string]any) error {
+		metadata["uid"] = p.Metadata.UID // no namesake
+		b, _ := json.Marshal(map[string]any{"metadata": metadata})
+		_, err := k.do(ctx, "PATCH", "/api/v1/namespaces/"+p.Metadata.Namespace+"/pods/"+p.Metadata.Name, b)
+		return err
+	}
+	now := time.Now()
+	for _, p := range k.forgotten(list.Items, now) {
 		say("kwok forgot %s/%s: reminding it", p.Metadata.Namespace, p.Metadata.Name)
-		patch := fmt.Sprintf(`{"metadata":{"uid":%q,"annotations":{"steelyard.dev/reminder":%q}}}`, p.Metadata.UID, p.Metadata.ResourceVersion)
-		if _, err := k.do(ctx, "PATCH", "/api/v1/namespaces/"+p.Metadata.Namespace+"/pods/"+p.Metadata.Name, []byte(patch)); err != nil {
-			return err
+		if perr := patch(p, map[string]any{"annotations": map[string]any{"steelyard.dev/reminder": p.Metadata.ResourceVersion}}); perr != nil {
+			err = perr // the others have their turn all the same
 		}
 	}
-	return nil
+	for _, p := range k.released(list.Items, now) {
+		others := slices.DeleteFunc(p.Metadata.Finalizers, func(f string) bool { return f == preStopFinalizer })
+		if perr := patch(p, map[string]any{"finalizers": others}); perr != nil {
+			err = perr
+		}
+	}
+	return err
 }
 
-// sync looks at each node once.
-func (k *kubelets) sync(ctx context.Context) error {
+// syncNodes looks at each node once.
+func (k *kubelets) syncNodes(ctx context.Context) error {
 	var list struct {
 		Items []struct {
 			Metadata struct{ Name string }
@@ -191,7 +249,7 @@ func (k *kubelets) do(ctx context.Context, method, path string, body []byte) ([]
 	case "PATCH":
 		req.Header.Set("Content-Type", "application/merge-patch+json")
 	case "POST":
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", "application/yaml") // of which JSON is a part
 	}
 	resp, err := k.client.Do(req)
 	if err != nil {
@@ -203,6 +261,17 @@ func (k *kubelets) do(ctx context.Context, method, path string, body []byte) ([]
 		err = fmt.Errorf("%s %s: HTTP %d: %.200s", method, path, resp.StatusCode, text)
 	}
 	return text, err
+}
+
+// addPolicy makes the API server do its part in holding pods with hooks.
+func (k *kubelets) addPolicy(ctx context.Context) error {
+	policy, binding, _ := strings.Cut(preStopPolicy, "\n---\n")
+	const group = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolic"
+	if _, err := k.do(ctx, "POST", group+"ies", []byte(policy)); err != nil {
+		return err
+	}
+	_, err := k.do(ctx, "POST", group+"ybindings", []byte(binding))
+	return err
 }
 
 // addSystemPods puts a pod on each node that has the names of those which the
@@ -263,7 +332,7 @@ func (k *kubelets) run(ctx context.Context) (stop func()) {
 	done.Go(func() {
 		told := ""
 		for {
-			if err := errors.Join(k.sync(ctx), k.remind(ctx)); err != nil && ctx.Err() == nil && err.Error() != told {
+			if err := errors.Join(k.syncNodes(ctx), k.syncPods(ctx)); err != nil && ctx.Err() == nil && err.Error() != told {
 				told = err.Error()
 				say("playing kubelet: %v", err)
 			}

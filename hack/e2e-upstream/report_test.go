@@ -102,21 +102,6 @@ func TestSkipList(t *testing.T) {
 	}
 }
 
-func TestAllocatablePatch(t *testing.T) {
-	for _, c := range []struct {
-		capacity, allocatable resourceList
-		want                  string
-	}{
-		{resourceList{"cpu": "4"}, resourceList{"cpu": "3900m"}, ""},
-		{resourceList{"cpu": "4", "x/y": "10"}, resourceList{"cpu": "4"}, `{"status":{"allocatable":{"x/y":"10"}}}`},
-		{resourceList{"cpu": "4"}, resourceList{"cpu": "4", "x/y": "10"}, `{"status":{"allocatable":{"x/y":null}}}`},
-	} {
-		if got := string(allocatablePatch(c.capacity, c.allocatable)); got != c.want {
-			t.Errorf("%v, %v: %s, want %s", c.capacity, c.allocatable, got, c.want)
-		}
-	}
-}
-
 func TestProgress(t *testing.T) {
 	var to strings.Builder
 	p := &progress{to: &to, who: "x"}
@@ -131,30 +116,5 @@ func TestProgress(t *testing.T) {
 	}
 	if p.done != 2 {
 		t.Errorf("%d specs seen, not 2", p.done)
-	}
-}
-
-func TestForgotten(t *testing.T) {
-	pod := func(uid, version, node, phase string) (p podState) {
-		p.Metadata.UID, p.Metadata.ResourceVersion, p.Spec.NodeName, p.Status.Phase = uid, version, node, phase
-		return p
-	}
-	begin := time.Now()
-	deleting := pod("d", "1", "n", "Pending")
-	deleting.Metadata.DeletionTimestamp = &begin
-	pods := []podState{pod("a", "1", "n", "Pending"), pod("b", "1", "", "Pending"), pod("c", "1", "n", "Running"), deleting}
-	k := &kubelets{idle: map[string]time.Time{}}
-	if lost := k.forgotten(pods, begin); len(lost) != 0 {
-		t.Errorf("at once: %v", lost)
-	}
-	if lost := k.forgotten(pods, begin.Add(2*time.Second)); len(lost) != 1 || lost[0].Metadata.UID != "a" {
-		t.Errorf("after two seconds: %v", lost)
-	}
-	pods[0].Metadata.ResourceVersion = "2"
-	if lost := k.forgotten(pods, begin.Add(3*time.Second)); len(lost) != 0 {
-		t.Errorf("of another version: %v", lost)
-	}
-	if lost := k.forgotten(nil, begin.Add(9*time.Second)); len(lost) != 0 || len(k.idle) != 0 {
-		t.Errorf("gone: %v, %v", lost, k.idle)
 	}
 }
