@@ -53,6 +53,7 @@ struct sy_http {
     struct transfer_list ended;
     uint32_t running_unary;
     uint32_t in_flight;
+    bool is_delivering; /* what is started now leaves in this turn yet */
     bool is_freeing;
 };
 
@@ -362,8 +363,10 @@ void sy_transfer_end(struct sy_transfer *t, int code, bool maybe_sent, const cha
         h->running_unary--;
     t->code = t->abort_code ? t->abort_code : code;
     t->maybe_sent = maybe_sent;
-    if (!t->abort_code)
-        snprintf(t->error, sizeof(t->error), "%s", t->code ? text : "");
+    if (!t->code)
+        t->error[0] = '\0';
+    else if (!t->abort_code)
+        snprintf(t->error, sizeof(t->error), "%s", text);
     t->transport = NULL;
     t->state = SY_TRANSFER_ENDED;
     sy_timer_disarm(t->deadline);
@@ -483,7 +486,8 @@ int sy_http_send(struct sy_http *h, const struct sy_http_request *request, sy_ht
             t->idle = sy_timer_new(h->loop, idle_passed, t);
         sy_timer_arm(t->idle, (int64_t)t->idle_timeout_ms * SY_NS_PER_MS);
     }
-    sy_deferred_trigger(h->work);
+    if (!h->is_delivering)
+        sy_deferred_trigger(h->work);
     if (ret_id)
         *ret_id = transfer_id(t);
     return 0;
@@ -586,7 +590,9 @@ static void work(void *arg)
     struct sy_http *h = arg;
 
     abort_all(h);
+    h->is_delivering = true;
     deliver_ended(h);
+    h->is_delivering = false;
     start_queued(h);
     sy_h2_run(h->h2);
 }

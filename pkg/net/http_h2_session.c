@@ -108,8 +108,10 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
     } else if (!c->is_head) {
         return 0;
     } else if (name_len == 12 && sy_str_eq(n, SY_STR("content-type"))) {
-        snprintf(t->content_type, sizeof(t->content_type), "%.*s", (int)value_len,
-                 (const char *)value);
+        size_t len = value_len < SY_HTTP_TYPE_MAX ? value_len : SY_HTTP_TYPE_MAX - 1;
+
+        memcpy(t->content_type, value, len);
+        t->content_type[len] = '\0';
     } else if (name_len == 11 && sy_str_eq(n, SY_STR("retry-after"))) {
         /* nghttp2 ends values with a NUL. */
         t->retry_after_ms = retry_after_ms((const char *)value);
@@ -199,14 +201,19 @@ static int on_close(nghttp2_session *ng, int32_t stream_id, uint32_t error, void
 
 /* ---- the request ---- */
 
-static int before_send(nghttp2_session *ng, const nghttp2_frame *frame, void *arg SY_UNUSED)
+static int before_send(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 {
+    struct sy_h2_session *s = arg;
     struct sy_h2_call *c;
 
     if (frame->hd.type == NGHTTP2_HEADERS) {
         c = call_of(ng, frame->hd.stream_id);
         if (c)
             c->is_sent = true;
+    } else if (frame->hd.type == NGHTTP2_GOAWAY && !s->text[0] &&
+               frame->goaway.error_code != NGHTTP2_NO_ERROR) {
+        snprintf(s->text, sizeof(s->text), "the server broke the HTTP/2 protocol: %s",
+                 nghttp2_http2_strerror(frame->goaway.error_code));
     }
     return 0;
 }
@@ -273,11 +280,15 @@ static bool split_line(char *line, nghttp2_nv *ret)
     return true;
 }
 
-static size_t put_length(size_t n, char text[LENGTH_TEXT_MAX])
+/* n in decimal, at the end of text. */
+static struct sy_str put_length(size_t n, char text[LENGTH_TEXT_MAX])
 {
-    int len = snprintf(text, LENGTH_TEXT_MAX, "%zu", n);
+    char *p = text + LENGTH_TEXT_MAX;
 
-    return len > 0 ? (size_t)len : 0;
+    do {
+        *--p = (char)('0' + n % 10);
+    } while (n /= 10);
+    return (struct sy_str){p, (size_t)(text + LENGTH_TEXT_MAX - p)};
 }
 
 int sy_h2_session_submit(struct sy_h2_session *s, struct sy_h2_call *c, const char *authority)
@@ -305,7 +316,10 @@ int sy_h2_session_submit(struct sy_h2_session *s, struct sy_h2_call *c, const ch
             fields[n++] = nv;
     }
     if (has_body || is_post) {
-        fields[n] = field("content-length", 14, length, put_length(t->body.len, length));
+        struct sy_str digits = put_length(t->body.len, length);
+
+        /* The digits do not outlive this call. */
+        fields[n] = field("content-length", 14, digits.p, digits.len);
         fields[n++].flags = NGHTTP2_NV_FLAG_NO_COPY_NAME;
     }
     id = nghttp2_submit_request(s->ng, NULL, fields, n, has_body ? &provider : NULL, c);
