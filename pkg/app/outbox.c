@@ -14,10 +14,17 @@ struct ended {
     char *error; /* owned, or NULL */
 };
 
+/* A write for a pod's volumes. */
+struct wrote {
+    uint64_t ticket;
+    char *error; /* owned, NULL when it is written */
+};
+
 struct sy_outbox {
     struct sy_actions *actions;
     SY_VEC(struct ended) ended;
     SY_VEC(char *) spared; /* UIDs, owned: victims whose eviction failed */
+    SY_VEC(struct wrote) wrote;
     bool events;
     void (*on_result)(void *arg);
     void *arg;
@@ -68,6 +75,19 @@ static void on_evict_failed(void *arg, const char *uid, const struct sy_err *err
     o->on_result(o->arg);
 }
 
+static void on_volume(void *arg, uint64_t ticket, const struct sy_err *err)
+{
+    struct sy_outbox *o = arg;
+    struct wrote w = {.ticket = ticket};
+
+    if (err) {
+        w.error = sy_xstrdup(sy_err_text(err, -1));
+        sy_log_warn("a volume could not be bound; the pod is tried again", "error", w.error);
+    }
+    sy_vec_push(&o->wrote, w);
+    o->on_result(o->arg);
+}
+
 int sy_outbox_new(struct sy_kube *kube, const struct sy_outbox_options *options,
                   struct sy_outbox **ret, struct sy_err *err)
 {
@@ -89,6 +109,7 @@ int sy_outbox_new(struct sy_kube *kube, const struct sy_outbox_options *options,
         .events_max_queued = options->events_max_queued,
         .on_bind = on_bind,
         .on_evict_failed = on_evict_failed,
+        .on_volume = on_volume,
         .arg = o,
     };
     int r = sy_actions_new(kube, &actions, &o->actions, err);
@@ -111,7 +132,27 @@ void sy_outbox_free(struct sy_outbox *o)
     for (size_t i = 0; i < o->spared.len; i++)
         free(o->spared.p[i]);
     sy_vec_done(&o->spared);
+    for (size_t i = 0; i < o->wrote.len; i++)
+        free(o->wrote.p[i].error);
+    sy_vec_done(&o->wrote);
     free(o);
+}
+
+static void write_volume(struct sy_outbox *o, uint64_t ticket, const struct sy_decision_volume *v)
+{
+    const struct sy_volume_write write = {
+        .ticket = ticket,
+        .volume = v->volume,
+        .version = v->version,
+        .set_by_controller = v->set_by_controller,
+        .ns = v->ns,
+        .claim = v->claim,
+        .claim_uid = v->claim_uid,
+        .claim_version = v->claim_version,
+        .node = v->node,
+    };
+
+    sy_actions_volume(o->actions, &write);
 }
 
 void sy_outbox_decide(void *arg, const struct sy_decision *d)
@@ -134,6 +175,9 @@ void sy_outbox_decide(void *arg, const struct sy_decision *d)
     case SY_DECIDE_EVICT:
         sy_actions_preempt(o->actions, d->ns, d->name, d->uid, d->message);
         break;
+    case SY_DECIDE_VOLUME:
+        write_volume(o, d->ticket, d->volume);
+        break;
     }
 }
 
@@ -146,6 +190,12 @@ void sy_outbox_apply(struct sy_outbox *o, struct sy_sched *sched, sy_time_ns now
         free(e.error);
     }
     o->ended.len = 0;
+    for (size_t i = 0; i < o->wrote.len; i++) {
+        struct wrote w = o->wrote.p[i];
+        sy_sched_volume_result(sched, w.ticket, w.error, now);
+        free(w.error);
+    }
+    o->wrote.len = 0;
     for (size_t i = 0; i < o->spared.len; i++) {
         sy_sched_evict_failed(sched, sy_str_from(o->spared.p[i]), now);
         free(o->spared.p[i]);

@@ -19,6 +19,7 @@
 #include "base/vec.h"
 #include "kube/actions_body.h"
 #include "kube/actions_evict.h"
+#include "kube/actions_volume.h"
 
 enum {
     BIND_TIMEOUT_MS = 10000,
@@ -143,6 +144,7 @@ struct sy_actions {
     struct since *since; /* direct-mapped: since when a pod is unschedulable */
 
     struct sy_evictions *evictions;
+    struct sy_volume_writes *volumes;
 
     struct event_list events_queued;
     struct event_list events_sent;
@@ -976,17 +978,31 @@ void sy_actions_preempt(struct sy_actions *a, const char *ns, const char *name, 
     sy_evictions_add(a->evictions, ns, name, uid, message);
 }
 
+void sy_actions_volume(struct sy_actions *a, const struct sy_volume_write *write)
+{
+    sy_volume_writes_add(a->volumes, write);
+}
+
+static void on_volume(void *arg, uint64_t ticket, const struct sy_err *err)
+{
+    struct sy_actions *a = arg;
+
+    if (a->options.on_volume)
+        a->options.on_volume(a->options.arg, ticket, err);
+}
+
 void sy_actions_pause(struct sy_actions *a, bool is_paused)
 {
     a->is_paused = is_paused;
     sy_evictions_pause(a->evictions, is_paused);
+    sy_volume_writes_pause(a->volumes, is_paused);
     pump(a);
 }
 
 bool sy_actions_is_idle(const struct sy_actions *a)
 {
     return !a->binds_unsettled && !a->conditions.len && !a->queued_len && !a->events_in_flight &&
-           !sy_evictions_len(a->evictions);
+           !sy_evictions_len(a->evictions) && !sy_volume_writes_len(a->volumes);
 }
 
 void sy_actions_drain(struct sy_actions *a)
@@ -1046,6 +1062,7 @@ int sy_actions_new(struct sy_kube *k, const struct sy_actions_options *options,
     TAILQ_INIT(&a->events_sent);
     TAILQ_INIT(&a->remembered);
     a->evictions = sy_evictions_new(k, &a->stats, on_evict_failed, a);
+    a->volumes = sy_volume_writes_new(k, &a->stats, on_volume, a);
     a->series_timer = sy_timer_new(sy_kube_loop(k), look_at_series, a);
     a->events_timer = sy_timer_new(sy_kube_loop(k), on_events_timer, a);
     sy_timer_arm(a->series_timer, series_look_ns);
@@ -1113,6 +1130,7 @@ void sy_actions_free(struct sy_actions *a)
     abandon_conditions(a);
     abandon_events(a);
     sy_evictions_free(a->evictions);
+    sy_volume_writes_free(a->volumes);
     sy_timer_free(a->events_timer);
     sy_timer_free(a->series_timer);
     sy_map_done(&a->conditions_by_uid);

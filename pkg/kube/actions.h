@@ -31,6 +31,22 @@ typedef void sy_bind_fn(void *arg, uint64_t ticket, enum sy_bind_outcome outcome
  * Never from inside sy_actions_preempt(). Must not free the actions. */
 typedef void sy_evict_failed_fn(void *arg, const char *uid, const struct sy_err *err);
 
+/* One write that a pod's volumes need before the pod is bound. Strings are copied. */
+struct sy_volume_write {
+    uint64_t ticket;
+    const char *volume;  /* this persistent volume gets a claimRef; NULL: the claim gets its node */
+    const char *version; /* resourceVersion that the object must still have */
+    bool set_by_controller; /* and the annotation pv.kubernetes.io/bound-by-controller */
+    const char *ns;
+    const char *claim;
+    const char *claim_uid;
+    const char *claim_version;
+    const char *node; /* for the annotation volume.kubernetes.io/selected-node */
+};
+/* err: NULL when it is written, borrowed else; 409 when the object is another by now. Never from
+ * inside sy_actions_volume(). Must not free the actions. */
+typedef void sy_volume_fn(void *arg, uint64_t ticket, const struct sy_err *err);
+
 struct sy_actions;
 struct sy_actions_options {
     const char *component; /* reportingController of events: the scheduler's name */
@@ -44,6 +60,7 @@ struct sy_actions_options {
     uint32_t events_in_flight; /* when idle; 0: 32 */
     sy_bind_fn *on_bind;
     sy_evict_failed_fn *on_evict_failed; /* NULL allowed */
+    sy_volume_fn *on_volume;             /* NULL allowed */
     void *arg;
 };
 int sy_actions_new(struct sy_kube *k, const struct sy_actions_options *options,
@@ -73,6 +90,10 @@ void sy_actions_condition(struct sy_actions *a, const char *ns, const char *name
 void sy_actions_preempt(struct sy_actions *a, const char *ns, const char *name, const char *uid,
                         const char *message);
 
+/* Keeps a volume for a claim, or tells a claim the node that its volume is made for, as the binder
+ * of kube-scheduler's VolumeBinding does. Repeated as SY_RETRY_SAFE says. */
+void sy_actions_volume(struct sy_actions *a, const struct sy_volume_write *write);
+
 /* events.k8s.io/v1 Event about a pod. type "Normal" or "Warning"; reason "Scheduled",
  * "FailedScheduling"; action "Binding", "Scheduling". note is cut to 1 KiB with " ...". Equal
  * (pod, reason, note) repeats become a series PATCH as client-go tools/events does (the second at
@@ -92,6 +113,6 @@ void sy_actions_drain(struct sy_actions *a);
 struct sy_actions_stats {
     uint64_t binds_sent, binds_ok, binds_conflict, binds_refused, binds_unknown, conditions_sent,
         events_sent, events_dropped, events_merged, event_errors, condition_errors, evictions_done,
-        eviction_errors;
+        eviction_errors, volume_writes, volume_write_errors;
 };
 const struct sy_actions_stats *sy_actions_stats(const struct sy_actions *a);

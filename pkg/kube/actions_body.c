@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "kube/actions.h"
 
 enum { NAME_MAX_LEN = 253 };
 
@@ -309,6 +310,28 @@ void sy_body_delete(struct sy_buf *out, const char *uid)
     add_json_field(
         out, "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\",\"preconditions\":{\"uid\":", uid);
     sy_buf_adds(out, "}}");
+}
+
+void sy_body_claim_ref(struct sy_buf *out, const struct sy_volume_write *w)
+{
+    add_json_field(out, "{\"metadata\":{\"resourceVersion\":", w->version);
+    if (w->set_by_controller)
+        sy_buf_adds(out, ",\"annotations\":{\"pv.kubernetes.io/bound-by-controller\":\"yes\"}");
+    add_json_field(out,
+                   "},\"spec\":{\"claimRef\":{\"apiVersion\":\"v1\",\"kind\":"
+                   "\"PersistentVolumeClaim\",\"namespace\":",
+                   w->ns);
+    add_json_field(out, ",\"name\":", w->claim);
+    add_json_field(out, ",\"uid\":", w->claim_uid);
+    add_json_field(out, ",\"resourceVersion\":", w->claim_version);
+    sy_buf_adds(out, "}}}");
+}
+
+void sy_body_selected_node(struct sy_buf *out, const struct sy_volume_write *w)
+{
+    add_json_field(out, "{\"metadata\":{\"resourceVersion\":", w->version);
+    add_json_field(out, ",\"annotations\":{\"volume.kubernetes.io/selected-node\":", w->node);
+    sy_buf_adds(out, "}}}");
 }
 
 /* ---- text ---------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@
 
 enum { SY_NOTE_MAX = 1024 };
 
+struct sy_volume_write; /* in kube/actions.h */
+
 /* v1 Binding. The UID makes it fail on another pod of that name. annotations: pairs or NULL. */
 void sy_body_bind(struct sy_buf *out, enum sy_encoding enc, const char *ns, const char *name,
                   const char *uid, const char *node, const char *const *annotations);
@@ -49,6 +51,11 @@ void sy_body_disruption(struct sy_buf *out, const char *uid, const char *message
                         int64_t now_wall_ns);
 /* DeleteOptions that hold for the pod with that UID only, with the pod's own grace period. */
 void sy_body_delete(struct sy_buf *out, const char *uid);
+
+/* Merge patch of a persistent volume: kept for the claim. */
+void sy_body_claim_ref(struct sy_buf *out, const struct sy_volume_write *w);
+/* Merge patch of a claim: its volume is made for the node. */
+void sy_body_selected_node(struct sy_buf *out, const struct sy_volume_write *w);
 
 /* Appends text as one path segment, percent-encoded. */
 void sy_body_segment(struct sy_buf *out, const char *text);

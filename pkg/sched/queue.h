@@ -18,7 +18,8 @@ enum sy_entry_state {
     SY_ENTRY_BACKOFF, /* in the backoff heap until `until_ns` */
     SY_ENTRY_WAITING, /* unschedulable: in its shape's heap; `until_ns` is the sweep's deadline */
     SY_ENTRY_GATED,
-    SY_ENTRY_BINDING, /* a bind is in flight */
+    SY_ENTRY_RESERVED, /* assumed on `node`; its volumes are being bound, then the pod is */
+    SY_ENTRY_BINDING,  /* a bind is in flight */
 };
 
 struct sy_entry {
@@ -28,7 +29,7 @@ struct sy_entry {
     uint8_t state;
     bool swept;              /* what woke it last was only the safety sweep */
     uint32_t place;          /* index in its heap */
-    uint32_t node;           /* BINDING: the slot assumed */
+    uint32_t node;           /* RESERVED and BINDING: the slot assumed */
     uint32_t nominated;      /* slot that others are moved away from for it; SY_NO_ENTRY: none */
     uint64_t nominated_seen; /* that node's generation when last looked at */
     uint32_t attempts;
@@ -38,8 +39,9 @@ struct sy_entry {
     uint64_t said_hash;   /* of the condition last written, so that only changes are written */
     sy_time_ns queued_ns; /* first seen */
     sy_time_ns until_ns;
-    sy_time_ns attempt_ns; /* start of the attempt that is in flight */
-    uint32_t older, newer; /* WAITING: list in order of until_ns */
+    sy_time_ns attempt_ns;          /* start of the attempt that is in flight */
+    uint32_t older, newer;          /* WAITING: list in order of until_ns */
+    struct sy_volume_work *volumes; /* RESERVED: owned; until_ns is when it gives up */
 };
 
 struct sy_entries {

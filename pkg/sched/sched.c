@@ -6,6 +6,7 @@
 #include "sched/preempt.h"
 #include "sched/queue.h"
 #include "sched/shape.h"
+#include "sched/volumes.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -36,6 +37,9 @@ struct sy_sched {
     SY_VEC(uint32_t) nominees;               /* entries that have a node nominated */
     bool is_preemption_held;
     uint32_t in_flight;
+    SY_VEC(uint32_t) reserved;   /* all RESERVED entries */
+    uint64_t storage_generation; /* of the cluster's storage, when they were last checked */
+    sy_time_ns next_volume_ns;   /* the first of them gives up */
     uint64_t next_serial;
     uint64_t looked_at_generation; /* of the cluster, when waiting shapes were last looked at */
     sy_time_ns next_wake_ns;
@@ -54,6 +58,11 @@ static struct sy_entry *entry(struct sy_sched *s, uint32_t i)
 static struct sy_shape *shape_of(struct sy_sched *s, const struct sy_entry *e)
 {
     return s->shapes.all.p[e->shape];
+}
+
+static sy_time_ns earlier(sy_time_ns a, sy_time_ns b)
+{
+    return a < b ? a : b;
 }
 
 /* -- life of the object -- */
@@ -98,6 +107,7 @@ struct sy_sched *sy_sched_new(struct sy_strings *strings, const struct sy_sched_
     take_options(s, options);
     s->backoff.by_time = true;
     s->waiting_oldest = s->waiting_newest = SY_NO_ENTRY;
+    s->next_volume_ns = INT64_MAX;
     s->next_serial = 1;
     s->decide = fn;
     s->decide_arg = arg;
@@ -114,6 +124,9 @@ void sy_sched_free(struct sy_sched *s)
 {
     if (!s)
         return;
+    for (size_t i = 0; i < s->reserved.len; i++)
+        sy_volume_work_free(&s->cluster, entry(s, s->reserved.p[i])->volumes);
+    sy_vec_done(&s->reserved);
     sy_shapes_done(&s->shapes);
     sy_cluster_done(&s->cluster);
     sy_learner_done(&s->learner);
@@ -190,6 +203,15 @@ static void leave(struct sy_sched *s, uint32_t i)
     case SY_ENTRY_GATED:
         s->stats.gated--;
         break;
+    case SY_ENTRY_RESERVED: {
+        size_t at = 0;
+        while (s->reserved.p[at] != i)
+            at++;
+        sy_vec_swap_remove(&s->reserved, at);
+        sy_volume_work_free(&s->cluster, e->volumes);
+        e->volumes = NULL;
+        break;
+    }
     case SY_ENTRY_BINDING:
         s->in_flight--;
         break;
@@ -391,6 +413,8 @@ static void pod_changed_in_queue(struct sy_sched *s, uint32_t slot, uint32_t cha
 
     if (e->state == SY_ENTRY_BINDING)
         return; /* the result of the bind decides */
+    if (e->state == SY_ENTRY_RESERVED && (p->flags & SY_POD_ASSUMED))
+        return; /* what becomes of its volumes decides */
     const struct sy_profile *profile = wanted_by(s, p);
     if (!profile) {
         drop_entry(s, i);
@@ -599,15 +623,21 @@ static sy_time_ns measure(const struct sy_sched *s)
     return s->options.clock ? s->options.clock() : 0;
 }
 
+/* Answers to older ones are ignored from now on. */
+static void new_ticket(struct sy_sched *s, struct sy_entry *e)
+{
+    e->serial = s->next_serial++ & UINT32_MAX;
+    if (!e->serial)
+        e->serial = s->next_serial++ & UINT32_MAX;
+}
+
 static void send_bind(struct sy_sched *s, uint32_t i, uint32_t node)
 {
     struct sy_entry *e = entry(s, i);
 
     e->state = SY_ENTRY_BINDING;
     e->node = node;
-    e->serial = s->next_serial++ & UINT32_MAX;
-    if (!e->serial)
-        e->serial = s->next_serial++ & UINT32_MAX;
+    new_ticket(s, e);
     s->in_flight++;
     decide_about(s, e,
                  &(struct sy_decision){
@@ -774,6 +804,135 @@ static void fail_attempt(struct sy_sched *s, uint32_t i, const struct sy_outcome
     }
 }
 
+/* -- volumes that are bound before the pod is -- */
+
+static void reserved_failed(struct sy_sched *s, uint32_t i, const char *error, sy_time_ns now)
+{
+    struct sy_entry *e = entry(s, i);
+
+    leave(s, i);
+    sy_cluster_forget(&s->cluster, e->pod);
+    if (!wanted_by(s, &s->cluster.pods.p[e->pod])) {
+        drop_entry(s, i);
+        return;
+    }
+    s->stats.attempts_error++;
+    say(s, e, "SchedulerError", error, NULL);
+    enter_backoff(s, i, now);
+}
+
+/* Has the next write done, or begins to wait for what was written. */
+static void next_write(struct sy_sched *s, uint32_t i, sy_time_ns now)
+{
+    struct sy_entry *e = entry(s, i);
+    struct sy_decision_volume write;
+
+    if (!sy_volume_work_next(&s->cluster, e->volumes, &write)) {
+        e->until_ns = now + shape_of(s, e)->profile->args.volume_bind_timeout_s * SY_NS_PER_S;
+        s->next_volume_ns = now; /* it may be bound already */
+        return;
+    }
+    new_ticket(s, e);
+    decide_about(s, e,
+                 &(struct sy_decision){
+                     .kind = SY_DECIDE_VOLUME, .ticket = e->serial << 32 | i, .volume = &write});
+}
+
+static bool has_filter(const struct sy_profile *profile, const struct sy_filter *filter)
+{
+    for (uint32_t i = 0; i < profile->filters_len; i++) {
+        if (profile->filters[i] == filter)
+            return true;
+    }
+    return false;
+}
+
+/* Sees to the claims of a pod that is assumed on a node. True when it cannot be bound at once. */
+static bool reserve_volumes(struct sy_sched *s, uint32_t i, uint32_t node, sy_time_ns now)
+{
+    struct sy_entry *e = entry(s, i);
+    struct sy_shape *shape = shape_of(s, e);
+    struct sy_volume_plan plan = {0};
+
+    if (!shape->view.spec->volumes_len ||
+        !has_filter(shape->profile, sy_filter_find("VolumeBinding")))
+        return false;
+    int r = sy_volume_plan(&shape->view, &s->shapes.arena, node, &plan);
+    if (r == 0 && !plan.claims_len)
+        return false;
+    if (r < 0) {
+        reserved_failed(s, i, "running Reserve plugin \"VolumeBinding\": no memory", now);
+        return true;
+    }
+    e->volumes = sy_volume_work_new(&s->cluster, &plan, node);
+    e->state = SY_ENTRY_RESERVED;
+    e->node = node;
+    e->until_ns = INT64_MAX;
+    sy_vec_push(&s->reserved, i);
+    next_write(s, i, now);
+    return true;
+}
+
+static void volumes_failed(struct sy_sched *s, uint32_t i, const char *error, sy_time_ns now)
+{
+    char *text = sy_xasprintf("running PreBind plugin \"VolumeBinding\": %s", error);
+
+    reserved_failed(s, i, text, now);
+    free(text);
+}
+
+void sy_sched_volume_result(struct sy_sched *s, uint64_t ticket, const char *error, sy_time_ns now)
+{
+    uint32_t i = (uint32_t)ticket;
+
+    if (i >= s->entries.all.len || entry(s, i)->state != SY_ENTRY_RESERVED ||
+        entry(s, i)->serial != ticket >> 32)
+        return;
+    if (error) {
+        volumes_failed(s, i, error, now);
+        return;
+    }
+    sy_volume_work_written(entry(s, i)->volumes);
+    next_write(s, i, now);
+}
+
+static void check_reserved(struct sy_sched *s, uint32_t i, sy_time_ns now)
+{
+    struct sy_entry *e = entry(s, i);
+    char *error = NULL;
+
+    if (e->until_ns == INT64_MAX)
+        return; /* still being written */
+    enum sy_volume_progress p = sy_volume_work_check(&s->cluster, e->volumes, &error);
+    if (p == SY_VOLUMES_WAIT && now >= e->until_ns) {
+        p = SY_VOLUMES_FAILED;
+        error = sy_xstrdup("context deadline exceeded");
+    }
+    if (p == SY_VOLUMES_FAILED) {
+        char *text = sy_xasprintf("binding volumes: %s", error);
+        volumes_failed(s, i, text, now);
+        free(text);
+        free(error);
+    } else if (p == SY_VOLUMES_BOUND) {
+        uint32_t node = e->node;
+        leave(s, i);
+        send_bind(s, i, node);
+    }
+}
+
+/* Binds the pods whose volumes are there. Asked in every turn; looks when storage has changed. */
+static void check_volumes(struct sy_sched *s, sy_time_ns now)
+{
+    if (s->storage_generation == s->cluster.storage.generation && now < s->next_volume_ns)
+        return;
+    s->storage_generation = s->cluster.storage.generation;
+    for (size_t n = s->reserved.len; n--;)
+        check_reserved(s, s->reserved.p[n], now); /* may take itself out of the list */
+    s->next_volume_ns = INT64_MAX;
+    for (size_t n = 0; n < s->reserved.len; n++)
+        s->next_volume_ns = earlier(s->next_volume_ns, entry(s, s->reserved.p[n])->until_ns);
+}
+
 /* One scheduling cycle: the pod is bound or told why not. */
 static void attempt(struct sy_sched *s, uint32_t i, sy_time_ns now)
 {
@@ -803,7 +962,8 @@ static void attempt(struct sy_sched *s, uint32_t i, sy_time_ns now)
         drop_entry(s, i); /* bound behind our back: nothing left to do */
         return;
     }
-    send_bind(s, i, out.node);
+    if (!reserve_volumes(s, i, out.node, now))
+        send_bind(s, i, out.node);
 }
 
 static void bind_succeeded(struct sy_sched *s, uint32_t i, sy_time_ns now)
@@ -929,11 +1089,6 @@ static void sweep(struct sy_sched *s, sy_time_ns now)
     }
 }
 
-static sy_time_ns earlier(sy_time_ns a, sy_time_ns b)
-{
-    return a < b ? a : b;
-}
-
 static sy_time_ns next_deadline(struct sy_sched *s)
 {
     sy_time_ns next = s->next_decay_ns;
@@ -944,6 +1099,8 @@ static sy_time_ns next_deadline(struct sy_sched *s)
         next = earlier(next, entry(s, s->waiting_oldest)->until_ns);
     if (s->looked_at_generation != s->cluster.generation && s->shapes.waiting_shapes)
         next = earlier(next, s->next_wake_ns);
+    if (s->reserved.len)
+        next = earlier(next, s->next_volume_ns);
     return next;
 }
 
@@ -954,6 +1111,7 @@ sy_time_ns sy_sched_run(struct sy_sched *s, bool active, uint32_t max_cycles, sy
         s->next_decay_ns = now + DECAY_EVERY_NS;
     }
     if (active) {
+        check_volumes(s, now);
         wake_nominees(s);
         wake_relieved(s, now);
         end_backoffs(s, now);
@@ -963,7 +1121,7 @@ sy_time_ns sy_sched_run(struct sy_sched *s, bool active, uint32_t max_cycles, sy
             uint32_t i = sy_heap_top(&s->active);
             attempt(s, i, now);
             hold_claims(s);
-            if (entry(s, i)->state != SY_ENTRY_BINDING)
+            if (entry(s, i)->state != SY_ENTRY_BINDING && entry(s, i)->state != SY_ENTRY_RESERVED)
                 continue;
             struct sy_shape *shape = shape_of(s, entry(s, i));
             if (shape->waiting.at.len && sy_shape_best(&s->shapes, shape).node != SY_NONE)
@@ -1004,7 +1162,7 @@ void sy_sched_configure(struct sy_sched *s, const struct sy_sched_options *optio
         /* A shape belongs to a profile, and all profiles are new. A bind in flight keeps a shape
          * only to give it back, so any profile will do. */
         struct sy_entry *e = entry(s, p->user);
-        if (e->state == SY_ENTRY_BINDING) {
+        if (e->state == SY_ENTRY_BINDING || e->state == SY_ENTRY_RESERVED) {
             struct sy_shape *shape = shape_of(s, e);
             e->shape = sy_shape_ref(&s->shapes, p, profile ? profile : s->profiles)->id;
             sy_shape_unref(&s->shapes, shape);

@@ -37,12 +37,26 @@ enum sy_decision_kind {
     SY_DECIDE_EVENT,     /* emit an event */
     SY_DECIDE_EVICT,     /* preempt: set DisruptionTarget with `message`, then delete by UID; answer
                             with     sy_sched_evict_failed() when that did not work out */
+    SY_DECIDE_VOLUME,    /* write `volume`; answer with sy_sched_volume_result(ticket) */
+};
+
+/* One write that a pod's claims need before the pod is bound. Text as in the decision. */
+struct sy_decision_volume {
+    const char *volume;     /* this persistent volume gets a claimRef; NULL: the claim gets the
+                               annotation volume.kubernetes.io/selected-node */
+    const char *version;    /* resourceVersion that the object must still have */
+    bool set_by_controller; /* and the annotation pv.kubernetes.io/bound-by-controller */
+    const char *ns;
+    const char *claim;
+    const char *claim_uid;
+    const char *claim_version;
+    const char *node;
 };
 
 /* Text is borrowed until the next call of any sy_sched_ function. */
 struct sy_decision {
     enum sy_decision_kind kind;
-    uint64_t ticket; /* BIND */
+    uint64_t ticket; /* BIND and VOLUME */
     const char *ns;
     const char *name;
     const char *uid;
@@ -54,6 +68,7 @@ struct sy_decision {
     const char *message; /* EVENT, CONDITION and EVICT */
     const char
         *nominated_node; /* CONDITION: status.nominatedNodeName; NULL leaves it, "" clears it */
+    const struct sy_decision_volume *volume; /* VOLUME */
 };
 /* The decision is the receiver's to carry out; called from inside sy_sched_run() and
  * sy_sched_bind_result(); must not call back into the scheduler. */
@@ -98,6 +113,10 @@ enum sy_bind_result {
 /* error: text for the event when REFUSED, else NULL. A ticket that is not in flight is ignored. */
 void sy_sched_bind_result(struct sy_sched *s, uint64_t ticket, enum sy_bind_result result,
                           const char *error, sy_time_ns now);
+
+/* What became of a VOLUME decision: error NULL when it is written. One that may have been written
+ * is told as an error: the pod is tried again, and finds what is there. */
+void sy_sched_volume_result(struct sy_sched *s, uint64_t ticket, const char *error, sy_time_ns now);
 
 /* An eviction was refused or lost: the pod may be chosen again. */
 void sy_sched_evict_failed(struct sy_sched *s, struct sy_str uid, sy_time_ns now);
