@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "base/strings.h"
 #include "model/budget.h"
+#include "model/devices.h"
 #include "model/node.h"
 #include "model/pod.h"
 #include "model/storage.h"
@@ -67,6 +68,12 @@ int sy_decode_budget(struct sy_decode *d, enum sy_encoding enc, struct sy_str ra
 int sy_decode_workload(struct sy_decode *d, enum sy_workload_kind kind, enum sy_encoding enc,
                        struct sy_str raw, struct sy_workload *ret,
                        struct sy_err *err) SY_NODISCARD;
+
+/* ResourceSlices, DeviceClasses and ResourceClaims; *ret holds the kind's struct. A malformed
+ * quantity counts as 0, and as odd. */
+int sy_decode_devices(struct sy_decode *d, enum sy_devices_kind kind, enum sy_encoding enc,
+                      struct sy_str raw, union sy_devices_object *ret,
+                      struct sy_err *err) SY_NODISCARD;
 
 /* The few fields of metav1.ObjectMeta that every object has. Text points into raw or d->arena. */
 struct sy_meta {

@@ -44,8 +44,10 @@ static enum json_type type_for(uint8_t kind)
     case WIRE_INT32:
     case WIRE_OPT_INT32:
     case WIRE_INT64:
+    case WIRE_OPT_INT64:
         return json_type_int;
     case WIRE_BOOL:
+    case WIRE_OPT_BOOL:
         return json_type_boolean;
     case WIRE_MSG_LIST:
     case WIRE_STR_LIST:
@@ -124,6 +126,31 @@ static int walk_map(struct sy_decode *d, const struct wire_field *to, struct jso
 }
 
 static int walk_field(struct sy_decode *d, const struct wire_field *to, struct json_object *v,
+                      char *out);
+
+static int walk_message_map(struct sy_decode *d, const struct wire_field *to,
+                            struct json_object *object, struct wire_list *list)
+{
+    const struct wire_field *key = &to->message->fields[1], *value = &to->message->fields[2];
+
+    for (struct lh_entry *e = json_object_get_object(object)->head; e; e = e->next) {
+        struct json_object *v = lh_entry_v(e);
+        if (!json_object_is_type(v, json_type_object)) {
+            d->odd_values += v != NULL;
+            continue;
+        }
+        char *entry = sy_wire_append(d, list, to->message->size);
+        if (!entry)
+            return sy_wire_arena_error(&d->scratch, to->message->size);
+        *(struct sy_str *)(void *)(entry + key->offset) = sy_str_from(lh_entry_k(e));
+        int code = walk_field(d, value, v, entry);
+        if (code < 0)
+            return code;
+    }
+    return 0;
+}
+
+static int walk_field(struct sy_decode *d, const struct wire_field *to, struct json_object *v,
                       char *out)
 {
     void *slot = out + to->offset;
@@ -145,6 +172,16 @@ static int walk_field(struct sy_decode *d, const struct wire_field *to, struct j
     case WIRE_INT64:
         *(int64_t *)slot = json_object_get_int64(v);
         return 0;
+    case WIRE_OPT_INT64:
+        ((struct wire_opt_int *)slot)->is_set = true;
+        ((struct wire_opt_int *)slot)->value = json_object_get_int64(v);
+        return 0;
+    case WIRE_OPT_BOOL:
+        ((struct wire_opt_int *)slot)->is_set = true;
+        ((struct wire_opt_int *)slot)->value = json_object_get_boolean(v);
+        return 0;
+    case WIRE_MSG_MAP:
+        return walk_message_map(d, to, v, slot);
     case WIRE_BOOL:
         *(bool *)slot = json_object_get_boolean(v);
         return 0;

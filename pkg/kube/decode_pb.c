@@ -96,7 +96,8 @@ static int walk_field(struct sy_decode *d, const struct wire_field *to, const st
 {
     void *slot = out + to->offset;
     bool is_number = to->kind == WIRE_INT32 || to->kind == WIRE_INT64 || to->kind == WIRE_BOOL ||
-                     to->kind == WIRE_OPT_INT32;
+                     to->kind == WIRE_OPT_INT32 || to->kind == WIRE_OPT_INT64 ||
+                     to->kind == WIRE_OPT_BOOL;
 
     if (f->type != (is_number ? SY_PB_VARINT : SY_PB_BYTES))
         return bad_message(err);
@@ -107,6 +108,12 @@ static int walk_field(struct sy_decode *d, const struct wire_field *to, const st
     case WIRE_OPT_INT32:
         ((struct wire_opt_int *)slot)->is_set = true;
         ((struct wire_opt_int *)slot)->value = int32_of(d, f->value);
+        return 0;
+    case WIRE_OPT_INT64:
+    case WIRE_OPT_BOOL:
+        ((struct wire_opt_int *)slot)->is_set = true;
+        ((struct wire_opt_int *)slot)->value =
+            to->kind == WIRE_OPT_BOOL ? f->value != 0 : (int64_t)f->value;
         return 0;
     case WIRE_INT32:
         *(int64_t *)slot = int32_of(d, f->value);
@@ -135,6 +142,7 @@ static int walk_field(struct sy_decode *d, const struct wire_field *to, const st
             return sy_wire_arena_error(&d->scratch, sizeof(*pair));
         return read_pair(f->bytes, to->kind == WIRE_QUANTITY_MAP, pair) ? 0 : bad_message(err);
     }
+    case WIRE_MSG_MAP: /* an entry is a message with the fields 1 and 2 */
     case WIRE_MSG_LIST: {
         void *item = sy_wire_append(d, slot, to->message->size);
         if (!item)

@@ -29,6 +29,9 @@ enum wire_kind {
     WIRE_INLINE,       /* WIRE_MSG whose fields JSON writes into the parent */
     WIRE_QUANTITY,     /* struct sy_str: the quantity's text, empty when absent */
     WIRE_OPT_INT32,    /* struct wire_opt_int: as WIRE_INT32, and whether it is there */
+    WIRE_OPT_INT64,    /* the same of an int64 */
+    WIRE_OPT_BOOL,     /* the same of a bool */
+    WIRE_MSG_MAP,      /* struct wire_list of entries: `next`, then field 1 the key, 2 a message */
 };
 
 struct wire_message;

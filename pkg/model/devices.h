@@ -37,8 +37,8 @@ enum sy_attribute_kind {
 
 /* Attributes of a list type are behind a gate that is off in v1.37, and are not kept. */
 struct sy_attribute {
-    sy_sid domain; /* of the driver when the name has none */
     sy_sid name;
+    sy_sid domain;  /* of the driver when the name has none */
     uint8_t kind;   /* enum sy_attribute_kind */
     sy_sid text;    /* of STRING and VERSION */
     int64_t number; /* of INT and BOOL */
@@ -46,7 +46,16 @@ struct sy_attribute {
 
 /* A device's capacity, or what a request wants of one. */
 struct sy_capacity {
+    sy_sid name;
     sy_sid domain;
+    bool is_qualified; /* the domain is part of the name: matters where names are compared */
+    bool has_policy;   /* requestPolicy */
+    struct sy_exact value;
+};
+
+/* A counter of a counter set: how much there is, or how much a device takes of it. */
+struct sy_counter {
+    sy_sid set;
     sy_sid name;
     struct sy_exact value;
 };
@@ -73,10 +82,11 @@ struct sy_device {
     uint32_t capacity_len;
     const struct sy_device_taint *taints;
     uint32_t taints_len;
-    struct sy_device_nodes nodes; /* when the slice says so */
-    bool is_shared;               /* allowMultipleAllocations */
-    bool consumes_counters;       /* a part of something */
-    bool has_conditions;          /* bindingConditions: the driver has a say before binding */
+    struct sy_device_nodes nodes;      /* when the slice says so */
+    bool is_shared;                    /* allowMultipleAllocations */
+    const struct sy_counter *counters; /* consumesCounters */
+    uint32_t counters_len;
+    bool has_conditions; /* bindingConditions: the driver has a say before binding */
 };
 
 struct sy_device_slice { /* ResourceSlice */
@@ -88,7 +98,9 @@ struct sy_device_slice { /* ResourceSlice */
     int64_t pool_slices; /* how many there are of this generation */
     struct sy_device_nodes nodes;
     bool nodes_per_device;
-    bool has_counters; /* sharedCounters: holds no devices */
+    const struct sy_counter *counters; /* sharedCounters; then it has no devices */
+    uint32_t counters_len;
+    bool has_groups; /* of compatibility, behind a gate that is off: the slice does not count */
     const struct sy_device *devices;
     uint32_t devices_len;
 };
@@ -117,7 +129,8 @@ struct sy_device_want {
     uint8_t mode; /* enum sy_device_mode */
     int64_t count;
     bool admin_access;
-    bool has_capacity; /* capacity.requests is not empty */
+    const struct sy_capacity *capacity; /* capacity.requests; domain 0 for a name without one */
+    uint32_t capacity_len;
     const struct sy_toleration *tolerations;
     uint32_t tolerations_len;
 };
@@ -137,11 +150,14 @@ struct sy_device_constraint {
 };
 
 struct sy_device_result {
+    sy_sid request; /* NAME or NAME/ALTERNATIVE */
     sy_sid driver;
     sy_sid pool;
     sy_sid device;
     bool admin_access;
     bool is_share; /* shareID: others may hold the device too */
+    const struct sy_capacity *consumed;
+    uint32_t consumed_len;
 };
 
 struct sy_device_claim { /* ResourceClaim */
@@ -176,3 +192,20 @@ union sy_devices_object {
     struct sy_device_class class;
     struct sy_device_claim claim;
 };
+
+/* What all kinds have: ns is 0 where there is none. Borrowed. */
+struct sy_devices_identity {
+    sy_sid ns;
+    sy_sid name;
+    struct sy_str resource_version;
+};
+struct sy_devices_identity sy_devices_identity(enum sy_devices_kind kind, const void *object);
+/* Copies the object and all that it points to into arena. object: the kind's struct. 0, -ENOMEM or
+ * -E2BIG; *ret only on success. */
+int sy_devices_copy(enum sy_devices_kind kind, struct sy_arena *arena, const void *object,
+                    union sy_devices_object *ret) SY_NODISCARD;
+/* Marks every string id that the object holds, for sy_strings_sweep(). */
+void sy_devices_mark(enum sy_devices_kind kind, const void *object, struct sy_strings *strings);
+/* As sy_pod_dump(). */
+int sy_devices_dump(enum sy_devices_kind kind, const void *object, const struct sy_strings *strings,
+                    struct sy_buf *out);

@@ -12,14 +12,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct sy_strings *strings = sy_strings_new(KEY);
     sy_sid driver = sy_strings_addz(strings, "d");
     struct sy_attribute attributes[] = {
-        {driver, sy_strings_addz(strings, "s"), SY_ATTRIBUTE_STRING,
+        {sy_strings_addz(strings, "s"), driver, SY_ATTRIBUTE_STRING,
          sy_strings_addz(strings, "a\xc3\xa9-b"), 0},
-        {driver, sy_strings_addz(strings, "v"), SY_ATTRIBUTE_VERSION,
+        {sy_strings_addz(strings, "v"), driver, SY_ATTRIBUTE_VERSION,
          sy_strings_addz(strings, "1.2.3-a.1+b"), 0},
-        {driver, sy_strings_addz(strings, "i"), SY_ATTRIBUTE_INT, 0, INT64_MIN},
-        {driver, sy_strings_addz(strings, "b"), SY_ATTRIBUTE_BOOL, 0, 1},
+        {sy_strings_addz(strings, "i"), driver, SY_ATTRIBUTE_INT, 0, INT64_MIN},
+        {sy_strings_addz(strings, "b"), driver, SY_ATTRIBUTE_BOOL, 0, 1},
     };
-    struct sy_capacity capacity[] = {{driver, sy_strings_addz(strings, "m"), {INT64_MAX, 1}}};
+    struct sy_capacity capacity[] = {
+        {.name = sy_strings_addz(strings, "m"), .domain = driver, .value = {INT64_MAX, 1}}};
     struct sy_device device = {.attributes = attributes,
                                .attributes_len = SY_ARRAY_LEN(attributes),
                                .capacity = capacity,

@@ -60,10 +60,12 @@ static int setup(void **state)
     f->attributes[3] = number(f, "index", SY_ATTRIBUTE_INT, 3);
     f->attributes[4] = number(f, "neg", SY_ATTRIBUTE_INT, -5);
     f->attributes[5] = number(f, "fast", SY_ATTRIBUTE_BOOL, 1);
-    f->capacity[0] = (struct sy_capacity){
-        f->gpu_driver, sy_strings_addz(f->strings, "memory"), {.whole = (int64_t)40 << 30}};
-    f->capacity[1] = (struct sy_capacity){
-        f->gpu_driver, sy_strings_addz(f->strings, "cores"), {.whole = 1, .nano = 500000000}};
+    f->capacity[0] = (struct sy_capacity){.domain = f->gpu_driver,
+                                          .name = sy_strings_addz(f->strings, "memory"),
+                                          .value = {.whole = (int64_t)40 << 30}};
+    f->capacity[1] = (struct sy_capacity){.domain = f->gpu_driver,
+                                          .name = sy_strings_addz(f->strings, "cores"),
+                                          .value = {.whole = 1, .nano = 500000000}};
     f->gpu = (struct sy_device){.attributes = f->attributes,
                                 .attributes_len = SY_ARRAY_LEN(f->attributes),
                                 .capacity = f->capacity,
