@@ -13,8 +13,10 @@
 #include "net/tls.h"
 
 enum {
-    /* A request that a server certainly did not carry out goes to it again so often. */
-    RESENDS_MAX = 3,
+    /* What a server certainly did not carry out goes to it again: once when it refuses requests,
+     * more often when it is connections that end, because each new one may. */
+    RESENDS_REFUSED = 1,
+    RESENDS_MAX = 6,
     /* After a further connection could not be made, while others serve. */
     HOLD_OFF_MS = 1000,
     KEEP_CALLS = 256,
@@ -169,7 +171,9 @@ static void call_end(struct sy_h2_call *c, int code, bool maybe_sent, const char
 
 static bool call_again(struct sy_h2_call *c)
 {
-    if (c->transfer->abort_code || c->resends >= RESENDS_MAX)
+    bool is_refused = c->conn->state == SY_H2_READY && !sy_h2_session_is_leaving(c->conn->session);
+
+    if (c->transfer->abort_code || c->resends >= (is_refused ? RESENDS_REFUSED : RESENDS_MAX))
         return false;
     c->resends++;
     call_detach(c);
