@@ -151,24 +151,27 @@ func table(w io.Writer, control, ours results, rules []skipRule) summary {
 		}
 		return fmt.Sprintf("%s %3.0fs", x.status, x.took.Seconds())
 	}
-	leftOut := func(name string) string {
+	// Why a spec ran with neither: our list says so, or the spec does; one that says nothing is
+	// of no interest to -focus.
+	why := func(name string) string {
 		for _, r := range rules {
 			if r.re.MatchString(name) {
 				return r.why
 			}
 		}
+		if m := control[name].message; !strings.HasPrefix(m, "skipped") {
+			return m
+		}
 		return ""
 	}
-	var out []string
+	out := map[string][]string{} // names by reason
 	both := 0
 	fmt.Fprintf(w, "%-13s %-13s %s\n", "control", "steelyard", "spec")
 	for _, name := range sorted {
 		c, s := control[name], ours[name]
 		if c.status != "passed" && c.status != "failed" && s.status != "passed" && s.status != "failed" {
-			if why := leftOut(name); why != "" {
-				out = append(out, fmt.Sprintf("%s\n    %s", name, why))
-			} else if c.message != "" && !strings.HasPrefix(c.message, "skipped") {
-				out = append(out, fmt.Sprintf("%s\n    %s", name, c.message))
+			if reason := why(name); reason != "" {
+				out[reason] = append(out[reason], name)
 			}
 			continue
 		}
@@ -194,10 +197,13 @@ func table(w io.Writer, control, ours results, rules []skipRule) summary {
 			}
 		}
 	}
-	if len(out) > 0 {
-		fmt.Fprintf(w, "\nleft out:\n%s\n", strings.Join(out, "\n"))
+	for _, reason := range slices.Sorted(maps.Keys(out)) {
+		fmt.Fprintf(w, "\nleft out: %s\n", reason)
+		for _, name := range out[reason] {
+			fmt.Fprintf(w, "    %s\n", name)
+		}
 	}
-	fmt.Fprintf(w, "\n%d specs pass with kube-scheduler; %d of them pass with steelyard, %d do not\n",
+	fmt.Fprintf(w, "\nspecs that pass with kube-scheduler: %d; of these with steelyard: %d, not: %d\n",
 		sum.compared, both, len(sum.worse))
 	return sum
 }
