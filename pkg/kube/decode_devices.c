@@ -416,8 +416,8 @@ static struct sy_device_selectors selectors(struct build *b, const struct wire_l
 
 /* ---- slices ---------------------------------------------------------------------------------- */
 
-static struct sy_counter *counters(struct build *b, const struct wire_list *sets, uint32_t *ret_len,
-                                   bool *ret_has_groups)
+static struct sy_device_counter *counters(struct build *b, const struct wire_list *sets,
+                                          uint32_t *ret_len, bool *ret_has_groups)
 {
     const struct wire_counter_set *set;
     const struct wire_counter *counter;
@@ -427,11 +427,11 @@ static struct sy_counter *counters(struct build *b, const struct wire_list *sets
         all += set->counters.len;
         *ret_has_groups |= set->groups.len != 0;
     }
-    struct sy_counter *p = sy_build_array(b, all, sizeof(*p));
+    struct sy_device_counter *p = sy_build_array(b, all, sizeof(*p));
     *ret_len = 0;
     WIRE_FOREACH (set, sets) {
         for (counter = set->counters.first; p && counter; counter = counter->next) {
-            p[(*ret_len)++] = (struct sy_counter){
+            p[(*ret_len)++] = (struct sy_device_counter){
                 .set = sy_build_id(b, set->name),
                 .name = sy_build_id(b, counter->key),
                 .value = counter->value ? exact_of(b, counter->value->value) : (struct sy_exact){0},

@@ -54,7 +54,7 @@ struct sy_capacity {
 };
 
 /* A counter of a counter set: how much there is, or how much a device takes of it. */
-struct sy_counter {
+struct sy_device_counter {
     sy_sid set;
     sy_sid name;
     struct sy_exact value;
@@ -82,9 +82,9 @@ struct sy_device {
     uint32_t capacity_len;
     const struct sy_device_taint *taints;
     uint32_t taints_len;
-    struct sy_device_nodes nodes;      /* when the slice says so */
-    bool is_shared;                    /* allowMultipleAllocations */
-    const struct sy_counter *counters; /* consumesCounters */
+    struct sy_device_nodes nodes;             /* when the slice says so */
+    bool is_shared;                           /* allowMultipleAllocations */
+    const struct sy_device_counter *counters; /* consumesCounters */
     uint32_t counters_len;
     bool has_conditions; /* bindingConditions: the driver has a say before binding */
 };
@@ -98,7 +98,7 @@ struct sy_device_slice { /* ResourceSlice */
     int64_t pool_slices; /* how many there are of this generation */
     struct sy_device_nodes nodes;
     bool nodes_per_device;
-    const struct sy_counter *counters; /* sharedCounters; then it has no devices */
+    const struct sy_device_counter *counters; /* sharedCounters; then it has no devices */
     uint32_t counters_len;
     bool has_groups; /* of compatibility, behind a gate that is off: the slice does not count */
     const struct sy_device *devices;

@@ -153,7 +153,7 @@ static void mark_capacity(struct sy_strings *t, const struct sy_capacity *p, uin
     }
 }
 
-static void mark_counters(struct sy_strings *t, const struct sy_counter *p, uint32_t len)
+static void mark_counters(struct sy_strings *t, const struct sy_device_counter *p, uint32_t len)
 {
     for (uint32_t i = 0; i < len; i++) {
         sy_strings_mark(t, p[i].set);
@@ -283,7 +283,7 @@ static void dump_capacity(struct sy_dump *d, const char *what, const struct sy_c
     free(order);
 }
 
-static void dump_counters(struct sy_dump *d, const struct sy_counter *p, uint32_t len)
+static void dump_counters(struct sy_dump *d, const struct sy_device_counter *p, uint32_t len)
 {
     for (uint32_t i = 0; i < len; i++) {
         sy_buf_adds(d->out, "  counter ");
