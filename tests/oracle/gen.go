@@ -55,8 +55,10 @@ func mixNames() []string {
 	return names
 }
 
-// makeCase draws until the API server would admit everything.
-func makeCase(mix string, seed uint64, id int) (*Case, error) {
+// makeCase draws until the API server would admit everything. The second result is how
+// many clusters it dropped before: where they are more than a few, a mix does not go
+// where it means to.
+func makeCase(mix string, seed uint64, id int) (*Case, int, error) {
 	name := mix
 	if mix == "all" {
 		names := mixNames()
@@ -64,11 +66,11 @@ func makeCase(mix string, seed uint64, id int) (*Case, error) {
 	}
 	fill, ok := mixes[name]
 	if !ok {
-		return nil, fmt.Errorf("no mix is called %q; there are all and %s", mix, strings.Join(mixNames(), ", "))
+		return nil, 0, fmt.Errorf("no mix is called %q; there are all and %s", mix, strings.Join(mixNames(), ", "))
 	}
 	r := rand.New(rand.NewPCG(seed, uint64(id)))
 	var err error
-	for range 200 {
+	for dropped := range 200 {
 		g := &gen{Rand: r, c: &Case{ID: id}, merge: true}
 		if name != "core" {
 			g.c.Mix = name
@@ -76,18 +78,23 @@ func makeCase(mix string, seed uint64, id int) (*Case, error) {
 		}
 		fill(g)
 		if err = g.admitAll(); err == nil {
-			return g.c, nil
+			return g.c, dropped, nil
 		}
 	}
-	return nil, fmt.Errorf("case %d: 200 clusters in a row are not valid, the last: %w", id, err)
+	return nil, 200, fmt.Errorf("case %d: 200 clusters in a row are not valid, the last: %w", id, err)
 }
 
-// generate writes cases from..from+count in order, made by all processors.
-func generate(mix string, seed uint64, from, count int, w io.Writer) error {
+// tooMany tells a mix that loses a kind of cluster from one with a rare mistake.
+func tooMany(dropped, count int) bool { return dropped > 5+count/50 }
+
+// generate writes cases from..from+count in order, made by all processors, and returns
+// how many clusters were dropped because the API server would not have had them.
+func generate(mix string, seed uint64, from, count int, w io.Writer) (dropped int, err error) {
 	const chunk = 64
 	type result struct {
-		text []byte
-		err  error
+		text    []byte
+		dropped int
+		err     error
 	}
 	workers := runtime.GOMAXPROCS(0)
 	chunks := (count + chunk - 1) / chunk
@@ -103,7 +110,7 @@ func generate(mix string, seed uint64, from, count int, w io.Writer) error {
 	for range workers {
 		e, err := newEngine()
 		if err != nil {
-			return err
+			return 0, err
 		}
 		wg.Add(1)
 		go func() {
@@ -111,8 +118,8 @@ func generate(mix string, seed uint64, from, count int, w io.Writer) error {
 			for {
 				select {
 				case i := <-next:
-					b, err := e.makeChunk(mix, seed, from+i*chunk, from+min(count, (i+1)*chunk))
-					results[i] <- result{b, err}
+					b, n, err := e.makeChunk(mix, seed, from+i*chunk, from+min(count, (i+1)*chunk))
+					results[i] <- result{b, n, err}
 				case <-quit:
 					return
 				}
@@ -132,31 +139,33 @@ func generate(mix string, seed uint64, from, count int, w io.Writer) error {
 	for _, r := range results {
 		got := <-r
 		if got.err != nil {
-			return got.err
+			return dropped, got.err
 		}
+		dropped += got.dropped
 		if _, err := out.Write(got.text); err != nil {
-			return err
+			return dropped, err
 		}
 	}
-	return out.Flush()
+	return dropped, out.Flush()
 }
 
-func (e *engine) makeChunk(mix string, seed uint64, from, to int) ([]byte, error) {
+func (e *engine) makeChunk(mix string, seed uint64, from, to int) (text []byte, dropped int, err error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	for id := from; id < to; id++ {
-		c, err := makeCase(mix, seed, id)
+		c, n, err := makeCase(mix, seed, id)
 		if err != nil {
-			return nil, err
+			return nil, dropped, err
 		}
+		dropped += n
 		if err := e.ask(c); err != nil {
-			return nil, fmt.Errorf("case %d (%s, seed %d): %w", id, c.Mix, seed, err)
+			return nil, dropped, fmt.Errorf("case %d (%s, seed %d): %w", id, c.Mix, seed, err)
 		}
 		if err := enc.Encode(c); err != nil {
-			return nil, err
+			return nil, dropped, err
 		}
 	}
-	return b.Bytes(), nil
+	return b.Bytes(), dropped, nil
 }
 
 // ---- drawing ------------------------------------------------------------------

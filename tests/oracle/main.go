@@ -52,7 +52,11 @@ func run(args []string) error {
 	if fs.NArg() > 0 {
 		return fmt.Errorf("what is %q?\n%s", fs.Arg(0), usage)
 	}
-	return generate(*mix, *seed, *from, *count, os.Stdout)
+	dropped, err := generate(*mix, *seed, *from, *count, os.Stdout)
+	if tooMany(dropped, *count) {
+		fmt.Fprintf(os.Stderr, "oracle: %s: %d clusters were not valid and were drawn again for %d cases\n", *mix, dropped, *count)
+	}
+	return err
 }
 
 // open reads a plain, gzip or xz file.

@@ -7,6 +7,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	v1 "k8s.io/api/core/v1"
@@ -74,6 +75,17 @@ func (g *gen) aimed() *metav1.LabelSelector {
 	return &metav1.LabelSelector{MatchLabels: map[string]string{"app": "a"}}
 }
 
+// unmentioned leaves out keys of which the selector speaks already, as validation demands.
+func unmentioned(keys []string, s *metav1.LabelSelector) []string {
+	if s == nil {
+		return nil
+	}
+	return slices.DeleteFunc(keys, func(key string) bool {
+		_, ok := s.MatchLabels[key]
+		return ok || slices.ContainsFunc(s.MatchExpressions, func(e metav1.LabelSelectorRequirement) bool { return e.Key == key })
+	})
+}
+
 func (g *gen) spread() {
 	g.namespaces()
 	g.nodes(wideNodes)
@@ -97,9 +109,7 @@ func (g *gen) spread() {
 		if t.LabelSelector != nil {
 			t.LabelSelector = g.aimed()
 		}
-		if t.LabelSelector == nil {
-			t.MatchLabelKeys = nil
-		}
+		t.MatchLabelKeys = unmentioned(t.MatchLabelKeys, t.LabelSelector)
 		if t.TopologyKey == "disk" && g.chance(70) {
 			t.TopologyKey = zone
 		}
@@ -109,7 +119,12 @@ func (g *gen) spread() {
 		if t.WhenUnsatisfiable == v1.ScheduleAnyway {
 			t.MinDomains = nil
 		}
-		p.Spec.TopologySpreadConstraints = append(p.Spec.TopologySpreadConstraints, t)
+		// One key may be there once for each action.
+		if !slices.ContainsFunc(p.Spec.TopologySpreadConstraints, func(o v1.TopologySpreadConstraint) bool {
+			return o.TopologyKey == t.TopologyKey && o.WhenUnsatisfiable == t.WhenUnsatisfiable
+		}) {
+			p.Spec.TopologySpreadConstraints = append(p.Spec.TopologySpreadConstraints, t)
+		}
 	}
 	if g.chance(20) {
 		g.controllers()
@@ -120,7 +135,8 @@ func (g *gen) spread() {
 func (g *gen) controllers() {
 	for i := range g.between(1, 3) {
 		s := &v1.Service{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("svc%d", i), Namespace: pick(g, "default", "default", "ns1")},
-			Spec: v1.ServiceSpec{ClusterIP: v1.ClusterIPNone, Selector: map[string]string{"app": pick(g, "a", "a", "b")}}}
+			Spec: v1.ServiceSpec{ClusterIP: v1.ClusterIPNone, ClusterIPs: []string{v1.ClusterIPNone},
+				Selector: map[string]string{"app": pick(g, "a", "a", "b")}}}
 		switch g.IntN(6) {
 		case 0:
 			s.Spec.Selector["rev"] = pick(g, "1", "2")
@@ -196,6 +212,7 @@ func (g *gen) affinity() {
 		if g.chance(60) {
 			t.TopologyKey = pick(g, zone, hostname)
 		}
+		t.MatchLabelKeys, t.MismatchLabelKeys = unmentioned(t.MatchLabelKeys, t.LabelSelector), unmentioned(t.MismatchLabelKeys, t.LabelSelector)
 		return t
 	}
 	rare := func() v1.PodAffinityTerm {

@@ -15,7 +15,7 @@ import (
 func text(t *testing.T, mix string, seed uint64, from, count int) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := generate(mix, seed, from, count, &b); err != nil {
+	if _, err := generate(mix, seed, from, count, &b); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -134,11 +134,31 @@ func TestCoreShape(t *testing.T) {
 	}
 }
 
+// Clusters that the API server would refuse are drawn again, which must stay rare: a kind
+// of object that is never valid would vanish from its mix without a word.
+func TestFewClustersAreDropped(t *testing.T) {
+	for _, mix := range mixNames() {
+		const count = 400
+		dropped := 0
+		for id := range count {
+			_, n, err := makeCase(mix, 1, id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dropped += n
+		}
+		t.Logf("%s: %d of %d", mix, dropped, count+dropped)
+		if tooMany(dropped, count) {
+			t.Errorf("%s: %d clusters were dropped for %d cases", mix, dropped, count)
+		}
+	}
+}
+
 // Each mix reaches what it is for. The counts are far below what was seen.
 func TestCoverage(t *testing.T) {
 	for mix, wants := range map[string][]string{
 		"spread": {"PodTopologySpread: Unschedulable: node(s) didn't match pod topology spread constraints\n",
-			"(missing required label)", "PodTopologySpread: normalised scores differ"},
+			"(missing required label)", "PodTopologySpread: normalised scores differ", "cases with services", "cases with a default spread that scores"},
 		"affinity": {"pod affinity rules", "didn't match pod anti-affinity rules", "existing pods anti-affinity rules",
 			"InterPodAffinity: normalised scores differ"},
 		"resources": {"Insufficient hugepages-2Mi", "Insufficient example.com/foo", "NodeDeclaredFeatures:", "NodeAffinity: normalised scores differ"},

@@ -70,6 +70,12 @@ func stats(path string, w io.Writer) error {
 		for _, s := range c.Framework.Filter {
 			note(together, s, cmp.Or(s.Plugin, "framework"))
 		}
+		if len(c.Services) > 0 {
+			other["cases with services"]++
+			if p := c.Plugins["PodTopologySpread"]; len(c.Pod.Spec.TopologySpreadConstraints) == 0 && p.PreScore != nil && p.PreScore.Code == "Success" {
+				other["cases with a default spread that scores"]++
+			}
+		}
 		if c.Framework.FilterError != "" {
 			other["filter error"]++
 		}
