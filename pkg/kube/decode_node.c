@@ -44,6 +44,16 @@ static void build_images(struct build *b, const struct wire_list *from, struct s
     node->images = images;
 }
 
+static uint16_t features_of(const struct wire_list *names)
+{
+    struct sy_features features = {0};
+    const struct wire_text *name;
+
+    WIRE_FOREACH (name, names)
+        sy_features_take(&features, name->s);
+    return features.set;
+}
+
 static void build_node(struct build *b, const struct wire_node *from, struct sy_node *node)
 {
     const struct wire_metadata *metadata = from->metadata;
@@ -67,6 +77,7 @@ static void build_node(struct build *b, const struct wire_node *from, struct sy_
         node->ready = sy_build_condition(&from->status->conditions, SY_STR("Ready"), &ready);
         node->ready_changed_wall_ns = ready ? ready->changed_wall_ns : 0;
         build_images(b, &from->status->images, node);
+        node->declared_features = features_of(&from->status->features);
     }
 }
 

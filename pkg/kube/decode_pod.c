@@ -467,6 +467,49 @@ static void build_claims(struct build *b, const struct wire_list *from, struct s
     }
 }
 
+static bool has_mount_options(const struct wire_list *mounts)
+{
+    const struct wire_mount *mount;
+
+    WIRE_FOREACH (mount, mounts) {
+        if (mount->options.len)
+            return true;
+    }
+    return false;
+}
+
+static uint16_t needed_by(const struct wire_list *containers)
+{
+    const struct wire_container *c;
+    const struct wire_restart_rule *rule;
+    uint16_t needed = 0;
+
+    WIRE_FOREACH (c, containers) {
+        if (has_mount_options(&c->mounts))
+            needed |= 1U << SY_FEATURE_BIND_MOUNT_OPTIONS;
+        WIRE_FOREACH (rule, &c->restart_rules) {
+            if (sy_str_eqz(rule->action, "RestartAllContainers"))
+                needed |= 1U << SY_FEATURE_RESTART_ALL_CONTAINERS;
+        }
+    }
+    return needed;
+}
+
+/* What upstream's features infer for scheduling. */
+static uint16_t needed_features(const struct wire_pod_spec *from)
+{
+    uint16_t needed = needed_by(&from->containers) | needed_by(&from->init_containers);
+    const struct wire_debug_container *c;
+
+    WIRE_FOREACH (c, &from->debug_containers) {
+        if (c->common && has_mount_options(&c->common->mounts))
+            needed |= 1U << SY_FEATURE_BIND_MOUNT_OPTIONS;
+    }
+    if (from->host_network && from->host_users.is_set && !from->host_users.value)
+        needed |= 1U << SY_FEATURE_USER_NAMESPACES_HOST_NETWORK;
+    return needed;
+}
+
 static void build_spec(struct build *b, const struct wire_pod *wire, struct sy_pod *pod)
 {
     const struct wire_pod_spec *from = wire->spec;
@@ -479,6 +522,7 @@ static void build_spec(struct build *b, const struct wire_pod *wire, struct sy_p
 
     spec->scheduler_name = sy_build_id_unless_empty(b, from->scheduler_name);
     spec->host_network = from->host_network;
+    spec->needed_features = needed_features(from);
     build_requests(b, wire, &spec->requests);
     spec->node_selector = sy_build_labels(b, &from->node_selector);
     if (from->affinity)

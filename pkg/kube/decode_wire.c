@@ -72,12 +72,27 @@ static const struct wire_message port_message = MESSAGE(wire_port,
     [4] = FIELD(wire_port, protocol, "protocol", WIRE_STR),
     [5] = FIELD(wire_port, host_ip, "hostIP", WIRE_STR));
 
+static const struct wire_message mount_message = MESSAGE(wire_mount,
+    [8] = FIELD(wire_mount, options, "bindMountOptions", WIRE_STR_LIST));
+
+static const struct wire_message restart_rule_message = MESSAGE(wire_restart_rule,
+    [1] = FIELD(wire_restart_rule, action, "action", WIRE_STR));
+
+static const struct wire_message debug_common_message = MESSAGE(wire_debug_common,
+    [9] = SUB(wire_debug_common, mounts, "volumeMounts", WIRE_MSG_LIST, mount_message));
+
+static const struct wire_message debug_container_message = MESSAGE(wire_debug_container,
+    [1] = SUB(wire_debug_container, common, "", WIRE_INLINE, debug_common_message));
+
 static const struct wire_message container_message = MESSAGE(wire_container,
     [1] = FIELD(wire_container, name, "name", WIRE_STR),
     [2] = FIELD(wire_container, image, "image", WIRE_STR),
     [6] = SUB(wire_container, ports, "ports", WIRE_MSG_LIST, port_message),
     [8] = SUB(wire_container, resources, "resources", WIRE_MSG, resources_message),
-    [24] = FIELD(wire_container, restart_policy, "restartPolicy", WIRE_STR));
+    [9] = SUB(wire_container, mounts, "volumeMounts", WIRE_MSG_LIST, mount_message),
+    [24] = FIELD(wire_container, restart_policy, "restartPolicy", WIRE_STR),
+    [25] = SUB(wire_container, restart_rules, "restartPolicyRules", WIRE_MSG_LIST,
+               restart_rule_message));
 
 static const struct wire_message container_status_message = MESSAGE(wire_container_status,
     [1] = FIELD(wire_container_status, name, "name", WIRE_STR),
@@ -219,6 +234,9 @@ static const struct wire_message pod_spec_message = MESSAGE(wire_pod_spec,
     [31] = FIELD(wire_pod_spec, preemption_policy, "preemptionPolicy", WIRE_STR),
     [32] = FIELD(wire_pod_spec, overhead, "overhead", WIRE_QUANTITY_MAP),
     [33] = SUB(wire_pod_spec, spread, "topologySpreadConstraints", WIRE_MSG_LIST, spread_message),
+    [34] = SUB(wire_pod_spec, debug_containers, "ephemeralContainers", WIRE_MSG_LIST,
+               debug_container_message),
+    [37] = FIELD(wire_pod_spec, host_users, "hostUsers", WIRE_OPT_BOOL),
     [38] = SUB(wire_pod_spec, gates, "schedulingGates", WIRE_MSG_LIST, gate_message),
     [39] = SUB(wire_pod_spec, claims, "resourceClaims", WIRE_MSG_LIST, claim_message),
     [40] = SUB(wire_pod_spec, resources, "resources", WIRE_MSG, resources_message),
@@ -271,7 +289,8 @@ static const struct wire_message node_status_message = MESSAGE(wire_node_status,
     [1] = FIELD(wire_node_status, capacity, "capacity", WIRE_QUANTITY_MAP),
     [2] = FIELD(wire_node_status, allocatable, "allocatable", WIRE_QUANTITY_MAP),
     [4] = SUB(wire_node_status, conditions, "conditions", WIRE_MSG_LIST, node_condition_message),
-    [8] = SUB(wire_node_status, images, "images", WIRE_MSG_LIST, image_message));
+    [8] = SUB(wire_node_status, images, "images", WIRE_MSG_LIST, image_message),
+    [14] = FIELD(wire_node_status, features, "declaredFeatures", WIRE_STR_LIST));
 
 const struct wire_message sy_wire_node = MESSAGE(wire_node,
     [1] = SUB(wire_node, metadata, "metadata", WIRE_MSG, sy_wire_metadata),

@@ -184,6 +184,16 @@ struct wire_port {
     struct sy_str host_ip;
 };
 
+struct wire_mount {
+    struct wire_mount *next;
+    struct wire_list options; /* bindMountOptions */
+};
+
+struct wire_restart_rule {
+    struct wire_restart_rule *next;
+    struct sy_str action;
+};
+
 struct wire_container {
     struct wire_container *next;
     struct sy_str name;
@@ -191,6 +201,18 @@ struct wire_container {
     struct sy_str restart_policy;
     struct wire_list ports;
     struct wire_resources *resources;
+    struct wire_list mounts;
+    struct wire_list restart_rules;
+};
+
+/* What an ephemeral container has in common with others. */
+struct wire_debug_common {
+    struct wire_list mounts;
+};
+
+struct wire_debug_container {
+    struct wire_debug_container *next;
+    struct wire_debug_common *common;
 };
 
 struct wire_container_status {
@@ -254,11 +276,13 @@ struct wire_pod_spec {
     struct wire_list volumes;
     struct wire_list containers;
     struct wire_list init_containers;
+    struct wire_list debug_containers;
     struct wire_list node_selector;
     struct sy_str node_name;
     struct sy_str scheduler_name;
     struct sy_str preemption_policy;
     bool host_network;
+    struct wire_opt_int host_users;
     int64_t priority;
     struct wire_affinity *affinity;
     struct wire_list tolerations;
@@ -310,6 +334,7 @@ struct wire_node_status {
     struct wire_list allocatable;
     struct wire_list conditions;
     struct wire_list images;
+    struct wire_list features;
 };
 
 struct wire_node {

@@ -57,7 +57,8 @@ bool sy_node_same_for_scheduling(const struct sy_node *a, const struct sy_node *
            a->created_wall_ns == b->created_wall_ns && sy_labels_eq(a->labels, b->labels) &&
            sy_labels_eq(a->annotations, b->annotations) &&
            sy_amounts_eq(a->allocatable, b->allocatable) &&
-           sy_amounts_eq(a->capacity, b->capacity) && same_taints(a, b) && same_images(a, b);
+           sy_amounts_eq(a->capacity, b->capacity) && same_taints(a, b) && same_images(a, b) &&
+           a->declared_features == b->declared_features;
 }
 
 void sy_node_mark(const struct sy_node *node, struct sy_strings *strings)
@@ -118,5 +119,6 @@ int sy_node_dump(const struct sy_node *node, const struct sy_strings *strings, s
     sy_dump_number_line(&d, "readyChanged", node->ready_changed_wall_ns);
     sy_dump_number_line(&d, "created", node->created_wall_ns);
     dump_images(&d, node);
+    sy_dump_number_line(&d, "declaredFeatures", node->declared_features);
     return out->failed;
 }

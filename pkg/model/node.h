@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/buf.h"
+#include "model/features.h"
 #include "model/labels.h"
 #include "model/resources.h"
 
@@ -32,6 +33,7 @@ struct sy_node {
     int64_t created_wall_ns;
     const struct sy_image *images; /* sorted by name id, one entry per name */
     uint32_t images_len;
+    uint16_t declared_features; /* status.declaredFeatures, 1 << enum sy_node_feature */
 };
 
 /* Copies node and all that it points to into arena. 0, -ENOMEM or -E2BIG; *ret only on success. */

@@ -200,6 +200,7 @@ int sy_pod_spec_encode(const struct sy_pod_spec *spec, struct sy_buf *out)
     w.len = 0;
     put(&w, spec->scheduler_name);
     put(&w, spec->host_network);
+    put(&w, spec->needed_features);
     put_requests(&w, &spec->requests);
     put_node_affinity(&w, spec);
     put_affinity_terms(&w, spec->affinity, spec->affinity_len);
@@ -519,6 +520,7 @@ static void dump_spec(struct sy_dump *d, const struct sy_pod_spec *spec)
 {
     sy_dump_id_line(d, "schedulerName", spec->scheduler_name);
     sy_dump_number_line(d, "hostNetwork", spec->host_network);
+    sy_dump_number_line(d, "neededFeatures", spec->needed_features);
     sy_dump_amounts_line(d, "requests", spec->requests.requests);
     sy_dump_number_line(d, "requests.nonzeroCPU", spec->requests.nonzero_cpu_milli);
     sy_dump_number_line(d, "requests.nonzeroMemory", spec->requests.nonzero_memory_bytes);

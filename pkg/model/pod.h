@@ -80,6 +80,7 @@ struct sy_resource_claim_ref { /* v1.PodResourceClaim */
 struct sy_pod_spec {
     sy_sid scheduler_name;
     bool host_network;
+    uint16_t needed_features; /* of the node: 1 << enum sy_node_feature */
     struct sy_pod_request_totals requests;
     struct sy_labels node_selector;
     struct sy_node_selector required_nodes; /* requiredDuringSchedulingIgnoredDuringExecution */

@@ -90,6 +90,7 @@ struct sy_policy_texts {
     sy_sid affinity;
     sy_sid anti_affinity;
     sy_sid existing_anti_affinity;
+    sy_sid declared_features;
     sy_sid claims_unsupported; /* a pod with resource claims would be bound without devices */
 };
 void sy_policy_texts_init(struct sy_policy_texts *t, struct sy_strings *strings);

@@ -7,11 +7,13 @@
 
 /* In kube-scheduler's order: the first filter that refuses a node names the reason. */
 static const struct sy_filter *const FILTERS[] = {
-    &sy_filter_node_name,           &sy_filter_node_unschedulable,  &sy_filter_taint_toleration,
-    &sy_filter_node_affinity,       &sy_filter_node_ports,          &sy_filter_node_resources_fit,
-    &sy_filter_volume_restrictions, &sy_filter_node_volume_limits,  &sy_filter_volume_binding,
-    &sy_filter_volume_zone,         &sy_filter_pod_topology_spread, &sy_filter_inter_pod_affinity,
-    &sy_filter_dynamic_resources,
+    &sy_filter_node_name,           &sy_filter_node_unschedulable,
+    &sy_filter_taint_toleration,    &sy_filter_node_affinity,
+    &sy_filter_node_ports,          &sy_filter_node_resources_fit,
+    &sy_filter_volume_restrictions, &sy_filter_node_volume_limits,
+    &sy_filter_volume_binding,      &sy_filter_volume_zone,
+    &sy_filter_pod_topology_spread, &sy_filter_inter_pod_affinity,
+    &sy_filter_dynamic_resources,   &sy_filter_node_declared_features,
 };
 
 static const struct sy_scorer *const SCORERS[] = {
@@ -142,6 +144,8 @@ void sy_policy_texts_init(struct sy_policy_texts *t, struct sy_strings *strings)
         .anti_affinity = sy_strings_addz(strings, "node(s) didn't match pod anti-affinity rules"),
         .existing_anti_affinity =
             sy_strings_addz(strings, "node(s) didn't satisfy existing pods anti-affinity rules"),
+        .declared_features =
+            sy_strings_addz(strings, "node(s) didn't match Pod's required features"),
         .claims_unsupported = sy_strings_addz(
             strings, "pod has resource claims, for which steelyard can not write allocations yet"),
     };

@@ -466,6 +466,42 @@ static void test_preferred_taints(void **state)
 
 /* -- NodeAffinity -- */
 
+/* ---- declared features ---- */
+
+static void test_declared_features(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_node none = core_node(&f->k, "none", 1000, 1024, 0), one = none, both = none;
+    struct sy_pod plain = core_pod(&f->k, "plain", 100, 64, 0), needs = plain;
+    static const char NO_FEATURES[] = "node(s) didn't match Pod's required features";
+
+    one.name = core_id(&f->k, "one");
+    one.declared_features = 1U << SY_FEATURE_RESTART_ALL_CONTAINERS;
+    both.name = core_id(&f->k, "both");
+    both.declared_features = one.declared_features | 1U << SY_FEATURE_BIND_MOUNT_OPTIONS |
+                             1U << SY_FEATURE_POD_LEVEL_RESIZE;
+    needs.uid = core_text(&f->k, "needs");
+    needs.spec.needed_features =
+        1U << SY_FEATURE_RESTART_ALL_CONTAINERS | 1U << SY_FEATURE_BIND_MOUNT_OPTIONS;
+    only(f, "NodeDeclaredFeatures", NULL);
+    uint32_t a = put_node(f, none), b = put_node(f, one), c = put_node(f, both);
+    struct sy_shape *any = shape_of(f, plain), *shape = shape_of(f, needs);
+    assert_string_equal(reason(f, any, a), "");
+    assert_string_equal(reason(f, shape, a), NO_FEATURES);
+    assert_string_equal(reason(f, shape, b), NO_FEATURES);
+    assert_string_equal(reason(f, shape, c), "");
+    assert_int_equal(
+        sy_shapes_verdict(&f->shapes, sy_shape_survey(&f->shapes, shape).verdicts[b])->code,
+        SY_UNRESOLVABLE);
+    /* A kubelet that was upgraded says so. */
+    one.declared_features = both.declared_features;
+    put_node(f, one);
+    assert_string_equal(reason(f, shape, b), "");
+    assert_int_equal(sy_shape_check(&f->shapes, shape), 0);
+    sy_shape_unref(&f->shapes, any);
+    sy_shape_unref(&f->shapes, shape);
+}
+
 static struct sy_requirement requires(struct fixture *f, const char *key, enum sy_op op,
                                       const char *a, const char *b)
 {
@@ -705,6 +741,7 @@ int main(void)
         TEST(test_preferred_taints),
         TEST(test_affinity_by_name),
         TEST(test_added_affinity),
+        TEST(test_declared_features),
         TEST(test_preferred_that_does_not_parse),
         TEST(test_storm),
     };
