@@ -103,6 +103,10 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
             status = status * 10 + (value[i] - '0');
         if (status / 100 == 1)
             return 0;
+        if (status < 100) {
+            give_up(s, c, NGHTTP2_PROTOCOL_ERROR, -EPROTO, "the answer's status is none");
+            return 0;
+        }
         c->is_head = true;
         t->status = status;
     } else if (!c->is_head) {
