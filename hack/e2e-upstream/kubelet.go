@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // What the specs expect of nodes and kwok leaves undone: a kubelet's duty to
-// bring allocatable in line with capacity, preStop hooks that hold a pod, the pods
-// of a usual node, and that no pod is forgotten.
+// bring allocatable in line with capacity, preStop hooks that hold a pod, and the
+// pods of a usual node.
 package main
 
 import (
@@ -29,14 +29,13 @@ import (
 type kubelets struct {
 	server string
 	client *http.Client
-	idle   map[string]time.Time // pods that kwok ought to have moved on, and since when
 	held   map[string]time.Time // deleted pods whose hook sleeps, and until when
 }
 
-//go:embed prestop.yaml
-var preStopPolicy string
+//go:embed policies.yaml
+var policies string
 
-// preStopFinalizer is what prestop.yaml adds.
+// preStopFinalizer is what policies.yaml adds.
 const preStopFinalizer = "steelyard.dev/pre-stop"
 
 // newKubelets reads a kubeconfig as hack/cluster writes it.
@@ -85,7 +84,7 @@ func newKubelets(kubeconfig string) (*kubelets, error) {
 	}
 	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}}}}
-	return &kubelets{server, client, map[string]time.Time{}, map[string]time.Time{}}, nil
+	return &kubelets{server, client, map[string]time.Time{}}, nil
 }
 
 // resourceList is a quantity by resource, as it is written.
@@ -116,9 +115,9 @@ func allocatablePatch(capacity, allocatable resourceList) []byte {
 // podState is as much of a pod as we look at.
 type podState struct {
 	Metadata struct {
-		Name, Namespace, UID, ResourceVersion string
-		DeletionTimestamp                     *time.Time
-		Finalizers                            []string
+		Name, Namespace, UID string
+		DeletionTimestamp    *time.Time
+		Finalizers           []string
 	}
 	Spec struct {
 		NodeName   string
@@ -128,31 +127,6 @@ type podState struct {
 			}
 		}
 	}
-	Status struct{ Phase string }
-}
-
-// forgotten says which pods are on a node and still Pending in the version that
-// they had two seconds ago. kwok now and then loses one that takes the place of a
-// deleted pod of the same name, as many specs have it. Times of the others are
-// dropped.
-func (k *kubelets) forgotten(pods []podState, now time.Time) (lost []podState) {
-	idle := map[string]time.Time{}
-	for _, p := range pods {
-		if p.Spec.NodeName == "" || p.Status.Phase != "Pending" || p.Metadata.DeletionTimestamp != nil {
-			continue
-		}
-		key := p.Metadata.UID + "/" + p.Metadata.ResourceVersion
-		since, known := k.idle[key]
-		if !known {
-			since = now
-		}
-		idle[key] = since
-		if now.Sub(since) >= 2*time.Second {
-			lost = append(lost, p)
-		}
-	}
-	k.idle = idle
-	return lost
 }
 
 // released says which deleted pods have slept as long as their hooks do.
@@ -182,8 +156,7 @@ func (k *kubelets) released(pods []podState, now time.Time) (free []podState) {
 	return free
 }
 
-// syncPods reminds kwok of forgotten pods, by a change without consequence, and
-// lets pods go whose hooks have ended.
+// syncPods lets pods go whose hooks have ended.
 func (k *kubelets) syncPods(ctx context.Context) error {
 	var list struct{ Items []podState }
 	text, err := k.do(ctx, "GET", "/api/v1/pods", nil)
@@ -193,23 +166,13 @@ func (k *kubelets) syncPods(ctx context.Context) error {
 	if err := json.Unmarshal(text, &list); err != nil {
 		return err
 	}
-	patch := func(p podState, metadata map[string]any) error {
-		metadata["uid"] = p.Metadata.UID // no namesake
-		b, _ := json.Marshal(map[string]any{"metadata": metadata})
-		_, err := k.do(ctx, "PATCH", "/api/v1/namespaces/"+p.Metadata.Namespace+"/pods/"+p.Metadata.Name, b)
-		return err
-	}
-	now := time.Now()
-	for _, p := range k.forgotten(list.Items, now) {
-		say("kwok forgot %s/%s: reminding it", p.Metadata.Namespace, p.Metadata.Name)
-		if perr := patch(p, map[string]any{"annotations": map[string]any{"steelyard.dev/reminder": p.Metadata.ResourceVersion}}); perr != nil {
-			err = perr // the others have their turn all the same
-		}
-	}
-	for _, p := range k.released(list.Items, now) {
+	for _, p := range k.released(list.Items, time.Now()) {
 		others := slices.DeleteFunc(p.Metadata.Finalizers, func(f string) bool { return f == preStopFinalizer })
-		if perr := patch(p, map[string]any{"finalizers": others}); perr != nil {
-			err = perr
+		// With the UID it is not done to a namesake.
+		patch, _ := json.Marshal(map[string]any{"metadata": map[string]any{"uid": p.Metadata.UID, "finalizers": others}})
+		path := "/api/v1/namespaces/" + p.Metadata.Namespace + "/pods/" + p.Metadata.Name
+		if _, perr := k.do(ctx, "PATCH", path, patch); perr != nil {
+			err = perr // the others have their turn all the same
 		}
 	}
 	return err
@@ -263,15 +226,25 @@ func (k *kubelets) do(ctx context.Context, method, path string, body []byte) ([]
 	return text, err
 }
 
-// addPolicy makes the API server do its part in holding pods with hooks.
-func (k *kubelets) addPolicy(ctx context.Context) error {
-	policy, binding, _ := strings.Cut(preStopPolicy, "\n---\n")
-	const group = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolic"
-	if _, err := k.do(ctx, "POST", group+"ies", []byte(policy)); err != nil {
-		return err
+// addPolicies gives the API server policies.yaml.
+func (k *kubelets) addPolicies(ctx context.Context) error {
+	plural := map[string]string{
+		"MutatingAdmissionPolicy":          "mutatingadmissionpolicies",
+		"MutatingAdmissionPolicyBinding":   "mutatingadmissionpolicybindings",
+		"ValidatingAdmissionPolicy":        "validatingadmissionpolicies",
+		"ValidatingAdmissionPolicyBinding": "validatingadmissionpolicybindings",
 	}
-	_, err := k.do(ctx, "POST", group+"ybindings", []byte(binding))
-	return err
+	kind := regexp.MustCompile(`(?m)^kind: (\w+)$`)
+	for _, doc := range strings.Split(policies, "\n---\n") {
+		m := kind.FindStringSubmatch(doc)
+		if m == nil || plural[m[1]] == "" {
+			return fmt.Errorf("policies.yaml: of no known kind:\n%s", doc)
+		}
+		if _, err := k.do(ctx, "POST", "/apis/admissionregistration.k8s.io/v1/"+plural[m[1]], []byte(doc)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // addSystemPods puts a pod on each node that has the names of those which the

@@ -23,31 +23,6 @@ func TestAllocatablePatch(t *testing.T) {
 	}
 }
 
-func TestForgotten(t *testing.T) {
-	pod := func(uid, version, node, phase string) (p podState) {
-		p.Metadata.UID, p.Metadata.ResourceVersion, p.Spec.NodeName, p.Status.Phase = uid, version, node, phase
-		return p
-	}
-	begin := time.Now()
-	deleting := pod("d", "1", "n", "Pending")
-	deleting.Metadata.DeletionTimestamp = &begin
-	pods := []podState{pod("a", "1", "n", "Pending"), pod("b", "1", "", "Pending"), pod("c", "1", "n", "Running"), deleting}
-	k := &kubelets{}
-	if lost := k.forgotten(pods, begin); len(lost) != 0 {
-		t.Errorf("at once: %v", lost)
-	}
-	if lost := k.forgotten(pods, begin.Add(2*time.Second)); len(lost) != 1 || lost[0].Metadata.UID != "a" {
-		t.Errorf("after two seconds: %v", lost)
-	}
-	pods[0].Metadata.ResourceVersion = "2"
-	if lost := k.forgotten(pods, begin.Add(3*time.Second)); len(lost) != 0 {
-		t.Errorf("of another version: %v", lost)
-	}
-	if lost := k.forgotten(nil, begin.Add(9*time.Second)); len(lost) != 0 || len(k.idle) != 0 {
-		t.Errorf("gone: %v, %v", lost, k.idle)
-	}
-}
-
 func TestReleased(t *testing.T) {
 	begin := time.Now()
 	var pods []podState

@@ -169,7 +169,7 @@ func runSpecs(ctx context.Context, o options, suite, who string, rules []skipRul
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(k.addPolicy(ctx), k.addSystemPods(ctx)); err != nil {
+	if err := errors.Join(k.addPolicies(ctx), k.addSystemPods(ctx)); err != nil {
 		return nil, err
 	}
 	stopKubelets := k.run(ctx)
