@@ -8,6 +8,7 @@
 #include "kube/decode_wire.h"
 #include "model/labels.h"
 #include "model/resources.h"
+#include "model/storage.h"
 
 struct build {
     struct sy_decode *d;
@@ -33,6 +34,9 @@ struct sy_amounts sy_build_amounts(struct build *b, const struct wire_list *pair
 /* s may be NULL: a nil selector. */
 struct sy_selector sy_build_selector(struct build *b, const struct wire_selector *s);
 struct sy_node_term sy_build_node_term(struct build *b, const struct wire_node_term *term);
+/* For a volume of an in-tree kind whose other fields are filled: the driver's handle and affinity.
+ */
+void sy_build_in_tree(struct build *b, struct sy_pv *pv);
 /* enum sy_effect; SY_EFFECT_NONE for what is empty or unknown. */
 uint8_t sy_build_effect(struct sy_str s);
 /* enum sy_condition from the first condition of that type; *ret (may be NULL) is that condition or

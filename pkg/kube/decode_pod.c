@@ -417,7 +417,8 @@ static bool build_volume(struct build *b, const struct wire_volume *from, struct
         {s->claim, SY_VOLUME_CLAIM},     {s->ephemeral, SY_VOLUME_EPHEMERAL},
         {s->csi, SY_VOLUME_CSI},         {s->gce_pd, SY_VOLUME_GCE_PD},
         {s->aws_ebs, SY_VOLUME_AWS_EBS}, {s->iscsi, SY_VOLUME_ISCSI},
-        {s->rbd, SY_VOLUME_RBD},
+        {s->rbd, SY_VOLUME_RBD},         {s->azure_disk, SY_VOLUME_AZURE_DISK},
+        {s->cinder, SY_VOLUME_CINDER},   {s->portworx, SY_VOLUME_PORTWORX},
     };
 
     for (size_t i = 0; i < SY_ARRAY_LEN(kinds); i++) {

@@ -3,6 +3,7 @@
  * Volumes, claims, storage classes and the CSI objects: their field tables and what the fields
  * mean. Numbers and names are those of k8s.io/api/core/v1 and storage/v1 (v0.37.2). */
 #include <errno.h>
+#include <strings.h>
 
 #include "kube/decode.h"
 #include "kube/decode_build.h"
@@ -18,6 +19,7 @@ struct wire_claim_ref {
 struct wire_pv_source {
     struct sy_str driver;
     struct sy_str handle;
+    struct sy_str kind; /* of an Azure disk */
 };
 
 struct wire_pv_sources {
@@ -163,7 +165,8 @@ static const struct wire_message volume_id_message = MESSAGE(wire_pv_source,
     [1] = FIELD(wire_pv_source, handle, "volumeID", WIRE_STR));
 
 static const struct wire_message azure_disk_message = MESSAGE(wire_pv_source,
-    [2] = FIELD(wire_pv_source, handle, "diskURI", WIRE_STR));
+    [2] = FIELD(wire_pv_source, handle, "diskURI", WIRE_STR),
+    [6] = FIELD(wire_pv_source, kind, "kind", WIRE_STR));
 
 static const struct wire_message pv_sources_message = MESSAGE(wire_pv_sources,
     [1] = SUB(wire_pv_sources, gce_pd, "gcePersistentDisk", WIRE_MSG, gce_pd_message),
@@ -379,8 +382,12 @@ static void build_source(struct build *b, const struct wire_pv_sources *s, struc
     for (size_t i = 0; i < SY_ARRAY_LEN(in_tree); i++) {
         if (!in_tree[i].source)
             continue;
+        struct sy_str kind = in_tree[i].source->kind;
         pv->in_tree = in_tree[i].kind;
-        pv->handle = sy_build_id_unless_empty(b, in_tree[i].source->handle);
+        /* Drivers have taken over managed disks alone. */
+        if (!kind.len || (kind.len == 7 && strncasecmp(kind.p, "managed", 7) == 0))
+            pv->handle = sy_build_id_unless_empty(b, in_tree[i].source->handle);
+        sy_build_in_tree(b, pv);
         return;
     }
 }

@@ -113,6 +113,15 @@ static const struct wire_message csi_message = MESSAGE(wire_source,
     [1] = FIELD(wire_source, name, "driver", WIRE_STR),
     [2] = FIELD(wire_source, read_only, "readOnly", WIRE_BOOL));
 
+/* CinderVolumeSource and PortworxVolumeSource. */
+static const struct wire_message volume_id_message = MESSAGE(wire_source,
+    [1] = FIELD(wire_source, name, "volumeID", WIRE_STR),
+    [3] = FIELD(wire_source, read_only, "readOnly", WIRE_BOOL));
+
+static const struct wire_message azure_disk_message = MESSAGE(wire_source,
+    [2] = FIELD(wire_source, name, "diskURI", WIRE_STR),
+    [5] = FIELD(wire_source, read_only, "readOnly", WIRE_BOOL));
+
 static const struct wire_message gce_pd_message = MESSAGE(wire_source,
     [1] = FIELD(wire_source, name, "pdName", WIRE_STR),
     [4] = FIELD(wire_source, read_only, "readOnly", WIRE_BOOL));
@@ -139,6 +148,9 @@ static const struct wire_message volume_source_message = MESSAGE(wire_volume_sou
     [8] = SUB(wire_volume_source, iscsi, "iscsi", WIRE_MSG, iscsi_message),
     [10] = SUB(wire_volume_source, claim, "persistentVolumeClaim", WIRE_MSG, claim_volume_message),
     [11] = SUB(wire_volume_source, rbd, "rbd", WIRE_MSG, rbd_message),
+    [13] = SUB(wire_volume_source, cinder, "cinder", WIRE_MSG, volume_id_message),
+    [22] = SUB(wire_volume_source, azure_disk, "azureDisk", WIRE_MSG, azure_disk_message),
+    [24] = SUB(wire_volume_source, portworx, "portworxVolume", WIRE_MSG, volume_id_message),
     [28] = SUB(wire_volume_source, csi, "csi", WIRE_MSG, csi_message),
     [29] = SUB(wire_volume_source, ephemeral, "ephemeral", WIRE_MSG, ephemeral_message),
     [30] = SUB(wire_volume_source, image, "image", WIRE_MSG, image_volume_message));

@@ -237,6 +237,9 @@ struct wire_volume_source {
     struct wire_source *iscsi;
     struct wire_source *claim;
     struct wire_source *rbd;
+    struct wire_source *cinder;
+    struct wire_source *azure_disk;
+    struct wire_source *portworx;
     struct wire_source *csi;
     struct wire_source *ephemeral;
     struct wire_source *image;

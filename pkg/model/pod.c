@@ -488,8 +488,8 @@ static void dump_host_ports(struct sy_dump *d, const struct sy_pod_spec *spec)
 
 static void dump_volumes(struct sy_dump *d, const struct sy_pod_spec *spec)
 {
-    static const char *const kinds[] = {"claim",  "ephemeral", "csi", "gcePD",
-                                        "awsEBS", "iscsi",     "rbd"};
+    static const char *const kinds[] = {"claim", "ephemeral", "csi",       "gcePD",  "awsEBS",
+                                        "iscsi", "rbd",       "azureDisk", "cinder", "portworx"};
 
     for (uint32_t i = 0; i < spec->volumes_len; i++) {
         const struct sy_volume *v = &spec->volumes[i];

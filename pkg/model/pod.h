@@ -57,6 +57,10 @@ enum sy_volume_kind {
     SY_VOLUME_AWS_EBS,   /* name = volumeID */
     SY_VOLUME_ISCSI,     /* name = iqn, aux = target portal; lun in number */
     SY_VOLUME_RBD,       /* name = image, aux = pool; monitors in list */
+    /* Disks that count against the limit of the driver that has taken them over. */
+    SY_VOLUME_AZURE_DISK, /* name = diskURI */
+    SY_VOLUME_CINDER,     /* name = volumeID */
+    SY_VOLUME_PORTWORX,   /* name = volumeID */
 };
 
 struct sy_volume { /* only kinds that scheduling looks at; others are dropped at decode */

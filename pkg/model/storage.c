@@ -116,6 +116,7 @@ static void copy_volume(struct sy_copier *c, struct sy_pv *v)
     v->labels = sy_copy_labels(c, v->labels);
     v->claim.uid = sy_copy_str(c, v->claim.uid);
     v->affinity = copy_terms(c, &v->affinity);
+    v->affinity_of_driver = copy_terms(c, &v->affinity_of_driver);
 }
 
 static void copy_claim(struct sy_copier *c, struct sy_pvc *v)
@@ -190,6 +191,7 @@ static void mark_volume(struct sy_strings *strings, const struct sy_pv *v)
     sy_mark_sids(strings, ids, SY_ARRAY_LEN(ids));
     sy_mark_labels(strings, v->labels);
     mark_terms(strings, &v->affinity);
+    mark_terms(strings, &v->affinity_of_driver);
 }
 
 static void mark_claim(struct sy_strings *strings, const struct sy_pvc *v)
@@ -274,6 +276,7 @@ static void dump_volume(struct sy_dump *d, const struct sy_pv *v)
     sy_dump_id_line(d, "claimName", v->claim.name);
     sy_dump_str_line(d, "claimUid", v->claim.uid);
     dump_terms(d, "affinity", &v->affinity);
+    dump_terms(d, "affinityOfDriver", &v->affinity_of_driver);
     sy_dump_id_line(d, "driver", v->driver);
     sy_dump_id_line(d, "handle", v->handle);
     sy_dump_word_line(d, "inTree", sy_in_tree_name(v->in_tree));

@@ -59,8 +59,10 @@ struct sy_pv { /* v1.PersistentVolume */
     struct sy_claim_ref claim;
     struct sy_node_selector affinity; /* nodeAffinity.required */
     sy_sid driver;                    /* csi.driver */
-    sy_sid handle;                    /* csi.volumeHandle, or what names the in-tree volume */
+    sy_sid handle;                    /* csi.volumeHandle, or what it would be */
     uint8_t in_tree;                  /* enum sy_in_tree, when driver is 0 */
+    /* Of an in-tree kind: the affinity on nodes where its driver has taken over. */
+    struct sy_node_selector affinity_of_driver;
 };
 
 struct sy_pvc { /* v1.PersistentVolumeClaim */

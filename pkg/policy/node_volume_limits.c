@@ -31,9 +31,20 @@ enum { ATTACHED_MAX = 4096 };
 
 static enum sy_in_tree in_tree_of(const struct sy_volume *v)
 {
-    return v->kind == SY_VOLUME_GCE_PD    ? SY_IN_TREE_GCE_PD
-           : v->kind == SY_VOLUME_AWS_EBS ? SY_IN_TREE_AWS_EBS
-                                          : SY_IN_TREE_NONE;
+    switch (v->kind) {
+    case SY_VOLUME_GCE_PD:
+        return SY_IN_TREE_GCE_PD;
+    case SY_VOLUME_AWS_EBS:
+        return SY_IN_TREE_AWS_EBS;
+    case SY_VOLUME_AZURE_DISK:
+        return SY_IN_TREE_AZURE_DISK;
+    case SY_VOLUME_CINDER:
+        return SY_IN_TREE_CINDER;
+    case SY_VOLUME_PORTWORX:
+        return SY_IN_TREE_PORTWORX;
+    default:
+        return SY_IN_TREE_NONE;
+    }
 }
 
 static bool concerns(const struct sy_pod_spec *spec)

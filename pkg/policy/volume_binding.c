@@ -278,10 +278,20 @@ static enum sy_pre prepare(const struct sy_shape_view *shape, struct sy_arena *a
 
 /* -- one node -- */
 
+/* Upstream matches against a node that has labels only, hence no name. */
+static bool takes(const struct sy_cluster *c, const struct sy_node_selector *affinity,
+                  uint32_t node)
+{
+    return sy_node_selector_matches(affinity, c->strings, c->nodes[node].node.labels, 0, 0);
+}
+
 bool sy_volume_reaches(const struct sy_cluster *c, const struct sy_pv *pv, uint32_t node)
 {
-    /* Upstream matches against a node that has labels only, hence no name. */
-    return sy_node_selector_matches(&pv->affinity, c->strings, c->nodes[node].node.labels, 0, 0);
+    const struct sy_csi_node *csi =
+        pv->in_tree ? sy_storage_node(c, c->nodes[node].node.name) : NULL;
+    bool is_migrated = csi && (csi->migrated & 1U << pv->in_tree);
+
+    return takes(c, is_migrated ? &pv->affinity_of_driver : &pv->affinity, node);
 }
 
 static void check_bound(const struct sy_shape_view *shape, const struct state *state, uint32_t node,
@@ -320,11 +330,11 @@ static uint32_t match_volume(const struct sy_cluster *c, const struct unbound *u
         if (is_chosen(found, u->reserved[i]))
             continue;
         const struct sy_pv *pv = sy_storage_volume(c, u->reserved[i]);
-        return sy_volume_reaches(c, pv, node) ? u->reserved[i] : SY_NO_OBJECT;
+        return takes(c, &pv->affinity, node) ? u->reserved[i] : SY_NO_OBJECT;
     }
     for (uint32_t i = 0; i < u->free_len; i++) {
         if (!is_chosen(found, u->free[i]) &&
-            sy_volume_reaches(c, sy_storage_volume(c, u->free[i]), node))
+            takes(c, &sy_storage_volume(c, u->free[i])->affinity, node))
             return u->free[i];
     }
     return SY_NO_OBJECT;

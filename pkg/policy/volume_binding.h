@@ -22,6 +22,6 @@ struct sy_volume_plan {
  * -ENOENT when the node does not pass any more. */
 int sy_volume_plan(const struct sy_shape_view *shape, struct sy_arena *arena, uint32_t node,
                    struct sy_volume_plan *ret) SY_NODISCARD;
-/* Whether a volume's node affinity takes the node (by its labels, and by what its CSI drivers took
- * over). */
+/* Whether a bound volume's node affinity takes the node: by the node's labels, those of a CSI
+ * driver where one has taken over the volume's kind. O(terms of the affinity). */
 bool sy_volume_reaches(const struct sy_cluster *c, const struct sy_pv *pv, uint32_t node);

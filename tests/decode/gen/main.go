@@ -633,4 +633,9 @@ func main() {
 	sort.Strings(lines)
 	head := "# Written by tests/decode/gen: object, what, key, value as upstream computes them.\n"
 	check(os.WriteFile(filepath.Join(dir, "want.tsv"), []byte(head+strings.Join(lines, "")), 0o644))
+	dir = filepath.Join(filepath.Dir(dir), "storage")
+	check(os.MkdirAll(dir, 0o755))
+	volumes()
+	claims()
+	describing()
 }
