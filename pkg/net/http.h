@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * HTTP client over curl's multi interface, driven by the loop. Unary requests share HTTP/2
- * connections (multiplexed, with handles reused); streams (watches) get a connection each, over
- * HTTP/1.1 unless asked otherwise. TLS is verified always unless the config says not to.
- * Redirects are never followed. */
+ * HTTP client, driven by the loop. Unary requests share HTTP/2 connections, and those of one turn
+ * their system calls; streams (watches) get a connection each, over HTTP/1.1. TLS is verified
+ * always unless the config says not to. Redirects are never followed. What a server certainly did
+ * not carry out, and a GET whose kept connection was lost before its answer, is sent again by the
+ * client itself. */
 #pragma once
 
 #include "base/err.h"
@@ -43,7 +44,7 @@ struct sy_http_result {
     uint32_t retry_after_ms;
     struct sy_str content_type; /* borrowed for the callback; "" when none */
     struct sy_str body; /* unary: whole; stream: at most max_body_bytes of a non-2xx answer */
-    const char *error;  /* curl's text when code != 0, else "" */
+    const char *error;  /* for people, when code != 0, else "" */
     int64_t duration_ns;
 };
 

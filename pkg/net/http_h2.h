@@ -170,7 +170,7 @@ void sy_h2_conn_lost(struct sy_h2_conn *c, bool was_ready, int code, const char 
 void sy_h2_wake(struct sy_h2 *h2);
 const struct sy_http_settings *sy_h2_settings(const struct sy_h2 *h2);
 struct sy_loop *sy_h2_loop(const struct sy_h2 *h2);
-/* Owned by h2, of connections made from now on. NULL when it cannot be had. */
+/* Owned by h2, for connections made from now on. NULL: err says why. */
 SSL_CTX *sy_h2_tls(struct sy_h2 *h2, struct sy_err *err);
 const char *sy_h2_host_name(const struct sy_h2_host *host);
 const char *sy_h2_host_port(const struct sy_h2_host *host);

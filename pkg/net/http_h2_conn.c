@@ -426,14 +426,15 @@ static void shake_hands(struct sy_h2_conn *c)
 static void connected(struct sy_h2_conn *c)
 {
     const char *server_name = sy_h2_settings(c->h2)->tls_server_name;
-    SSL_CTX *ctx = sy_h2_tls(c->h2, NULL);
+    struct sy_err err = {0};
+    SSL_CTX *ctx = sy_h2_tls(c->h2, &err);
     BIO *bio = ctx ? bio_new(c) : NULL;
 
     want_write(c, false);
     c->ssl = bio ? SSL_new(ctx) : NULL;
     if (!c->ssl) {
         BIO_free(bio);
-        fail(c, -ENOMEM, "cannot set up TLS");
+        fail(c, ctx ? -ENOMEM : -EKEYREJECTED, ctx ? "no memory for TLS" : err.msg);
         return;
     }
     SSL_set_bio(c->ssl, bio, bio);
