@@ -28,15 +28,19 @@ func main() {
 
 const usage = `usage: oracle [--seed N] [--cases N] [--from N] [--mix NAME]   cases to stdout, one a line
        oracle stats FILE                                     what the cases of a file cover
-       oracle verify FILE                                    ask again, compare with the file`
+       oracle verify FILE                                    ask again, compare with the file
+       oracle replay FILE                                    hold a live scheduler's placements against the plugins`
 
 func run(args []string) error {
-	if len(args) > 0 && (args[0] == "stats" || args[0] == "verify") {
+	if len(args) > 0 && (args[0] == "stats" || args[0] == "verify" || args[0] == "replay") {
 		if len(args) != 2 {
 			return fmt.Errorf("%s wants one file\n%s", args[0], usage)
 		}
 		if args[0] == "stats" {
 			return stats(args[1], os.Stdout)
+		}
+		if args[0] == "replay" {
+			return replay(args[1], os.Stdout)
 		}
 		return verify(args[1], os.Stdout)
 	}
