@@ -111,7 +111,7 @@ func buildSuite(ctx context.Context, root string) (string, error) {
 	}
 	tmp := fmt.Sprintf("%s.tmp%d", bin, os.Getpid())
 	defer os.Remove(tmp)
-	say("building the suite of Kubernetes %s; the first time takes about 15 minutes on two cores", version)
+	say("building the suite of Kubernetes %s; the first time takes 5 to 15 minutes on two cores", version)
 	begin := time.Now()
 	// The same flags as the control plane's, so that what that compiled is not compiled again. One
 	// package at a time and at low priority: whoever uses the machine can go on.
