@@ -51,6 +51,7 @@ void sy_cluster_done(struct sy_cluster *c)
     sy_counters_done(c);
     sy_images_done(&c->images);
     sy_storage_done(c);
+    sy_devices_done(c);
     sy_workloads_done(c);
     sy_vec_done(&c->trial_nodes);
     for (size_t i = 0; i < c->namespaces.len; i++)
@@ -905,6 +906,7 @@ void sy_cluster_mark(const struct sy_cluster *c)
     }
     sy_counters_mark(c);
     sy_storage_mark_all(c);
+    sy_devices_mark_all(c);
     sy_workloads_mark(c);
     for (size_t i = 0; i < c->namespaces.len; i++)
         sy_strings_mark(c->strings, c->namespaces.p[i].name);

@@ -13,6 +13,7 @@
 #include "base/vec.h"
 #include "cluster/budgets.h"
 #include "cluster/counters.h"
+#include "cluster/devices.h"
 #include "cluster/images.h"
 #include "cluster/specs.h"
 #include "cluster/storage.h"
@@ -160,6 +161,7 @@ struct sy_cluster {
     uint32_t nodes_prefer_no_schedule; /* alive nodes with a PreferNoSchedule taint */
     struct sy_images images;
     struct sy_storage storage;
+    struct sy_devices devices;
     struct sy_workloads workloads;
 };
 

@@ -451,18 +451,31 @@ static void build_volumes(struct build *b, const struct wire_list *from, struct 
     spec->volumes = spec->volumes_len ? volumes : NULL;
 }
 
-static void build_claims(struct build *b, const struct wire_list *from, struct sy_pod_spec *spec)
+/* A claim made from a template has its name in the status, once it is made; an entry without a name
+ * says that none is needed. */
+static void build_claims(struct build *b, const struct wire_list *from,
+                         const struct wire_pod_status *status, struct sy_pod_spec *spec)
 {
     struct sy_resource_claim_ref *claims = sy_build_array(b, from->len, sizeof(*claims));
-    const struct wire_claim *c;
+    const struct wire_claim *c, *made;
 
     spec->claims = claims;
     if (!claims)
         return;
     WIRE_FOREACH (c, from) {
+        struct sy_str claim = c->claim;
+        for (made = c->template.len && status ? status->claims.first : NULL; made;
+             made = made->next) {
+            if (sy_str_eq(made->name, c->name))
+                break;
+        }
+        if (made && !made->claim.len)
+            continue;
+        if (made)
+            claim = made->claim;
         claims[spec->claims_len++] = (struct sy_resource_claim_ref){
             .name = sy_build_id_unless_empty(b, c->name),
-            .claim = sy_build_id_unless_empty(b, c->claim),
+            .claim = sy_build_id_unless_empty(b, claim),
             .template = sy_build_id_unless_empty(b, c->template),
         };
     }
@@ -533,7 +546,7 @@ static void build_spec(struct build *b, const struct wire_pod *wire, struct sy_p
     build_ports(b, from, spec);
     build_images(b, from, spec);
     build_volumes(b, &from->volumes, spec);
-    build_claims(b, &from->claims, spec);
+    build_claims(b, &from->claims, wire->status, spec);
     if (from->group)
         spec->scheduling_group = sy_build_id_unless_empty(b, from->group->name);
 }

@@ -260,6 +260,10 @@ static const struct wire_message pod_condition_message = MESSAGE(wire_condition,
     [5] = FIELD(wire_condition, reason, "reason", WIRE_STR),
     [6] = FIELD(wire_condition, message, "message", WIRE_STR));
 
+static const struct wire_message claim_status_message = MESSAGE(wire_claim,
+    [1] = FIELD(wire_claim, name, "name", WIRE_STR),
+    [2] = FIELD(wire_claim, claim, "resourceClaimName", WIRE_STR));
+
 static const struct wire_message pod_status_message = MESSAGE(wire_pod_status,
     [1] = FIELD(wire_pod_status, phase, "phase", WIRE_STR),
     [2] = SUB(wire_pod_status, conditions, "conditions", WIRE_MSG_LIST, pod_condition_message),
@@ -269,6 +273,8 @@ static const struct wire_message pod_status_message = MESSAGE(wire_pod_status,
     [10] = SUB(wire_pod_status, init_container_statuses, "initContainerStatuses", WIRE_MSG_LIST,
                container_status_message),
     [11] = FIELD(wire_pod_status, nominated_node, "nominatedNodeName", WIRE_STR),
+    [15] = SUB(wire_pod_status, claims, "resourceClaimStatuses", WIRE_MSG_LIST,
+               claim_status_message),
     [19] = FIELD(wire_pod_status, allocated, "allocatedResources", WIRE_QUANTITY_MAP),
     [20] = SUB(wire_pod_status, resources, "resources", WIRE_MSG, resources_message));
 

@@ -306,6 +306,7 @@ struct wire_pod_status {
     struct wire_list init_container_statuses;
     struct wire_list allocated;
     struct wire_resources *resources;
+    struct wire_list claims; /* resourceClaimStatuses: name and claim */
 };
 
 struct wire_pod {

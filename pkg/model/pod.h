@@ -75,7 +75,7 @@ struct sy_volume { /* only kinds that scheduling looks at; others are dropped at
 
 struct sy_resource_claim_ref { /* v1.PodResourceClaim */
     sy_sid name;
-    sy_sid claim;    /* resourceClaimName or 0 */
+    sy_sid claim;    /* resourceClaimName, or what status names for the template; or 0 */
     sy_sid template; /* resourceClaimTemplateName or 0 */
 };
 

@@ -22,6 +22,7 @@ extern const struct sy_filter sy_filter_node_declared_features;
 
 extern const struct sy_scorer sy_scorer_pod_topology_spread;
 extern const struct sy_scorer sy_scorer_inter_pod_affinity;
+extern const struct sy_scorer sy_scorer_dynamic_resources;
 extern const struct sy_scorer sy_scorer_volume_binding;
 extern const struct sy_scorer sy_scorer_utilization;
 extern const struct sy_scorer sy_scorer_dynamic_weight;

@@ -22,6 +22,7 @@ static const struct sy_scorer *const SCORERS[] = {
     &sy_scorer_node_resources_fit, &sy_scorer_node_resources_balanced_allocation,
     &sy_scorer_image_locality,     &sy_scorer_pod_topology_spread,
     &sy_scorer_inter_pod_affinity, &sy_scorer_volume_binding,
+    &sy_scorer_dynamic_resources,
 };
 
 const struct sy_filter *sy_filter_at(uint32_t i)

@@ -200,7 +200,7 @@ static bool is_personal(const struct sy_pod_spec *spec)
         if (spec->volumes[i].kind == SY_VOLUME_EPHEMERAL)
             return true;
     }
-    return false;
+    return spec->claims_len != 0;
 }
 
 static char *copy_names(const struct sy_pod_slot *pod)

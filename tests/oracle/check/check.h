@@ -31,7 +31,8 @@ typedef void oracle_check(struct oracle *o, struct oracle_case *c);
 
 oracle_load oracle_load_core;      /* namespaces, nodes, pods and the pod */
 oracle_load oracle_load_workloads; /* services and controllers */
-oracle_load oracle_load_storage; /* volumes, claims, classes and CSI objects */
+oracle_load oracle_load_storage;   /* volumes, claims, classes and CSI objects */
+oracle_load oracle_load_devices;   /* slices, classes and claims of devices */
 oracle_check oracle_check_plugins;
 oracle_check oracle_check_framework;
 oracle_check oracle_check_storage;

@@ -16,8 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static oracle_load *const LOADERS[] = {oracle_load_core, oracle_load_workloads,
-                                       oracle_load_storage};
+static oracle_load *const LOADERS[] = {oracle_load_core, oracle_load_workloads, oracle_load_storage,
+                                       oracle_load_devices};
 static oracle_check *const SECTIONS[] = {oracle_check_plugins, oracle_check_framework,
                                          oracle_check_storage};
 

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The store of devices' objects. */
+#include "cluster/devices.h"
+
+#include <errno.h>
+
+#include "cluster/cluster.h"
+
+static const size_t OBJECT_MAX_BYTES = (size_t)64 << 20;
+
+struct key {
+    sy_sid ns;
+    sy_sid name;
+};
+
+static uint64_t key_hash(struct key key)
+{
+    return sy_hash_u64((uint64_t)key.ns << 32 | key.name);
+}
+
+static bool has_key(const void *arg, const void *key, uint32_t value)
+{
+    const struct sy_devices_table *t = arg;
+    const struct key *k = key;
+
+    return t->all.p[value].ns == k->ns && t->all.p[value].name == k->name;
+}
+
+static struct sy_devices_slot *find(const struct sy_devices_table *t, struct key key)
+{
+    uint32_t slot = sy_map_get(&t->by_name, key_hash(key), has_key, t, &key);
+
+    return slot == SY_MAP_NONE ? NULL : &t->all.p[slot];
+}
+
+static void note_change(struct sy_cluster *c)
+{
+    c->devices.generation++;
+    c->generation++;
+}
+
+static struct sy_devices_slot *add(struct sy_devices_table *t, struct key key)
+{
+    uint32_t slot;
+
+    if (t->free.len) {
+        slot = t->free.p[--t->free.len];
+    } else {
+        slot = (uint32_t)t->all.len;
+        sy_vec_push(&t->all, (struct sy_devices_slot){0});
+    }
+    t->all.p[slot] = (struct sy_devices_slot){.ns = key.ns, .name = key.name};
+    sy_map_add(&t->by_name, key_hash(key), slot);
+    return &t->all.p[slot];
+}
+
+static void drop(struct sy_devices_table *t, struct sy_devices_slot *s)
+{
+    uint32_t slot = (uint32_t)(s - t->all.p);
+
+    sy_map_del(&t->by_name, key_hash((struct key){s->ns, s->name}), slot);
+    sy_arena_done(&s->arena);
+    *s = (struct sy_devices_slot){0};
+    sy_vec_push(&t->free, slot);
+}
+
+static int pack(enum sy_devices_kind kind, const void *object, struct sy_arena *arena,
+                union sy_devices_object **ret)
+{
+    sy_arena_init(arena, OBJECT_MAX_BYTES);
+    union sy_devices_object *room = sy_arena_alloc(arena, sizeof(*room));
+    int r = room ? sy_devices_copy(kind, arena, object, room) : -ENOMEM;
+
+    if (r < 0)
+        sy_arena_done(arena);
+    else
+        *ret = room;
+    return r;
+}
+
+int sy_devices_upsert(struct sy_cluster *c, enum sy_devices_kind kind, const void *object)
+{
+    struct sy_devices_table *t = &c->devices.tables[kind];
+    struct sy_devices_identity identity = sy_devices_identity(kind, object);
+    struct key key = {identity.ns, identity.name};
+    struct sy_devices_slot *s = find(t, key);
+    union sy_devices_object *packed;
+    struct sy_arena arena;
+
+    if (s) {
+        struct sy_str had = sy_devices_identity(kind, s->object).resource_version;
+        s->seen = true;
+        if (had.len && sy_str_eq(had, identity.resource_version))
+            return 0;
+    }
+    int r = pack(kind, object, &arena, &packed);
+    if (r < 0)
+        return r;
+    if (s)
+        sy_arena_done(&s->arena);
+    else
+        s = add(t, key);
+    s->arena = arena;
+    s->object = packed;
+    s->seen = true;
+    note_change(c);
+    return 0;
+}
+
+void sy_devices_delete(struct sy_cluster *c, enum sy_devices_kind kind, sy_sid ns, sy_sid name)
+{
+    struct sy_devices_slot *s = find(&c->devices.tables[kind], (struct key){ns, name});
+
+    if (!s)
+        return;
+    drop(&c->devices.tables[kind], s);
+    note_change(c);
+}
+
+void sy_devices_replace_begin(struct sy_cluster *c, enum sy_devices_kind kind)
+{
+    struct sy_devices_slot *s;
+
+    SY_VEC_FOREACH (s, &c->devices.tables[kind].all)
+        s->seen = false;
+}
+
+void sy_devices_replace_end(struct sy_cluster *c, enum sy_devices_kind kind)
+{
+    struct sy_devices_table *t = &c->devices.tables[kind];
+    struct sy_devices_slot *s;
+
+    SY_VEC_FOREACH (s, &t->all) {
+        if (!s->object || s->seen)
+            continue;
+        drop(t, s);
+        note_change(c);
+    }
+}
+
+const struct sy_device_class *sy_devices_class(const struct sy_cluster *c, sy_sid name)
+{
+    const struct sy_devices_slot *s =
+        find(&c->devices.tables[SY_DEVICES_CLASS], (struct key){0, name});
+
+    return s ? &s->object->class : NULL;
+}
+
+const struct sy_device_claim *sy_devices_claim(const struct sy_cluster *c, sy_sid ns, sy_sid name)
+{
+    const struct sy_devices_slot *s =
+        find(&c->devices.tables[SY_DEVICES_CLAIM], (struct key){ns, name});
+
+    return s ? &s->object->claim : NULL;
+}
+
+const union sy_devices_object *sy_devices_next(const struct sy_cluster *c,
+                                               enum sy_devices_kind kind, uint32_t *at)
+{
+    const struct sy_devices_table *t = &c->devices.tables[kind];
+
+    while (*at < t->all.len) {
+        const union sy_devices_object *object = t->all.p[(*at)++].object;
+        if (object)
+            return object;
+    }
+    return NULL;
+}
+
+void sy_devices_mark_all(const struct sy_cluster *c)
+{
+    for (int kind = 0; kind < SY_DEVICES_KINDS; kind++) {
+        const union sy_devices_object *object;
+        uint32_t at = 0;
+        while ((object = sy_devices_next(c, (enum sy_devices_kind)kind, &at)))
+            sy_devices_mark((enum sy_devices_kind)kind, object, c->strings);
+    }
+}
+
+void sy_devices_done(struct sy_cluster *c)
+{
+    for (int kind = 0; kind < SY_DEVICES_KINDS; kind++) {
+        struct sy_devices_table *t = &c->devices.tables[kind];
+        struct sy_devices_slot *s;
+        SY_VEC_FOREACH (s, &t->all) {
+            if (s->object)
+                sy_arena_done(&s->arena);
+        }
+        sy_vec_done(&t->all);
+        sy_vec_done(&t->free);
+        sy_map_done(&t->by_name);
+    }
+}

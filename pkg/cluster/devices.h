@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Resource slices, device classes and resource claims by name. Part of the cluster; one thread.
+ * Every change grows the cluster's generation, so that pods that wait are looked at again. */
+#pragma once
+
+#include "base/map.h"
+#include "base/vec.h"
+#include "model/devices.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sy_cluster;
+
+struct sy_devices_slot {
+    struct sy_arena arena;           /* holds `object` */
+    union sy_devices_object *object; /* NULL: the slot is free */
+    sy_sid ns, name;
+    bool seen; /* in the replacement that is going on */
+};
+
+struct sy_devices_table {
+    SY_VEC(struct sy_devices_slot) all;
+    SY_VEC(uint32_t) free;
+    struct sy_map by_name;
+};
+
+struct sy_devices {
+    struct sy_devices_table tables[SY_DEVICES_KINDS];
+    uint64_t generation; /* grows with every change here */
+    /* Whoever acts on our decisions writes allocations and reservations into claims before it
+     * binds. While this is false, no pod with claims may be placed: it would start without its
+     * devices, and they would be given to others. */
+    bool are_written;
+};
+
+/* Adds or updates an object (the kind's struct, borrowed). One whose resourceVersion is the one we
+ * have changes nothing. Errors: -ENOMEM, -E2BIG; then all is as before. O(object). */
+int sy_devices_upsert(struct sy_cluster *c, enum sy_devices_kind kind,
+                      const void *object) SY_NODISCARD;
+/* ns: 0 for a kind without namespaces. */
+void sy_devices_delete(struct sy_cluster *c, enum sy_devices_kind kind, sy_sid ns, sy_sid name);
+/* Around a full list: what was not given between is deleted at the end. O(objects). */
+void sy_devices_replace_begin(struct sy_cluster *c, enum sy_devices_kind kind);
+void sy_devices_replace_end(struct sy_cluster *c, enum sy_devices_kind kind);
+
+/* By name; NULL when there is none. Valid until the object changes. */
+const struct sy_device_class *sy_devices_class(const struct sy_cluster *c, sy_sid name);
+const struct sy_device_claim *sy_devices_claim(const struct sy_cluster *c, sy_sid ns, sy_sid name);
+/* The objects of a kind: at starts at 0; NULL after the last. */
+const union sy_devices_object *sy_devices_next(const struct sy_cluster *c,
+                                               enum sy_devices_kind kind, uint32_t *at);
+
+/* For cluster.c only. */
+void sy_devices_mark_all(const struct sy_cluster *c);
+void sy_devices_done(struct sy_cluster *c);
