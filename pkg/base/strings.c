@@ -16,6 +16,8 @@ struct entry {
 struct sy_strings {
     SY_VEC(struct entry) entries; /* by id; entry 0 is never used */
     SY_VEC(sy_sid) free_ids;
+    SY_VEC(sy_sid) resting; /* freed by the last sweep */
+    uint64_t *stale;        /* counted by readers too */
     struct sy_map by_text;
     size_t bytes;
     uint64_t key[2];
@@ -27,6 +29,7 @@ struct sy_strings *sy_strings_new(const uint64_t hash_key[2])
 
     t->key[0] = hash_key[0];
     t->key[1] = hash_key[1];
+    t->stale = sy_xcalloc(1, sizeof(*t->stale));
     sy_vec_push(&t->entries, (struct entry){0});
     return t;
 }
@@ -41,6 +44,8 @@ void sy_strings_free(struct sy_strings *t)
         free(e->text);
     sy_vec_done(&t->entries);
     sy_vec_done(&t->free_ids);
+    sy_vec_done(&t->resting);
+    free(t->stale);
     sy_map_done(&t->by_text);
     free(t);
 }
@@ -104,8 +109,10 @@ sy_sid sy_strings_addz(struct sy_strings *t, const char *z)
 
 struct sy_str sy_strings_get(const struct sy_strings *t, sy_sid id)
 {
-    if (id >= t->entries.len || !t->entries.p[id].text)
+    if (id >= t->entries.len || !t->entries.p[id].text) {
+        *t->stale += id != 0;
         return SY_STR("");
+    }
     return (struct sy_str){t->entries.p[id].text, t->entries.p[id].len};
 }
 
@@ -139,14 +146,19 @@ void sy_strings_mark_begin(struct sy_strings *t)
 
 void sy_strings_mark(struct sy_strings *t, sy_sid id)
 {
-    if (id < t->entries.len)
+    if (id < t->entries.len && t->entries.p[id].text)
         t->entries.p[id].marked = 1;
+    else
+        *t->stale += id != 0;
 }
 
 uint32_t sy_strings_sweep(struct sy_strings *t)
 {
     uint32_t freed = 0;
 
+    for (size_t i = 0; i < t->resting.len; i++)
+        sy_vec_push(&t->free_ids, t->resting.p[i]);
+    t->resting.len = 0;
     for (uint32_t id = 1; id < t->entries.len; id++) {
         struct entry *e = &t->entries.p[id];
         if (!e->text || e->marked)
@@ -155,8 +167,13 @@ uint32_t sy_strings_sweep(struct sy_strings *t)
         t->bytes -= e->len + 1;
         free(e->text);
         *e = (struct entry){0};
-        sy_vec_push(&t->free_ids, id);
+        sy_vec_push(&t->resting, id);
         freed++;
     }
     return freed;
+}
+
+uint64_t sy_strings_stale(const struct sy_strings *t)
+{
+    return *t->stale;
 }

@@ -36,7 +36,12 @@ uint32_t sy_strings_len(const struct sy_strings *t);
 size_t sy_strings_bytes(const struct sy_strings *t);
 const uint64_t *sy_strings_hash_key(const struct sy_strings *t);
 
-/* Mark and sweep. Sweep frees every id that was not marked since begin and returns how many. */
+/* Mark and sweep. Sweep frees every id that was not marked since begin and returns how many. A
+ * freed id is given out again after the next sweep only, so that one that was missed shows: as ""
+ * and in sy_strings_stale(). */
 void sy_strings_mark_begin(struct sy_strings *t);
 void sy_strings_mark(struct sy_strings *t, sy_sid id);
 uint32_t sy_strings_sweep(struct sy_strings *t);
+/* How often an id was asked for or marked that has no string: each time an owner failed to mark
+ * what it holds. */
+uint64_t sy_strings_stale(const struct sy_strings *t);

@@ -897,8 +897,18 @@ void sy_cluster_namespaces_replace_end(struct sy_cluster *c)
 
 /* -- upkeep -- */
 
+static void mark_names(const struct sy_cluster *c)
+{
+    sy_strings_mark(c->strings, c->names.cpu);
+    sy_strings_mark(c->strings, c->names.memory);
+    sy_strings_mark(c->strings, c->names.ephemeral_storage);
+    sy_strings_mark(c->strings, c->names.pods);
+    sy_strings_mark(c->strings, c->names.nvidia_gpu);
+}
+
 void sy_cluster_mark(const struct sy_cluster *c)
 {
+    mark_names(c);
     sy_specs_mark(c->specs);
     for (size_t i = 0; i < c->budgets.len; i++) {
         sy_strings_mark(c->strings, c->budgets.p[i].budget.ns);
@@ -915,6 +925,8 @@ void sy_cluster_mark(const struct sy_cluster *c)
     for (uint32_t i = 0; i < c->columns_len; i++)
         sy_strings_mark(c->strings, c->columns[i].resource);
     for (size_t i = 0; i < c->pods.len; i++) {
+        if (!(c->pods.p[i].flags & SY_POD_ALIVE))
+            continue;
         sy_strings_mark(c->strings, c->pods.p[i].ns);
         sy_strings_mark(c->strings, c->pods.p[i].nominated_node);
     }

@@ -28,6 +28,12 @@ void sy_learner_done(struct sy_learner *l)
     sy_vec_done(&l->nodes);
 }
 
+void sy_learner_mark(const struct sy_learner *l, struct sy_strings *strings)
+{
+    for (size_t i = 0; i < l->nodes.len; i++)
+        sy_strings_mark(strings, l->nodes.p[i].name);
+}
+
 static struct sy_learned *history(struct sy_learner *l, const struct sy_cluster *c, uint32_t node)
 {
     while (l->nodes.len <= node)

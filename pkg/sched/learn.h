@@ -22,6 +22,8 @@ struct sy_learner {
 };
 
 void sy_learner_done(struct sy_learner *l);
+/* Marks the names that it holds. */
+void sy_learner_mark(const struct sy_learner *l, struct sy_strings *strings);
 /* A pod that we bound went Running after start_s seconds. */
 void sy_learn_start(struct sy_learner *l, struct sy_cluster *c, uint32_t node, double start_s,
                     sy_time_ns now);

@@ -1174,6 +1174,32 @@ void sy_sched_configure(struct sy_sched *s, const struct sy_sched_options *optio
     free_profiles(old, old_len);
 }
 
+static void mark_args(const struct sy_policy_args *args, struct sy_strings *strings)
+{
+    struct sy_pod_spec carrier = {
+        .required_nodes = args->added_affinity,
+        .preferred_nodes = args->added_preferred,
+        .preferred_nodes_len = args->added_preferred_len,
+        .spread = args->spread_defaults,
+        .spread_len = args->spread_defaults_len,
+    };
+
+    sy_pod_spec_mark(&carrier, strings);
+}
+
+void sy_sched_mark(struct sy_sched *s)
+{
+    sy_shapes_mark(&s->shapes);
+    sy_cluster_mark(&s->cluster);
+    sy_learner_mark(&s->learner, s->strings);
+    for (uint32_t i = 0; i < s->options.profiles_len; i++) {
+        sy_strings_mark(s->strings, s->profile_names[i]);
+        mark_args(&s->profiles[i].args, s->strings);
+    }
+    for (size_t i = 0; i < s->reserved.len; i++)
+        sy_volume_work_mark(entry(s, s->reserved.p[i])->volumes, s->strings);
+}
+
 const struct sy_sched_stats *sy_sched_stats(const struct sy_sched *s)
 {
     return &s->stats;

@@ -149,6 +149,11 @@ struct sy_sched_stats {
     struct sy_histogram sli_s;    /* pod_scheduling_sli_duration_seconds */
     struct sy_histogram attempts; /* pod_scheduling_attempts */
 };
+/* Between sy_strings_mark_begin() and _sweep() of its table: marks every id that it holds. Throws
+ * caches away that hold many, so call it when little is going on, outside all other calls. Cost:
+ * O(all that is kept), and shapes are evaluated anew. */
+void sy_sched_mark(struct sy_sched *s);
+
 const struct sy_sched_stats *sy_sched_stats(const struct sy_sched *s);
 
 /* Utilization of the whole cluster per resource, for the table and /metrics: alive nodes only. */

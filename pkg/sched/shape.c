@@ -311,6 +311,22 @@ void sy_shapes_drop_caches(struct sy_shapes *s)
     }
 }
 
+void sy_shapes_mark(struct sy_shapes *s)
+{
+    const sy_sid *texts = (const sy_sid *)&s->texts;
+
+    sy_shapes_drop_caches(s);
+    s->verdicts.len = VERDICT_NO_NODE + 1;
+    s->last_verdict = VERDICT_FITS;
+    sy_map_done(&s->verdict_by_hash);
+    for (size_t i = 0; i < sizeof(s->texts) / sizeof(*texts); i++)
+        sy_strings_mark(s->cluster->strings, texts[i]);
+    for (size_t i = 0; i < s->all.len; i++) {
+        if (s->all.p[i])
+            sy_strings_mark(s->cluster->strings, s->all.p[i]->ns);
+    }
+}
+
 static void evict_for(struct sy_shapes *s, size_t bytes)
 {
     while (s->cache_bytes && s->cache_bytes + bytes > s->cache_bytes_max) {

@@ -124,3 +124,5 @@ bool sy_shape_fits(struct sy_shapes *s, struct sy_shape *shape, uint32_t node,
 uint32_t sy_shape_check(struct sy_shapes *s, struct sy_shape *shape);
 /* Throws all caches away (profiles changed). */
 void sy_shapes_drop_caches(struct sy_shapes *s);
+/* Marks the string ids held here, after throwing away what holds most: caches and verdicts. */
+void sy_shapes_mark(struct sy_shapes *s);

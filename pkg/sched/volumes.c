@@ -251,3 +251,13 @@ enum sy_volume_progress sy_volume_work_check(const struct sy_cluster *c,
     }
     return SY_VOLUMES_BOUND;
 }
+
+void sy_volume_work_mark(const struct sy_volume_work *w, struct sy_strings *strings)
+{
+    sy_strings_mark(strings, w->node);
+    for (uint32_t i = 0; i < w->len; i++) {
+        sy_strings_mark(strings, w->items[i].ns);
+        sy_strings_mark(strings, w->items[i].claim);
+        sy_strings_mark(strings, w->items[i].volume);
+    }
+}
