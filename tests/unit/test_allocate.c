@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The store of devices and the search among them. What kube-scheduler says of many clusters is
+ * compared by the oracle; here is what it does not reach. */
+#include "cluster/allocate.h"
+
+#include "core.h"
+#include "kube/decode.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+struct fixture {
+    struct core k;
+    struct sy_cluster c;
+    struct sy_decode decode;
+    struct sy_arena arena;
+    uint32_t node;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = sy_xcalloc(1, sizeof(*f));
+    uint32_t change;
+
+    core_init(&f->k);
+    sy_cluster_init(&f->c, f->k.strings);
+    sy_decode_init(&f->decode, f->k.strings, (size_t)4 << 20);
+    sy_arena_init(&f->arena, (size_t)16 << 20);
+    struct sy_node node = core_node(&f->k, "n1", 4000, 4096, 0);
+    assert_int_equal(sy_cluster_node_upsert(&f->c, &node, &f->node, &change), 0);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    sy_arena_done(&f->arena);
+    sy_decode_done(&f->decode);
+    sy_cluster_done(&f->c);
+    core_done(&f->k);
+    free(f);
+    return 0;
+}
+
+static void put(struct fixture *f, enum sy_devices_kind kind, const char *json)
+{
+    union sy_devices_object object;
+    struct sy_err err = {0};
+
+    sy_arena_reset(&f->decode.arena);
+    if (sy_decode_devices(&f->decode, kind, SY_ENCODING_JSON, sy_str_from(json), &object, &err) < 0)
+        fail_msg("%s", err.msg);
+    assert_int_equal(sy_devices_upsert(&f->c, kind, &object), 0);
+}
+
+static void put_class(struct fixture *f)
+{
+    put(f, SY_DEVICES_CLASS,
+        "{\"metadata\":{\"name\":\"gpu\"},\"spec\":{\"selectors\":[{\"cel\":{\"expression\":"
+        "\"device.driver == 'd'\"}}]}}");
+}
+
+/* A pool of devices gpu-0, gpu-1, ... on n1, in one of `slices` slices. */
+static void put_slice(struct fixture *f, int devices, int generation, int slices)
+{
+    struct sy_buf b;
+
+    sy_buf_init(&b, 1 << 20);
+    sy_buf_addf(&b,
+                "{\"metadata\":{\"name\":\"s%d\"},\"spec\":{\"driver\":\"d\",\"nodeName\":\"n1\","
+                "\"pool\":{\"name\":\"p\",\"generation\":%d,\"resourceSliceCount\":%d},"
+                "\"devices\":[",
+                generation, generation, slices);
+    for (int i = 0; i < devices; i++)
+        sy_buf_addf(&b, "%s{\"name\":\"gpu-%d\",\"attributes\":{\"n\":{\"int\":%d}}}", i ? "," : "",
+                    i, i);
+    sy_buf_adds(&b, "]}}");
+    put(f, SY_DEVICES_SLICE, b.p);
+    sy_buf_done(&b);
+}
+
+/* Looks for the devices of the claim default/c. The names of those found go to text. */
+static int find(struct fixture *f, char text[512], struct sy_err *err)
+{
+    const struct sy_device_claim *claim =
+        sy_devices_claim(&f->c, core_id(&f->k, "default"), core_id(&f->k, "c"));
+    const struct sy_device_pick *picks;
+    struct sy_allocator *a;
+    uint32_t len;
+    size_t at = 0;
+
+    assert_non_null(claim);
+    sy_arena_reset(&f->arena);
+    int r = sy_allocator_new(&f->c, &f->arena, &claim, 1, &a, err);
+    if (!r)
+        r = sy_allocator_try(a, f->node, &picks, &len, err);
+    text[0] = 0;
+    for (uint32_t i = 0; r == 1 && i < len; i++)
+        at += (size_t)snprintf(text + at, 512 - at, "%s ",
+                               sy_strings_getz(f->k.strings, picks[i].device->name));
+    return r;
+}
+
+static void put_claim(struct fixture *f, const char *requests)
+{
+    char json[2048];
+
+    snprintf(json, sizeof(json),
+             "{\"metadata\":{\"name\":\"c\",\"namespace\":\"default\"},\"spec\":{\"devices\":{"
+             "\"requests\":[%s]}}}",
+             requests);
+    put(f, SY_DEVICES_CLAIM, json);
+}
+
+#define EXACTLY(name, count, more)                                                                 \
+    "{\"name\":\"" name "\",\"exactly\":{\"deviceClassName\":\"gpu\",\"allocationMode\":"          \
+    "\"ExactCount\",\"count\":" count more "}}"
+
+static void test_takes_the_first_that_are_free(void **state)
+{
+    struct fixture *f = *state;
+    char text[512];
+
+    put_class(f);
+    put_slice(f, 3, 1, 1);
+    put_claim(f, EXACTLY("r", "2", ""));
+    assert_int_equal(find(f, text, NULL), 1);
+    assert_string_equal(text, "gpu-0 gpu-1 ");
+    put(f, SY_DEVICES_CLAIM,
+        "{\"metadata\":{\"name\":\"used\",\"namespace\":\"x\"},\"status\":{\"allocation\":{"
+        "\"devices\":{\"results\":[{\"request\":\"r\",\"driver\":\"d\",\"pool\":\"p\",\"device\":"
+        "\"gpu-0\"}]}}}}");
+    assert_int_equal(find(f, text, NULL), 1);
+    assert_string_equal(text, "gpu-1 gpu-2 ");
+    put_claim(f, EXACTLY("r", "3", ""));
+    assert_int_equal(find(f, text, NULL), 0);
+    sy_devices_delete(&f->c, SY_DEVICES_CLAIM, core_id(&f->k, "x"), core_id(&f->k, "used"));
+    assert_int_equal(find(f, text, NULL), 1);
+}
+
+static void test_goes_back_when_a_later_request_needs_the_device(void **state)
+{
+    struct fixture *f = *state;
+    char text[512];
+
+    put_class(f);
+    put_slice(f, 2, 1, 1);
+    put_claim(f,
+              EXACTLY("any", "1", "") "," EXACTLY(
+                  "first", "1",
+                  ",\"selectors\":[{\"cel\":{\"expression\":\"device.attributes['d'].n == 0\"}}]"));
+    assert_int_equal(find(f, text, NULL), 1);
+    assert_string_equal(text, "gpu-1 gpu-0 ");
+}
+
+static void test_only_the_newest_whole_generation_counts(void **state)
+{
+    struct fixture *f = *state;
+    char text[512];
+
+    put_class(f);
+    put_slice(f, 2, 1, 1);
+    put_slice(f, 1, 2, 2); /* one of two */
+    put_claim(f, EXACTLY("r", "1", ""));
+    assert_int_equal(find(f, text, NULL), 0);
+    put_slice(f, 1, 2, 1);
+    assert_int_equal(find(f, text, NULL), 1);
+    put_claim(f, EXACTLY("r", "2", ""));
+    assert_int_equal(find(f, text, NULL), 0);
+}
+
+static void test_errors_name_the_claim(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_err err = {0};
+    char text[512];
+
+    put_class(f);
+    put_slice(f, 1, 1, 1);
+    put_claim(f,
+              EXACTLY("r", "1",
+                      ",\"selectors\":[{\"cel\":{\"expression\":\"device.attributes['d'].x\"}}]"));
+    assert_int_equal(find(f, text, &err), -EINVAL);
+    assert_string_equal(err.msg, "claim default/c: selector #0 on device d/p/gpu-0: CEL runtime "
+                                 "error: no such key: x");
+    put_claim(f, EXACTLY("r", "33", ""));
+    assert_int_equal(find(f, text, &err), -EINVAL);
+    assert_string_equal(err.msg, "claim default/c, request r: adding 33 devices exceeds the claim "
+                                 "limit of 32, with 0 already accounted for");
+}
+
+static void test_a_search_without_end_is_ended(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_err err = {0};
+    char text[512];
+
+    put_class(f);
+    put_slice(f, 24, 1, 1);
+    put_claim(f, EXACTLY("a", "12", "") "," EXACTLY(
+                     "b", "1", ",\"selectors\":[{\"cel\":{\"expression\":\"false\"}}]"));
+    assert_int_equal(find(f, text, &err), -ETIME);
+    assert_string_equal(err.msg, "node n1: allocating devices took more than 100000 steps");
+}
+
+static void test_the_store_follows_a_list(void **state)
+{
+    struct fixture *f = *state;
+    sy_sid gpu = core_id(&f->k, "gpu");
+    uint64_t generation;
+
+    put_class(f);
+    put_slice(f, 1, 1, 1);
+    generation = f->c.devices.generation;
+    sy_devices_replace_begin(&f->c, SY_DEVICES_CLASS);
+    sy_devices_replace_end(&f->c, SY_DEVICES_CLASS);
+    assert_null(sy_devices_class(&f->c, gpu));
+    assert_true(f->c.devices.generation > generation);
+    put_class(f);
+    assert_non_null(sy_devices_class(&f->c, gpu));
+    sy_strings_mark_begin(f->k.strings);
+    sy_decode_mark(&f->decode);
+    sy_cluster_mark(&f->c);
+    sy_strings_sweep(f->k.strings);
+    assert_string_equal(sy_strings_getz(f->k.strings, gpu), "gpu");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_takes_the_first_that_are_free, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_goes_back_when_a_later_request_needs_the_device, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_only_the_newest_whole_generation_counts, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_errors_name_the_claim, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_search_without_end_is_ended, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_store_follows_a_list, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
