@@ -102,7 +102,9 @@ func compare(ctx context.Context, o options, suite string) error {
 	var runs sync.WaitGroup
 	runs.Go(func() {
 		if o.control != "" {
-			control, cerr = readJUnit(o.control)
+			if control, cerr = readJUnit(o.control); cerr == nil {
+				cerr = control.only(o.focus)
+			}
 		} else {
 			control, cerr = runSpecs(ctx, o, suite, "control", rules)
 		}

@@ -63,6 +63,16 @@ func (r results) summary() string {
 	return fmt.Sprintf("%d passed, %d failed", n["passed"], n["failed"])
 }
 
+// only drops the specs that a run with this -focus does not run.
+func (r results) only(focus string) error {
+	re, err := regexp.Compile(focus)
+	if err != nil {
+		return fmt.Errorf("-focus: %w", err)
+	}
+	maps.DeleteFunc(r, func(name string, _ result) bool { return !re.MatchString(name) })
+	return nil
+}
+
 // junitCase is as much of a testcase as we look at.
 type junitCase struct {
 	Name    string  `xml:"name,attr"`

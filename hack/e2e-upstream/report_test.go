@@ -50,6 +50,19 @@ func TestReadJUnit(t *testing.T) {
 	}
 }
 
+func TestOnly(t *testing.T) {
+	r := results{"[sig-scheduling] a preempts": {}, "[sig-scheduling] b": {}}
+	if err := r.only("preempt|never"); err != nil || len(r) != 1 {
+		t.Errorf("%v: %v", err, r)
+	}
+	if err := r.only(""); err != nil || len(r) != 1 {
+		t.Errorf("no focus: %v: %v", err, r)
+	}
+	if r.only("(") == nil {
+		t.Error("a broken expression was taken")
+	}
+}
+
 // A failure outside the specs, as in the suite's set-up, must not go unseen.
 func TestReadJUnitSetUp(t *testing.T) {
 	r := parsed(t, strings.Replace(sampleJUnit, `time="0.1"></testcase>`,
