@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 /* What the API server does not say about a pod. */
-enum { KEPT_FLAGS = SY_POD_ASSUMED | SY_POD_NOMINATED | SY_POD_EVICTED };
+enum { KEPT_FLAGS = SY_POD_ASSUMED | SY_POD_EVICTED };
 static const size_t SCRATCH_MAX_BYTES = (size_t)64 << 20;
 
 static void add_column(struct sy_cluster *c, sy_sid resource);
@@ -79,7 +79,7 @@ static void note(struct sy_change_log *log, uint32_t node)
 /* relief: the change may let a pod fit that did not before. */
 static void touch_node(struct sy_cluster *c, uint32_t node, bool relief)
 {
-    if (c->is_trial) {
+    if (c->trial_depth) {
         size_t len = c->trial_nodes.len;
         if (!len || c->trial_nodes.p[len - 1] != node)
             sy_vec_push(&c->trial_nodes, node);
@@ -202,7 +202,7 @@ static void release_node_if_unused(struct sy_cluster *c, uint32_t slot)
 {
     struct sy_node_slot *n = &c->nodes[slot];
 
-    if ((c->node_flags[slot] & SY_NODE_ALIVE) || n->pods_len || c->is_trial)
+    if ((c->node_flags[slot] & SY_NODE_ALIVE) || n->pods_len || c->trial_depth)
         return;
     sy_map_del(&c->node_by_name, sy_hash_u64(n->node.name), slot);
     sy_arena_done(&n->arena);
@@ -588,8 +588,6 @@ static uint32_t place_pod(struct sy_cluster *c, uint32_t slot, sy_sid node_name)
         return 0;
     uint32_t node = ensure_node(c, node_name);
     uint32_t change = 0;
-    if (p->flags & SY_POD_NOMINATED)
-        sy_cluster_forget(c, slot); /* bound, wherever that is: the claim is void */
     if (p->flags & SY_POD_ASSUMED) {
         p->flags &= (uint16_t)~SY_POD_ASSUMED;
         c->pods_assumed--;
@@ -683,25 +681,14 @@ int sy_cluster_assume(struct sy_cluster *c, uint32_t pod, uint32_t node)
     return 0;
 }
 
-int sy_cluster_nominate(struct sy_cluster *c, uint32_t pod, uint32_t node)
-{
-    struct sy_pod_slot *p = &c->pods.p[pod];
-
-    if (p->node != SY_NONE)
-        return -EBUSY;
-    p->flags |= SY_POD_NOMINATED;
-    attach(c, pod, node);
-    return 0;
-}
-
 void sy_cluster_forget(struct sy_cluster *c, uint32_t pod)
 {
     struct sy_pod_slot *p = &c->pods.p[pod];
 
-    if (!(p->flags & (SY_POD_ASSUMED | SY_POD_NOMINATED)))
+    if (!(p->flags & SY_POD_ASSUMED))
         return;
-    c->pods_assumed -= (p->flags & SY_POD_ASSUMED) != 0;
-    p->flags &= (uint16_t) ~(SY_POD_ASSUMED | SY_POD_NOMINATED);
+    c->pods_assumed--;
+    p->flags &= (uint16_t)~SY_POD_ASSUMED;
     detach(c, pod);
 }
 
@@ -709,13 +696,13 @@ void sy_cluster_forget(struct sy_cluster *c, uint32_t pod)
 
 void sy_cluster_trial_begin(struct sy_cluster *c)
 {
-    c->is_trial = true;
-    c->trial_nodes.len = 0;
+    if (!c->trial_depth++)
+        c->trial_nodes.len = 0;
 }
 
 void sy_cluster_trial_end(struct sy_cluster *c)
 {
-    c->is_trial = false;
+    c->trial_depth--;
 }
 
 void sy_cluster_trial_remove(struct sy_cluster *c, uint32_t pod)

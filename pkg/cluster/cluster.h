@@ -69,8 +69,7 @@ enum sy_pod_flags {
     SY_POD_SEEN = 1 << 4, /* in the replacement that is going on */
     SY_POD_RUNNING = 1 << 5,
     SY_POD_NEVER_PREEMPTS = 1 << 6,
-    SY_POD_NOMINATED = 1 << 7, /* charged to `node`, where it has a claim; not bound there */
-    SY_POD_EVICTED = 1 << 8,   /* we have asked for its deletion */
+    SY_POD_EVICTED = 1 << 7, /* we have asked for its deletion */
 };
 
 struct sy_pod_slot {
@@ -151,7 +150,7 @@ struct sy_cluster {
     struct sy_counters counters;
     SY_VEC(struct sy_namespace) namespaces;
     SY_VEC(struct sy_kept_budget) budgets;
-    bool is_trial;                /* see sy_cluster_trial_begin() */
+    uint32_t trial_depth;         /* see sy_cluster_trial_begin() */
     SY_VEC(uint32_t) trial_nodes; /* that this trial changed; some more than once */
     /* Label keys that any selector seen so far names: other labels are nobody's concern, so pods
      * that differ in them alone (a StatefulSet's pod name) still have one shape. Only grows. */
@@ -220,13 +219,9 @@ int sy_cluster_assume(struct sy_cluster *c, uint32_t pod, uint32_t node) SY_NODI
 /* Takes an assumption back; no effect on a pod that the API server has bound. */
 void sy_cluster_forget(struct sy_cluster *c, uint32_t pod);
 
-/* Charges an unbound pod to the node that others are being moved away from for it, so that nobody
- * else takes the room. -EBUSY when it is placed already. Undone by sy_cluster_forget(). */
-int sy_cluster_nominate(struct sy_cluster *c, uint32_t pod, uint32_t node) SY_NODISCARD;
-
-/* What-if: between begin and end, pods may be taken off their nodes and put back, and filters
- * asked; nothing of it reaches the change logs, so all must be as it was at the end. What follows
- * the logs looks at trial_nodes too, and again once the trial is over. */
+/* What-if (may be nested): between begin and end, pods may be taken off their nodes and put back,
+ * and filters asked; nothing of it reaches the change logs, so all must be as it was at the end.
+ * What follows the logs looks at trial_nodes too, and again once the trial is over. */
 void sy_cluster_trial_begin(struct sy_cluster *c);
 void sy_cluster_trial_end(struct sy_cluster *c);
 void sy_cluster_trial_remove(struct sy_cluster *c, uint32_t pod);

@@ -98,7 +98,7 @@ static void follow_trial(struct sy_tally *t, const struct sy_cluster *c, sy_tall
     for (size_t i = 0; i < t->trial_nodes.len; i++)
         account(t, t->trial_nodes.p[i], takes, arg);
     t->trial_nodes.len = 0;
-    for (size_t i = 0; c->is_trial && i < c->trial_nodes.len; i++) {
+    for (size_t i = 0; c->trial_depth && i < c->trial_nodes.len; i++) {
         account(t, c->trial_nodes.p[i], takes, arg);
         sy_vec_push(&t->trial_nodes, c->trial_nodes.p[i]);
     }

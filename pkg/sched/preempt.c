@@ -57,8 +57,8 @@ static void collect_possible(struct search *s, uint32_t node)
     s->possible.len = 0;
     for (uint32_t i = c->nodes[node].first_pod; i != SY_NONE; i = c->pods.p[i].next_on_node) {
         const struct sy_pod_slot *p = &c->pods.p[i];
-        /* What we have assumed or promised is not there yet to be taken away. */
-        if (p->priority >= s->priority || (p->flags & (SY_POD_ASSUMED | SY_POD_NOMINATED)))
+        /* What we have assumed is not there yet to be taken away. */
+        if (p->priority >= s->priority || (p->flags & SY_POD_ASSUMED))
             continue;
         if (s->by->is_ours(s->by->arg, p))
             sy_vec_push(&s->possible, i);

@@ -34,7 +34,6 @@ struct sy_sched {
     struct sy_heap active;
     struct sy_heap backoff;
     uint32_t waiting_oldest, waiting_newest; /* all WAITING entries, in order of their sweep */
-    SY_VEC(uint32_t) nominees;               /* entries that have a node nominated */
     bool is_preemption_held;
     uint32_t in_flight;
     SY_VEC(uint32_t) reserved;   /* all RESERVED entries */
@@ -136,7 +135,6 @@ void sy_sched_free(struct sy_sched *s)
     sy_vec_done(&s->entries.free);
     sy_vec_done(&s->active.at);
     sy_vec_done(&s->backoff.at);
-    sy_vec_done(&s->nominees);
     free(s);
 }
 
@@ -266,60 +264,27 @@ static void enter_gated(struct sy_sched *s, uint32_t i)
     s->stats.gated++;
 }
 
-/* -- nominations: room that is being made for a pod is charged to it, so that nobody else takes it
- * -- */
+/* -- nominations: room that is being made for a pod; others heed its claim (sy_shapes.nominees) --
+ */
 
-static void hold_claim(struct sy_sched *s, const struct sy_entry *e)
+static void end_nomination(struct sy_sched *s, struct sy_entry *e)
 {
-    if (e->nominated != SY_NO_ENTRY && e->pod != SY_NO_ENTRY)
-        (void)!sy_cluster_nominate(&s->cluster, e->pod, e->nominated);
-}
-
-static void lift_claim(struct sy_sched *s, const struct sy_entry *e)
-{
-    if (e->pod != SY_NO_ENTRY && (s->cluster.pods.p[e->pod].flags & SY_POD_NOMINATED))
-        sy_cluster_forget(&s->cluster, e->pod);
-}
-
-static void end_nomination(struct sy_sched *s, uint32_t i)
-{
-    struct sy_entry *e = entry(s, i);
-
     if (e->nominated == SY_NO_ENTRY)
         return;
-    lift_claim(s, e);
     e->nominated = SY_NO_ENTRY;
-    for (size_t n = 0; n < s->nominees.len; n++) {
-        if (s->nominees.p[n] == i) {
-            sy_vec_swap_remove(&s->nominees, n);
+    for (size_t n = 0; n < s->shapes.nominees.len; n++) {
+        if (s->shapes.nominees.p[n].pod == e->pod) {
+            sy_vec_swap_remove(&s->shapes.nominees, n);
             return;
         }
     }
 }
 
-static void nominate(struct sy_sched *s, uint32_t i, uint32_t node)
+static void nominate(struct sy_sched *s, struct sy_entry *e, uint32_t node)
 {
-    struct sy_entry *e = entry(s, i);
-
-    if (e->nominated == SY_NO_ENTRY)
-        sy_vec_push(&s->nominees, i);
+    end_nomination(s, e);
     e->nominated = node;
-}
-
-/* A pod does not yield to what has been promised to less important ones. */
-static void lift_lesser_claims(struct sy_sched *s, int32_t priority)
-{
-    for (size_t n = 0; n < s->nominees.len; n++) {
-        struct sy_entry *e = entry(s, s->nominees.p[n]);
-        if (e->priority < priority)
-            lift_claim(s, e);
-    }
-}
-
-static void hold_claims(struct sy_sched *s)
-{
-    for (size_t n = 0; n < s->nominees.len; n++)
-        hold_claim(s, entry(s, s->nominees.p[n]));
+    sy_vec_push(&s->shapes.nominees, (struct sy_nominee){e->pod, node});
 }
 
 /* The entry's job is done, or its pod is nothing of ours any more. */
@@ -327,7 +292,7 @@ static void drop_entry(struct sy_sched *s, uint32_t i)
 {
     struct sy_entry *e = entry(s, i);
 
-    end_nomination(s, i);
+    end_nomination(s, e);
     leave(s, i);
     if (e->pod != SY_NO_ENTRY) {
         s->cluster.pods.p[e->pod].user = SY_NONE;
@@ -400,7 +365,7 @@ static void enqueue(struct sy_sched *s, uint32_t slot, const struct sy_profile *
 /* Whether a pod is ours to schedule, and under which profile. */
 static const struct sy_profile *wanted_by(const struct sy_sched *s, const struct sy_pod_slot *p)
 {
-    if ((p->node != SY_NONE && !(p->flags & SY_POD_NOMINATED)) || (p->flags & SY_POD_TERMINATING))
+    if (p->node != SY_NONE || (p->flags & SY_POD_TERMINATING))
         return NULL;
     return profile_of(s, p->spec->spec.scheduler_name);
 }
@@ -732,7 +697,7 @@ static char *preempt(struct sy_sched *s, uint32_t i, const char **ret_node)
         return sy_xstrdup("not eligible due to a terminating pod on the nominated node.");
     if (p->nominated_node)
         *ret_node = "";
-    end_nomination(s, i);
+    end_nomination(s, e);
     if (shape->no_help && shape->no_help_generation == s->cluster.generation &&
         shape->no_help_priority == e->priority)
         return sy_xstrdup(shape->no_help);
@@ -757,7 +722,7 @@ static char *preempt(struct sy_sched *s, uint32_t i, const char **ret_node)
     s->stats.preemption_attempts++;
     for (size_t v = 0; v < found.victims.len; v++)
         evict(s, e, found.victims.p[v], node);
-    nominate(s, i, found.node);
+    nominate(s, e, found.node);
     *ret_node = node;
     char *text =
         sy_xasprintf("found a potential placement for pod on node %s, preempting %zu victims", node,
@@ -798,10 +763,8 @@ static void fail_attempt(struct sy_sched *s, uint32_t i, const struct sy_outcome
     say(s, e, "Unschedulable", message, nominated_node);
     free(message);
     enter_waiting(s, i, now);
-    if (e->nominated != SY_NO_ENTRY) {
-        hold_claim(s, e);
+    if (e->nominated != SY_NO_ENTRY)
         e->nominated_seen = s->cluster.node_generation[e->nominated];
-    }
 }
 
 /* -- volumes that are bound before the pod is -- */
@@ -945,8 +908,7 @@ static void attempt(struct sy_sched *s, uint32_t i, sy_time_ns now)
     struct sy_shape *shape = shape_of(s, e);
     e->attempts++;
     e->attempt_ns = now;
-    lift_claim(s, e);
-    lift_lesser_claims(s, e->priority);
+    s->shapes.asking = e->pod;
     struct sy_outcome out = sy_shape_best(&s->shapes, shape);
     if (s->options.exact)
         s->stats.exact_differences += sy_shape_check(&s->shapes, shape);
@@ -957,7 +919,7 @@ static void attempt(struct sy_sched *s, uint32_t i, sy_time_ns now)
         fail_attempt(s, i, &out, now);
         return;
     }
-    end_nomination(s, i);
+    end_nomination(s, e);
     if (sy_cluster_assume(&s->cluster, e->pod, out.node) < 0) {
         drop_entry(s, i); /* bound behind our back: nothing left to do */
         return;
@@ -1055,20 +1017,23 @@ static void wake_relieved(struct sy_sched *s, sy_time_ns now)
                 wake_first(s, shape);
                 shape = s->shapes.all.p[i];
             }
-        } else if (sy_shape_is_relieved(&s->shapes, shape)) {
-            wake_first(s, shape);
+            continue;
         }
+        s->shapes.asking = entry(s, sy_heap_top(&shape->waiting))->pod;
+        if (sy_shape_is_relieved(&s->shapes, shape))
+            wake_first(s, shape);
     }
 }
 
 /* Room that was being made may be there: the pod that it is for looks at once. */
 static void wake_nominees(struct sy_sched *s)
 {
-    for (size_t n = 0; n < s->nominees.len; n++) {
-        struct sy_entry *e = entry(s, s->nominees.p[n]);
-        if (e->state == SY_ENTRY_WAITING &&
-            e->nominated_seen != s->cluster.node_generation[e->nominated])
-            enter_active(s, s->nominees.p[n]);
+    for (size_t n = 0; n < s->shapes.nominees.len; n++) {
+        const struct sy_nominee *nominee = &s->shapes.nominees.p[n];
+        uint32_t i = s->cluster.pods.p[nominee->pod].user;
+        if (entry(s, i)->state == SY_ENTRY_WAITING &&
+            entry(s, i)->nominated_seen != s->cluster.node_generation[nominee->node])
+            enter_active(s, i);
     }
 }
 
@@ -1120,11 +1085,13 @@ sy_time_ns sy_sched_run(struct sy_sched *s, bool active, uint32_t max_cycles, sy
              cycles++) {
             uint32_t i = sy_heap_top(&s->active);
             attempt(s, i, now);
-            hold_claims(s);
             if (entry(s, i)->state != SY_ENTRY_BINDING && entry(s, i)->state != SY_ENTRY_RESERVED)
                 continue;
             struct sy_shape *shape = shape_of(s, entry(s, i));
-            if (shape->waiting.at.len && sy_shape_best(&s->shapes, shape).node != SY_NONE)
+            if (!shape->waiting.at.len)
+                continue;
+            s->shapes.asking = entry(s, sy_heap_top(&shape->waiting))->pod;
+            if (sy_shape_best(&s->shapes, shape).node != SY_NONE)
                 wake_first(s, shape);
         }
     }

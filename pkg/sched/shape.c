@@ -86,6 +86,7 @@ void sy_shapes_init(struct sy_shapes *s, struct sy_cluster *cluster, size_t cach
     memset(s, 0, sizeof(*s));
     s->cluster = cluster;
     s->cache_bytes_max = cache_bytes_max;
+    s->asking = SY_NONE;
     sy_policy_texts_init(&s->texts, cluster->strings);
     sy_vec_push(&s->verdicts, (struct sy_verdict){.code = SY_FIT});
     sy_vec_push(&s->verdicts, (struct sy_verdict){.code = SY_ERROR});
@@ -159,6 +160,7 @@ void sy_shapes_done(struct sy_shapes *s)
     sy_map_done(&s->by_key);
     sy_map_done(&s->verdict_by_hash);
     sy_arena_done(&s->arena);
+    sy_vec_done(&s->nominees);
     sy_vec_done(&s->pass_nodes);
     sy_vec_done(&s->pass_total);
     sy_vec_done(&s->pass_scores);
@@ -643,16 +645,24 @@ static void refresh_cache(struct sy_shapes *s, struct sy_shape *shape)
 static uint32_t prepare_global_filters(struct sy_shapes *s, struct sy_shape *shape,
                                        struct ready_filter *ready, struct sy_outcome *out)
 {
+    bool is_trial = s->cluster->trial_depth != 0;
     uint32_t len = 0;
 
+    if (!is_trial)
+        s->speaking = 0;
     for (uint32_t i = 0; i < shape->plugins->global_len && out->reject.code == SY_FIT; i++) {
         struct ready_filter r = shape->plugins->global[i];
         struct sy_verdict v = {.code = SY_FIT, .filter = r.index};
+        /* As upstream: a what-if asks those only that had something to say of what is. */
+        if (is_trial && !(s->speaking & 1U << r.index))
+            continue;
         enum sy_pre pre = r.filter->prepare
                               ? r.filter->prepare(&shape->view, &s->arena, &r.state, &v)
                               : SY_PRE_RUN;
-        if (pre == SY_PRE_RUN)
+        if (pre == SY_PRE_RUN) {
             ready[len++] = r;
+            s->speaking |= 1U << r.index;
+        }
         if (pre == SY_PRE_REJECT) {
             out->reject = v;
             out->reject_plugin = r.filter->name;
@@ -707,6 +717,85 @@ static void sweep_pass(struct sy_shapes *s, struct sy_shape *shape,
         if (single_len && verdict_of(s, shape, single, single_len, node) != VERDICT_FITS)
             continue;
         s->pass_nodes.p[s->pass_nodes.len++] = node;
+    }
+}
+
+/* -- claims of nominated pods -- */
+
+static bool has_claim(const struct sy_shapes *s, const struct sy_nominee *n)
+{
+    const struct sy_pod_slot *pods = s->cluster->pods.p;
+
+    return s->asking != SY_NONE && n->pod != s->asking && pods[n->pod].node == SY_NONE &&
+           pods[n->pod].priority >= pods[s->asking].priority;
+}
+
+static bool any_claims(const struct sy_shapes *s)
+{
+    for (size_t i = 0; i < s->nominees.len; i++) {
+        if (has_claim(s, &s->nominees.p[i]))
+            return true;
+    }
+    return false;
+}
+
+static uint32_t plain_verdict(struct sy_shapes *s, struct sy_shape *shape, uint32_t node)
+{
+    struct ready_filter ready[SY_FILTERS_MAX];
+    struct sy_outcome out = {.node = SY_NONE};
+    uint32_t verdict = local_verdict(s, shape, node);
+
+    if (verdict != VERDICT_FITS)
+        return verdict;
+    sy_arena_reset(&s->arena);
+    uint32_t len = prepare_global_filters(s, shape, ready, &out);
+    if (out.reject.code != SY_FIT)
+        return intern_verdict(s, &out.reject);
+    return verdict_of(s, shape, ready, len, node);
+}
+
+/* The verdict on one node with the pods there that have a claim on it. */
+static uint32_t claimed_verdict(struct sy_shapes *s, struct sy_shape *shape, uint32_t node)
+{
+    SY_VEC(uint32_t) put = {0};
+
+    sy_cluster_trial_begin(s->cluster);
+    for (size_t i = 0; i < s->nominees.len; i++) {
+        const struct sy_nominee *n = &s->nominees.p[i];
+        if (n->node != node || !has_claim(s, n))
+            continue;
+        sy_cluster_trial_restore(s->cluster, n->pod, node);
+        sy_vec_push(&put, n->pod);
+    }
+    uint32_t verdict = plain_verdict(s, shape, node);
+    for (size_t i = 0; i < put.len; i++)
+        sy_cluster_trial_remove(s->cluster, put.p[i]);
+    sy_cluster_trial_end(s->cluster);
+    sy_vec_done(&put);
+    return verdict;
+}
+
+/* Takes nodes out of pass_nodes that do not pass with the claims on them. verdicts: also notes why,
+ * in pass_verdict. */
+static void heed_claims(struct sy_shapes *s, struct sy_shape *shape, bool verdicts)
+{
+    for (size_t i = 0; i < s->nominees.len; i++) {
+        uint32_t node = s->nominees.p[i].node;
+        if (!has_claim(s, &s->nominees.p[i]) || !sy_cluster_node_is_alive(s->cluster, node))
+            continue;
+        uint32_t verdict = claimed_verdict(s, shape, node);
+        if (verdict == VERDICT_FITS)
+            continue;
+        if (verdicts)
+            s->pass_verdict.p[node] = verdict;
+        size_t at = 0;
+        while (at < s->pass_nodes.len && s->pass_nodes.p[at] != node)
+            at++;
+        if (at < s->pass_nodes.len) {
+            s->pass_nodes.len--;
+            memmove(s->pass_nodes.p + at, s->pass_nodes.p + at + 1,
+                    (s->pass_nodes.len - at) * sizeof(*s->pass_nodes.p));
+        }
     }
 }
 
@@ -793,11 +882,14 @@ static struct sy_outcome look_for_best(struct sy_shapes *s, struct sy_shape *sha
     uint32_t len = prepare_global_filters(s, shape, ready, &out);
     if (out.reject.code != SY_FIT)
         return out;
-    if (!len && (shape->cache->feasible <= 1 || global_scorers_are_constant(shape))) {
+    bool claims = any_claims(s);
+    if (!len && !claims && (shape->cache->feasible <= 1 || global_scorers_are_constant(shape))) {
         out.node = shape->cache->winner[1];
         return out;
     }
     sweep_pass(s, shape, ready, len);
+    if (claims)
+        heed_claims(s, shape, false);
     best_of_pass(s, shape, 2, &out); /* kube-scheduler does not score a single feasible node */
     return out;
 }
@@ -829,6 +921,7 @@ struct sy_survey sy_shape_survey(struct sy_shapes *s, struct sy_shape *shape)
     if (out->reject.code != SY_FIT)
         return survey;
     filter_pass(s, shape, ready, len);
+    heed_claims(s, shape, true);
     best_of_pass(s, shape, 1, out);
     survey.nodes = s->pass_nodes.p;
     survey.nodes_len = (uint32_t)s->pass_nodes.len;
@@ -858,7 +951,7 @@ bool sy_shape_is_relieved(struct sy_shapes *s, struct sy_shape *shape)
     }
     if (same_view && from == c->relief.len)
         return false;
-    if (!same_view || shape->cache || c->relief.len - from >= SY_LOG_ROOM)
+    if (!same_view || shape->cache || c->relief.len - from >= SY_LOG_ROOM || any_claims(s))
         return sy_shape_best(s, shape).node != SY_NONE;
     /* Evicted: look at the changed nodes alone. */
     while (from < c->relief.len) {
@@ -921,7 +1014,7 @@ const char *sy_shape_message(struct sy_shapes *s, struct sy_shape *shape)
     refresh_cache(s, shape);
     sy_arena_reset(&s->arena);
     uint32_t len = prepare_global_filters(s, shape, ready, &out);
-    bool is_local = !len && out.reject.code == SY_FIT;
+    bool is_local = !len && out.reject.code == SY_FIT && !any_claims(s);
     bool is_settled = is_local && shape->message_is_local &&
                       shape->message_generation == s->cluster->generation &&
                       shape->message_epoch == s->cluster->epoch;
@@ -936,6 +1029,7 @@ const char *sy_shape_message(struct sy_shapes *s, struct sy_shape *shape)
                                       sy_strings_getz(s->cluster->strings, out.reject.reasons[0]));
     } else {
         filter_pass(s, shape, ready, len);
+        heed_claims(s, shape, true);
         shape->message = build_message(s, shape);
     }
     shape->message_generation = s->cluster->generation;
@@ -955,6 +1049,7 @@ void sy_shape_nodes_with_code(struct sy_shapes *s, struct sy_shape *shape, enum 
     if (shape->plugins->reject.code != SY_FIT || out.reject.code != SY_FIT)
         return;
     filter_pass(s, shape, ready, len);
+    heed_claims(s, shape, true);
     for (uint32_t node = 0; node < shape->cache->nodes_len; node++) {
         uint32_t verdict = s->pass_verdict.p[node];
         if (verdict != VERDICT_NO_NODE && s->verdicts.p[verdict].code == code)
@@ -965,19 +1060,10 @@ void sy_shape_nodes_with_code(struct sy_shapes *s, struct sy_shape *shape, enum 
 bool sy_shape_fits(struct sy_shapes *s, struct sy_shape *shape, uint32_t node,
                    struct sy_verdict *ret)
 {
-    struct ready_filter ready[SY_FILTERS_MAX];
-    struct sy_outcome out = {.node = SY_NONE};
-
     resolve_view(s, shape);
-    uint32_t verdict = local_verdict(s, shape, node);
-    if (verdict == VERDICT_FITS) {
-        sy_arena_reset(&s->arena);
-        uint32_t len = prepare_global_filters(s, shape, ready, &out);
-        if (out.reject.code != SY_FIT)
-            verdict = intern_verdict(s, &out.reject);
-        else
-            verdict = verdict_of(s, shape, ready, len, node);
-    }
+    uint32_t verdict = any_claims(s) ? claimed_verdict(s, shape, node) : VERDICT_FITS;
+    if (verdict == VERDICT_FITS)
+        verdict = plain_verdict(s, shape, node);
     if (ret)
         *ret = s->verdicts.p[verdict];
     return verdict == VERDICT_FITS;

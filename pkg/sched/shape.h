@@ -45,6 +45,12 @@ struct sy_shape {
     int32_t no_help_priority;
 };
 
+/* Room that is being made on a node for a pod that waits. */
+struct sy_nominee {
+    uint32_t pod;
+    uint32_t node;
+};
+
 struct sy_shapes {
     struct sy_cluster *cluster;
     struct sy_policy_texts texts;
@@ -59,6 +65,12 @@ struct sy_shapes {
     uint64_t use_clock;
     uint32_t waiting_shapes; /* with a non-empty `waiting` */
     uint64_t hits, builds, evaluated;
+    /* Kept by whoever decides. As upstream's RunFilterPluginsWithNominatedPods: a node must pass
+     * the filters also with the pods that have a claim on it and at least the priority of the
+     * pod that is asked for. */
+    SY_VEC(struct sy_nominee) nominees;
+    uint32_t asking;   /* slot of the pod that the next looks are for; SY_NONE: no claim counts */
+    uint32_t speaking; /* bits of the global filters that ran in the last look outside a what-if */
     /* One cycle's scratch. */
     struct sy_arena arena;
     SY_VEC(uint32_t) pass_nodes;

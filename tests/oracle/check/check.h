@@ -29,13 +29,20 @@ typedef bool oracle_load(struct oracle_case *c, const char **ret_what);
 /* Calls oracle_differ() for all that is not as in the file. */
 typedef void oracle_check(struct oracle *o, struct oracle_case *c);
 
-oracle_load oracle_load_core;      /* namespaces, nodes, pods and the pod */
-oracle_load oracle_load_workloads; /* services and controllers */
-oracle_load oracle_load_storage;   /* volumes, claims, classes and CSI objects */
-oracle_load oracle_load_devices;   /* slices, classes and claims of devices */
+oracle_load oracle_load_core;       /* namespaces, nodes, pods and the pod */
+oracle_load oracle_load_workloads;  /* services and controllers */
+oracle_load oracle_load_storage;    /* volumes, claims, classes and CSI objects */
+oracle_load oracle_load_devices;    /* slices, classes and claims of devices */
+oracle_load oracle_load_preemption; /* budgets and pods with a claim on a node */
 oracle_check oracle_check_plugins;
 oracle_check oracle_check_framework;
 oracle_check oracle_check_storage;
+oracle_check oracle_check_preemption;
+
+/* An object's JSON; borrowed from it. */
+struct sy_str oracle_raw(struct json_object *object);
+/* Decodes and takes over one pod. */
+bool oracle_load_pod(struct oracle_case *c, struct json_object *object, uint32_t *ret_slot);
 
 /* Notes one difference. section: the line of the table, e.g. a plugin's name. node: or NULL. */
 void oracle_differ(struct oracle *o, const struct oracle_case *c, const char *section,

@@ -136,6 +136,7 @@ void oracle_check_framework(struct oracle *o, struct oracle_case *c)
     oracle_saw(o, SECTION);
     sy_profile_kube(&profile, "default-scheduler");
     struct sy_shape *shape = sy_shape_ref(&c->shapes, &c->cluster.pods.p[c->pod], &profile);
+    c->shapes.asking = c->pod;
     r.survey = sy_shape_survey(&c->shapes, shape);
     if (!check_rejection(&r)) {
         check_verdicts(&r);
@@ -144,6 +145,7 @@ void oracle_check_framework(struct oracle *o, struct oracle_case *c)
         if (r.survey.outcome.reject.code == SY_FIT)
             check_choice(&r, shape);
     }
+    c->shapes.asking = SY_NONE;
     sy_shape_unref(&c->shapes, shape);
     sy_shapes_drop_caches(&c->shapes);
 }

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-static struct sy_str raw(struct json_object *object)
+struct sy_str oracle_raw(struct json_object *object)
 {
     size_t len;
     const char *p = json_object_to_json_string_length(
@@ -45,7 +45,7 @@ static bool load_node(struct oracle_case *c, struct json_object *object)
     uint32_t slot, change;
 
     sy_arena_reset(&c->decode.arena);
-    return sy_decode_node(&c->decode, SY_ENCODING_JSON, raw(object), &node, &err) == 0 &&
+    return sy_decode_node(&c->decode, SY_ENCODING_JSON, oracle_raw(object), &node, &err) == 0 &&
            sy_cluster_node_upsert(&c->cluster, &node, &slot, &change) == 0;
 }
 
@@ -58,14 +58,14 @@ static bool is_terminating(struct json_object *object)
     return json_object_object_get_ex(oracle_get(object, "metadata"), "deletionTimestamp", &time);
 }
 
-static bool load_pod(struct oracle_case *c, struct json_object *object, uint32_t *ret_slot)
+bool oracle_load_pod(struct oracle_case *c, struct json_object *object, uint32_t *ret_slot)
 {
     struct sy_err err = {0};
     struct sy_pod pod;
     uint32_t change;
 
     sy_arena_reset(&c->decode.arena);
-    if (sy_decode_pod(&c->decode, SY_ENCODING_JSON, raw(object), &pod, &err) < 0)
+    if (sy_decode_pod(&c->decode, SY_ENCODING_JSON, oracle_raw(object), &pod, &err) < 0)
         return false;
     if (is_terminating(object) && !pod.deleting_wall_ns)
         pod.deleting_wall_ns = 1;
@@ -84,12 +84,12 @@ bool oracle_load_core(struct oracle_case *c, const char **ret_what)
             struct json_object *object = json_object_array_get_idx(list, i);
             bool ok = k == 0   ? load_namespace(c, object)
                       : k == 1 ? load_node(c, object)
-                               : load_pod(c, object, &slot);
+                               : oracle_load_pod(c, object, &slot);
             if (!ok)
                 return false;
         }
     }
     *ret_what = "pod";
     struct json_object *pod = oracle_get(c->json, "pod");
-    return pod && load_pod(c, pod, &c->pod) && c->pod != SY_NONE;
+    return pod && oracle_load_pod(c, pod, &c->pod) && c->pod != SY_NONE;
 }
