@@ -24,6 +24,8 @@
  * known 5,000 nodes they take some milliseconds. */
 enum { CYCLES_PER_TURN = 256 };
 enum { PROFILES_MAX_BYTES = 64 << 20 };
+/* A table smaller than this is not worth a sweep: some 10 MB. */
+enum { STRINGS_LEAST = 100000 };
 
 static const int64_t TICK_NS = SY_NS_PER_S;
 static const int64_t SAME_ERROR_NS = SY_NS_PER_S / 2;
@@ -82,6 +84,8 @@ struct app {
     sy_time_ns last_error_ns;
     int exit_status;
     uint64_t reloads, reload_errors;
+    uint32_t strings_kept; /* by the last sweep */
+    uint64_t strings_swept;
 };
 
 /* ---- readiness ---- */
@@ -145,6 +149,29 @@ static bool is_active(struct app *a)
 
 /* ---- the turn ---- */
 
+/* Names of pods and nodes that are gone pile up in the table of strings. A sweep looks at all that
+ * is kept, so it waits until the table has doubled and nobody waits for a decision. */
+static void sweep_strings(struct app *a)
+{
+    uint32_t len = sy_strings_len(a->strings);
+
+    if (len < STRINGS_LEAST || len / 2 < a->strings_kept)
+        return;
+    sy_time_ns started = sy_clock_boot_ns();
+    sy_strings_mark_begin(a->strings);
+    sy_sched_mark(a->sched);
+    for (int i = 0; i < SY_FEEDS; i++) {
+        if (a->feeds[i])
+            sy_feed_mark(a->feeds[i]);
+    }
+    uint32_t freed = sy_strings_sweep(a->strings);
+    a->strings_kept = len - freed;
+    a->strings_swept += freed;
+    sy_log_debug("swept strings", "freed", SY_FMT("%u", freed), "kept",
+                 SY_FMT("%u", a->strings_kept), "took",
+                 SY_FMT("%.1fms", (double)(sy_clock_boot_ns() - started) / SY_NS_PER_MS));
+}
+
 static void on_turn(void *arg)
 {
     struct app *a = arg;
@@ -160,6 +187,8 @@ static void on_turn(void *arg)
         sy_deferred_trigger(a->turn);
     else if (next != INT64_MAX)
         sy_timer_arm(a->deadline, next > now ? next - now : 0);
+    if (!sy_sched_has_work(a->sched))
+        sweep_strings(a);
 }
 
 static void want_turn(void *arg)
@@ -266,9 +295,10 @@ static void collect(void *arg, struct sy_figures *ret)
 
     ret->version = a->options->version;
     ret->compiler = a->options->compiler;
-    ret->profile = a->profile_label;
     ret->server = a->server_label;
-    memcpy(ret->requests_by_class, s->requests_by_class, sizeof(ret->requests_by_class));
+    for (uint32_t i = 0; i < s->requests_len && i < SY_ARRAY_LEN(ret->requests); i++)
+        ret->requests[ret->requests_len++] = (struct sy_request_figures){
+            s->requests[i].method, s->requests[i].code, s->requests[i].count};
     ret->request_retries = s->retries;
     ret->throttled_by_server = s->throttled_by_server;
     ret->throttled_by_client = s->throttled_by_client;
@@ -280,6 +310,7 @@ static void collect(void *arg, struct sy_figures *ret)
     sy_outbox_figures(a->outbox, ret);
     ret->config_reloads = a->reloads;
     ret->config_reload_errors = a->reload_errors;
+    ret->strings_swept = a->strings_swept;
     ret->is_scheduling = a->was_active;
 }
 

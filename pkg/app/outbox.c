@@ -169,8 +169,8 @@ void sy_outbox_decide(void *arg, const struct sy_decision *d)
         break;
     case SY_DECIDE_EVENT:
         if (o->events)
-            sy_actions_event(o->actions, d->type, d->reason, d->action, d->ns, d->name, d->uid,
-                             d->message);
+            sy_actions_event_by(o->actions, d->reporter, d->type, d->reason, d->action, d->ns,
+                                d->name, d->uid, d->message);
         break;
     case SY_DECIDE_EVICT:
         sy_actions_preempt(o->actions, d->ns, d->name, d->uid, d->message);

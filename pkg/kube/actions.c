@@ -117,11 +117,17 @@ struct since {
     int64_t wall_ns;
 };
 
+struct reporter {
+    char *component;
+    char *instance;
+};
+
 struct sy_actions {
     struct sy_kube *k;
     struct sy_actions_options options;
     char *component;
     char *instance;
+    SY_VEC(struct reporter) reporters; /* others that events are written by */
     enum sy_encoding encoding;
     uint64_t hash_key[2];
     struct sy_rng rng;
@@ -836,21 +842,48 @@ static void event_key(struct sy_actions *a, const struct sy_body_event *e, uint6
     /* Unit separators keep the parts apart; none of them may hold one but the note, which is last.
      */
     sy_buf_reset(&a->body);
-    sy_buf_addf(&a->body, "%s\x1f%s\x1f%s\x1f%s\x1f%s\x1f%s\x1f", e->type, e->reason, e->action,
-                e->ns, e->name, e->uid);
+    sy_buf_addf(&a->body, "%s\x1f%s\x1f%s\x1f%s\x1f%s\x1f%s\x1f%s\x1f", e->component, e->type,
+                e->reason, e->action, e->ns, e->name, e->uid);
     sy_buf_adds(&a->body, e->note);
     sy_siphash128(a->body.p, a->body.len, a->hash_key, ret);
+}
+
+/* "<name>-<hostname>", with the end that our own has. Kept until the end: there are few names. */
+static struct reporter reporter(struct sy_actions *a, const char *name)
+{
+    size_t len = strlen(a->component);
+
+    if (!name || strcmp(name, a->component) == 0)
+        return (struct reporter){a->component, a->instance};
+    for (size_t i = 0; i < a->reporters.len; i++) {
+        if (strcmp(a->reporters.p[i].component, name) == 0)
+            return a->reporters.p[i];
+    }
+    bool is_prefix = strncmp(a->instance, a->component, len) == 0;
+    char *instance SY_CLEANUP(sy_freep) =
+        sy_xasprintf("%s%s", name, is_prefix ? a->instance + len : "");
+    struct reporter r = {sy_xstrdup(name), sy_xstrndup(instance, strnlen(instance, INSTANCE_MAX))};
+    sy_vec_push(&a->reporters, r);
+    return r;
 }
 
 void sy_actions_event(struct sy_actions *a, const char *type, const char *reason,
                       const char *action, const char *ns, const char *name, const char *uid,
                       const char *note)
 {
+    sy_actions_event_by(a, NULL, type, reason, action, ns, name, uid, note);
+}
+
+void sy_actions_event_by(struct sy_actions *a, const char *by, const char *type, const char *reason,
+                         const char *action, const char *ns, const char *name, const char *uid,
+                         const char *note)
+{
+    struct reporter r = reporter(a, by);
     int64_t now = sy_clock_wall_ns();
     char *cut = strlen(note) > SY_NOTE_MAX ? sy_body_cut(note, SY_NOTE_MAX) : NULL;
     struct sy_body_event body = {
-        .component = a->component,
-        .instance = a->instance,
+        .component = r.component,
+        .instance = r.instance,
         .type = type,
         .reason = reason,
         .action = action,
@@ -1142,6 +1175,11 @@ void sy_actions_free(struct sy_actions *a)
     sy_buf_done(&a->path);
     sy_buf_done(&a->body);
     free(a->since);
+    for (size_t i = 0; i < a->reporters.len; i++) {
+        free(a->reporters.p[i].component);
+        free(a->reporters.p[i].instance);
+    }
+    sy_vec_done(&a->reporters);
     free(a->component);
     free(a->instance);
     free(a);

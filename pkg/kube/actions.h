@@ -101,6 +101,11 @@ void sy_actions_volume(struct sy_actions *a, const struct sy_volume_write *write
 void sy_actions_event(struct sy_actions *a, const char *type, const char *reason,
                       const char *action, const char *ns, const char *name, const char *uid,
                       const char *note);
+/* The same by another of several schedulers in one process; reporter: its name, NULL for the
+ * component. */
+void sy_actions_event_by(struct sy_actions *a, const char *reporter, const char *type,
+                         const char *reason, const char *action, const char *ns, const char *name,
+                         const char *uid, const char *note);
 /* While paused nothing is written (a leader whose lease may have lapsed): new binds, and those that
  * wait to be sent again, are REFUSED with -ECANCELED, and evictions fail so; conditions and events
  * stay queued; unknown binds are settled by reading alone. What is on its way goes on. */

@@ -450,6 +450,24 @@ static void on_tls(void *arg)
         sy_log_info("certificates were rotated");
 }
 
+static void count_request(struct sy_kube *k, const char *method, uint32_t code)
+{
+    struct sy_kube_stats *s = &k->stats;
+    uint32_t i = 0;
+
+    while (i < s->requests_len &&
+           (s->requests[i].code != code || strcmp(s->requests[i].method, method) != 0))
+        i++;
+    if (i == SY_KUBE_REQUEST_KINDS) {
+        i--;
+    } else if (i == s->requests_len) {
+        s->requests_len++;
+        s->requests[i].code = code;
+        snprintf(s->requests[i].method, sizeof(s->requests[i].method), "%s", method);
+    }
+    s->requests[i].count++;
+}
+
 static void on_http_done(void *arg, const struct sy_http_result *http)
 {
     struct call *c = arg;
@@ -462,7 +480,7 @@ static void on_http_done(void *arg, const struct sy_http_result *http)
     int status = http->http_status;
 
     c->http_id = 0;
-    k->stats.requests_by_class[http->code || status > 599 ? 0 : status / 100]++;
+    count_request(k, c->method, http->code ? 0 : (uint32_t)status);
     /* A stream cut off because the server fell silent had its status long ago. */
     if (status && !http->code)
         mark_heard(k);

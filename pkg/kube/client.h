@@ -101,8 +101,15 @@ sy_time_ns sy_kube_last_heard_ns(const struct sy_kube *k);
 bool sy_kube_is_reachable(const struct sy_kube *k);
 
 /* Counters for /metrics (rest_client_requests_total{code,method} style). */
+enum { SY_KUBE_REQUEST_KINDS = 64 };
+struct sy_kube_requests {
+    char method[8];
+    uint32_t code; /* HTTP status; 0: no answer */
+    uint64_t count;
+};
 struct sy_kube_stats {
-    uint64_t requests_by_class[6]; /* [0]: no answer; [n]: nxx */
+    struct sy_kube_requests requests[SY_KUBE_REQUEST_KINDS]; /* rarer kinds are in the last */
+    uint32_t requests_len;
     uint64_t retries;
     uint64_t throttled_by_server;
     uint64_t throttled_by_client;

@@ -29,6 +29,7 @@ struct sy_sched {
     struct sy_sched_options options;
     struct sy_profile *profiles; /* owned, with owned names */
     sy_sid *profile_names;
+    struct sy_profile_stats *profile_stats; /* in parallel */
 
     struct sy_entries entries;
     struct sy_heap active;
@@ -73,8 +74,30 @@ static void free_profiles(struct sy_profile *profiles, uint32_t len)
     free(profiles);
 }
 
+/* Figures go on under a name that stays. */
+static struct sy_profile_stats *make_profile_stats(const struct sy_profile *profiles, uint32_t len,
+                                                   const struct sy_profile_stats *old,
+                                                   uint32_t old_len)
+{
+    struct sy_profile_stats *stats = sy_xcalloc(len, sizeof(*stats));
+
+    for (uint32_t i = 0; i < len; i++) {
+        /* Bounds as kube-scheduler's pkg/scheduler/metrics has them. */
+        sy_histogram_init(&stats[i].attempt_s, 0.001, 2, 15);
+        sy_histogram_init(&stats[i].attempt_unschedulable_s, 0.001, 2, 15);
+        for (uint32_t n = 0; n < old_len; n++) {
+            if (strcmp(old[n].scheduler_name, profiles[i].scheduler_name) == 0)
+                stats[i] = old[n];
+        }
+        stats[i].scheduler_name = profiles[i].scheduler_name;
+    }
+    return stats;
+}
+
 static void take_options(struct sy_sched *s, const struct sy_sched_options *options)
 {
+    uint32_t old_len = s->profile_stats ? s->options.profiles_len : 0;
+
     s->options = *options;
     if (!s->options.backoff_initial_ns)
         s->options.backoff_initial_ns = SY_NS_PER_S;
@@ -93,6 +116,14 @@ static void take_options(struct sy_sched *s, const struct sy_sched_options *opti
         s->profile_names[i] = sy_strings_addz(s->strings, s->profiles[i].scheduler_name);
     }
     s->options.profiles = s->profiles;
+    struct sy_profile_stats *old = s->profile_stats;
+    s->profile_stats = make_profile_stats(s->profiles, options->profiles_len, old, old_len);
+    free(old);
+}
+
+static struct sy_profile_stats *stats_of(struct sy_sched *s, const struct sy_entry *e)
+{
+    return &s->profile_stats[shape_of(s, e)->profile - s->profiles];
 }
 
 struct sy_sched *sy_sched_new(struct sy_strings *strings, const struct sy_sched_options *options,
@@ -112,9 +143,8 @@ struct sy_sched *sy_sched_new(struct sy_strings *strings, const struct sy_sched_
     s->decide_arg = arg;
     /* Bounds as kube-scheduler's pkg/scheduler/metrics has them. */
     sy_histogram_init(&s->stats.algorithm_s, 0.001, 2, 15);
-    sy_histogram_init(&s->stats.attempt_s, 0.001, 2, 15);
-    sy_histogram_init(&s->stats.attempt_unschedulable_s, 0.001, 2, 15);
-    sy_histogram_init(&s->stats.sli_s, 0.01, 2, 20);
+    for (size_t i = 0; i < SY_ARRAY_LEN(s->stats.sli_s); i++)
+        sy_histogram_init(&s->stats.sli_s[i], 0.01, 2, 20);
     sy_histogram_init(&s->stats.attempts, 1, 2, 5);
     return s;
 }
@@ -131,6 +161,7 @@ void sy_sched_free(struct sy_sched *s)
     sy_learner_done(&s->learner);
     free_profiles(s->profiles, s->options.profiles_len);
     free(s->profile_names);
+    free(s->profile_stats);
     sy_vec_done(&s->entries.all);
     sy_vec_done(&s->entries.free);
     sy_vec_done(&s->active.at);
@@ -541,12 +572,15 @@ static void decide_about(struct sy_sched *s, const struct sy_entry *e, struct sy
     d->ns = sy_strings_getz(s->strings, p->ns);
     d->name = p->name;
     d->uid = p->uid;
+    if (!d->reporter)
+        d->reporter = sy_strings_getz(s->strings, p->spec->spec.scheduler_name);
     s->decide(s->decide_arg, d);
 }
 
 /* kube-scheduler's truncateMessage. */
-static void emit_event(struct sy_sched *s, const struct sy_entry *e, const char *type,
-                       const char *reason, const char *action, const char *message)
+static void emit_event(struct sy_sched *s, const struct sy_entry *e, const char *reporter,
+                       const char *type, const char *reason, const char *action,
+                       const char *message)
 {
     static const char CUT[] = " ...";
     char note[NOTE_MAX_BYTES + 1];
@@ -559,6 +593,7 @@ static void emit_event(struct sy_sched *s, const struct sy_entry *e, const char 
     }
     decide_about(s, e,
                  &(struct sy_decision){.kind = SY_DECIDE_EVENT,
+                                       .reporter = reporter,
                                        .type = type,
                                        .reason = reason,
                                        .action = action,
@@ -575,7 +610,7 @@ static void say(struct sy_sched *s, struct sy_entry *e, const char *reason, cons
     if (e->said_hash == hash && !nominated_node)
         return;
     e->said_hash = hash;
-    emit_event(s, e, "Warning", "FailedScheduling", "Scheduling", message);
+    emit_event(s, e, NULL, "Warning", "FailedScheduling", "Scheduling", message);
     decide_about(s, e,
                  &(struct sy_decision){.kind = SY_DECIDE_CONDITION,
                                        .reason = reason,
@@ -639,7 +674,8 @@ static void evict(struct sy_sched *s, const struct sy_entry *by, uint32_t victim
     if (!(p->flags & (SY_POD_TERMINATING | SY_POD_EVICTED))) {
         p->flags |= SY_POD_EVICTED;
         decide_about(s, &about, &(struct sy_decision){.kind = SY_DECIDE_EVICT, .message = why});
-        emit_event(s, &about, "Normal", "Preempted", "Preempting", note);
+        emit_event(s, &about, shape_of(s, by)->profile->scheduler_name, "Normal", "Preempted",
+                   "Preempting", note);
     }
     free(why);
     free(note);
@@ -744,12 +780,14 @@ static void fail_attempt(struct sy_sched *s, uint32_t i, const struct sy_outcome
                               : "failed";
         char *message = sy_xasprintf("running plugin %s: %s", out->reject_plugin, why);
         s->stats.attempts_error++;
+        stats_of(s, e)->attempts_error++;
         say(s, e, "SchedulerError", message, NULL);
         free(message);
         enter_backoff(s, i, now);
         return;
     }
     s->stats.attempts_unschedulable++;
+    stats_of(s, e)->attempts_unschedulable++;
     char *message = sy_xstrdup(sy_shape_message(&s->shapes, shape));
     if (!shape->profile->args.preemption_is_off && s->cluster.nodes_alive) {
         char *more = preempt(s, i, &nominated_node);
@@ -780,6 +818,7 @@ static void reserved_failed(struct sy_sched *s, uint32_t i, const char *error, s
         return;
     }
     s->stats.attempts_error++;
+    stats_of(s, e)->attempts_error++;
     say(s, e, "SchedulerError", error, NULL);
     enter_backoff(s, i, now);
 }
@@ -915,7 +954,7 @@ static void attempt(struct sy_sched *s, uint32_t i, sy_time_ns now)
     double took_s = (double)(measure(s) - started) / 1e9;
     sy_histogram_add(&s->stats.algorithm_s, took_s);
     if (out.node == SY_NONE) {
-        sy_histogram_add(&s->stats.attempt_unschedulable_s, took_s);
+        sy_histogram_add(&stats_of(s, e)->attempt_unschedulable_s, took_s);
         fail_attempt(s, i, &out, now);
         return;
     }
@@ -935,16 +974,19 @@ static void bind_succeeded(struct sy_sched *s, uint32_t i, sy_time_ns now)
     char note[NOTE_MAX_BYTES];
 
     s->stats.attempts_scheduled++;
+    stats_of(s, e)->attempts_scheduled++;
     s->stats.rescued_by_sweep += e->swept;
-    sy_histogram_add(&s->stats.attempt_s, (double)(now - e->attempt_ns) / 1e9);
-    sy_histogram_add(&s->stats.sli_s, (double)(now - e->queued_ns) / 1e9);
+    sy_histogram_add(&stats_of(s, e)->attempt_s, (double)(now - e->attempt_ns) / 1e9);
+    uint32_t attempts = e->attempts < SY_SLI_ATTEMPTS ? e->attempts : SY_SLI_ATTEMPTS;
+    sy_histogram_add(&s->stats.sli_s[attempts ? attempts - 1 : 0],
+                     (double)(now - e->queued_ns) / 1e9);
     sy_histogram_add(&s->stats.attempts, e->attempts);
     if (!(p->flags & SY_POD_RUNNING))
         p->bound_ns = now;
     snprintf(note, sizeof(note), "Successfully assigned %s/%s to %s",
              sy_strings_getz(s->strings, p->ns), p->name,
              sy_strings_getz(s->strings, s->cluster.nodes[e->node].node.name));
-    emit_event(s, e, "Normal", "Scheduled", "Binding", note);
+    emit_event(s, e, NULL, "Normal", "Scheduled", "Binding", note);
     drop_entry(s, i);
 }
 
@@ -958,6 +1000,7 @@ static void bind_failed(struct sy_sched *s, uint32_t i, const char *error, sy_ti
         return;
     }
     s->stats.attempts_error++;
+    stats_of(s, e)->attempts_error++;
     if (error)
         say(s, e, "SchedulerError", error, NULL);
     enter_backoff(s, i, now);
@@ -1165,6 +1208,12 @@ void sy_sched_mark(struct sy_sched *s)
     }
     for (size_t i = 0; i < s->reserved.len; i++)
         sy_volume_work_mark(entry(s, s->reserved.p[i])->volumes, s->strings);
+}
+
+const struct sy_profile_stats *sy_sched_profile_stats(const struct sy_sched *s, uint32_t *ret_len)
+{
+    *ret_len = s->options.profiles_len;
+    return s->profile_stats;
 }
 
 const struct sy_sched_stats *sy_sched_stats(const struct sy_sched *s)

@@ -60,8 +60,9 @@ struct sy_decision {
     const char *ns;
     const char *name;
     const char *uid;
-    const char *node; /* BIND */
-    const char *type; /* EVENT: "Normal" or "Warning" */
+    const char *node;     /* BIND */
+    const char *reporter; /* EVENT: the scheduler name that it comes from */
+    const char *type;     /* EVENT: "Normal" or "Warning" */
     const char
         *reason; /* EVENT: "Scheduled", "FailedScheduling"; CONDITION: "Unschedulable", ... */
     const char *action;  /* EVENT: "Binding" or "Scheduling" */
@@ -133,6 +134,16 @@ sy_time_ns sy_sched_run(struct sy_sched *s, bool active, uint32_t max_cycles, sy
 bool sy_sched_has_work(const struct sy_sched *s);
 uint32_t sy_sched_binds_in_flight(const struct sy_sched *s);
 
+/* Of one profile. They start anew when its name has gone and comes back. */
+struct sy_profile_stats {
+    const char *scheduler_name; /* borrowed */
+    uint64_t attempts_scheduled, attempts_unschedulable, attempts_error;
+    struct sy_histogram attempt_s; /* scheduling_attempt_duration_seconds, result scheduled */
+    struct sy_histogram attempt_unschedulable_s;
+};
+
+enum { SY_SLI_ATTEMPTS = 15 }; /* the last is for so many and more */
+
 struct sy_sched_stats {
     uint64_t attempts_scheduled, attempts_unschedulable, attempts_error;
     uint64_t binds_ok, binds_conflict, binds_refused, binds_unknown, binds_gone;
@@ -144,17 +155,18 @@ struct sy_sched_stats {
     uint64_t exact_differences;
     uint64_t pods_refused;           /* objects that could not be taken over */
     struct sy_histogram algorithm_s; /* scheduling_algorithm_duration_seconds */
-    struct sy_histogram attempt_s;   /* scheduling_attempt_duration_seconds, result scheduled */
-    struct sy_histogram attempt_unschedulable_s;
-    struct sy_histogram sli_s;    /* pod_scheduling_sli_duration_seconds */
+    /* pod_scheduling_sli_duration_seconds, by how many attempts it took, from 1. */
+    struct sy_histogram sli_s[SY_SLI_ATTEMPTS];
     struct sy_histogram attempts; /* pod_scheduling_attempts */
 };
+const struct sy_sched_stats *sy_sched_stats(const struct sy_sched *s);
+/* One for each profile, in their order. */
+const struct sy_profile_stats *sy_sched_profile_stats(const struct sy_sched *s, uint32_t *ret_len);
+
 /* Between sy_strings_mark_begin() and _sweep() of its table: marks every id that it holds. Throws
  * caches away that hold many, so call it when little is going on, outside all other calls. Cost:
  * O(all that is kept), and shapes are evaluated anew. */
 void sy_sched_mark(struct sy_sched *s);
-
-const struct sy_sched_stats *sy_sched_stats(const struct sy_sched *s);
 
 /* Utilization of the whole cluster per resource, for the table and /metrics: alive nodes only. */
 struct sy_utilization {

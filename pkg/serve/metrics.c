@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "serve/metrics.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -35,18 +36,40 @@ static void one_histogram(struct sy_expo *e, const char *name, const char *help,
     sy_expo_histogram(e, h, NULL);
 }
 
+/* As kube-scheduler's label `attempts`: "1" to "14", then "15+". */
+static void write_sli(struct sy_expo *e, const struct sy_sched_stats *s)
+{
+    sy_expo_family(e, "scheduler_pod_scheduling_sli_duration_seconds", SY_EXPO_HISTOGRAM,
+                   "E2e latency for a pod being scheduled, from the time the pod enters the "
+                   "scheduling queue and might involve multiple scheduling attempts.");
+    for (uint32_t i = 0; i < SY_SLI_ATTEMPTS; i++) {
+        char attempts[16];
+        /* As a vector has it: what never happened has no line. The first is there from the start,
+         * so that rules on it work. */
+        if (i && !s->sli_s[i].count)
+            continue;
+        snprintf(attempts, sizeof(attempts), "%u%s", i + 1, i + 1 == SY_SLI_ATTEMPTS ? "+" : "");
+        sy_expo_histogram(e, &s->sli_s[i], "attempts", attempts, NULL);
+    }
+}
+
 static void write_scheduling(struct sy_expo *e, struct sy_sched *sched, const struct sy_figures *f)
 {
     const struct sy_sched_stats *s = sy_sched_stats(sched);
+    uint32_t profiles_len;
+    const struct sy_profile_stats *profiles = sy_sched_profile_stats(sched, &profiles_len);
     const struct sy_cluster *c = sy_sched_cluster(sched);
 
     counter(e, "scheduler_schedule_attempts_total",
             "Number of attempts to schedule pods, by the result. 'unschedulable' means a pod could "
             "not be scheduled, while 'error' means a bind that failed.");
-    sy_expo_u64(e, s->attempts_scheduled, "profile", f->profile, "result", "scheduled", NULL);
-    sy_expo_u64(e, s->attempts_unschedulable, "profile", f->profile, "result", "unschedulable",
-                NULL);
-    sy_expo_u64(e, s->attempts_error, "profile", f->profile, "result", "error", NULL);
+    for (uint32_t i = 0; i < profiles_len; i++) {
+        const struct sy_profile_stats *p = &profiles[i];
+        const char *name = p->scheduler_name;
+        sy_expo_u64(e, p->attempts_scheduled, "profile", name, "result", "scheduled", NULL);
+        sy_expo_u64(e, p->attempts_unschedulable, "profile", name, "result", "unschedulable", NULL);
+        sy_expo_u64(e, p->attempts_error, "profile", name, "result", "error", NULL);
+    }
 
     gauge(e, "scheduler_pending_pods",
           "Number of pending pods, by the queue. Pods with a bind in flight are in none.");
@@ -69,13 +92,14 @@ static void write_scheduling(struct sy_expo *e, struct sy_sched *sched, const st
                   "Scheduling algorithm latency in seconds", &s->algorithm_s);
     sy_expo_family(e, "scheduler_scheduling_attempt_duration_seconds", SY_EXPO_HISTOGRAM,
                    "Scheduling attempt latency in seconds (scheduling algorithm + binding)");
-    sy_expo_histogram(e, &s->attempt_s, "profile", f->profile, "result", "scheduled", NULL);
-    sy_expo_histogram(e, &s->attempt_unschedulable_s, "profile", f->profile, "result",
-                      "unschedulable", NULL);
-    one_histogram(e, "scheduler_pod_scheduling_sli_duration_seconds",
-                  "E2e latency for a pod being scheduled, from the time the pod enters the "
-                  "scheduling queue and might involve multiple scheduling attempts.",
-                  &s->sli_s);
+    for (uint32_t i = 0; i < profiles_len; i++) {
+        const struct sy_profile_stats *p = &profiles[i];
+        sy_expo_histogram(e, &p->attempt_s, "profile", p->scheduler_name, "result", "scheduled",
+                          NULL);
+        sy_expo_histogram(e, &p->attempt_unschedulable_s, "profile", p->scheduler_name, "result",
+                          "unschedulable", NULL);
+    }
+    write_sli(e, s);
     one_histogram(e, "scheduler_pod_scheduling_attempts",
                   "Number of attempts to successfully schedule a pod.", &s->attempts);
     one_counter(e, "scheduler_preemption_attempts_total",
@@ -168,12 +192,14 @@ static void write_reflectors(struct sy_expo *e, const struct sy_figures *f)
 
 static void write_client(struct sy_expo *e, const struct sy_figures *f)
 {
-    static const char *const CODES[6] = {"<error>", "1xx", "2xx", "3xx", "4xx", "5xx"};
-
     counter(e, "rest_client_requests_total",
-            "Number of HTTP requests, partitioned by status code class and host.");
-    for (size_t i = 0; i < SY_ARRAY_LEN(CODES); i++)
-        sy_expo_u64(e, f->requests_by_class[i], "code", CODES[i], "host", f->server, NULL);
+            "Number of HTTP requests, partitioned by status code, method, and host.");
+    for (uint32_t i = 0; i < f->requests_len; i++) {
+        char code[16];
+        snprintf(code, sizeof(code), "%u", f->requests[i].code);
+        sy_expo_u64(e, f->requests[i].count, "code", f->requests[i].code ? code : "<error>", "host",
+                    f->server, "method", f->requests[i].method, NULL);
+    }
     one_counter(e, "steelyard_client_retries_total", "Requests sent again.", f->request_retries);
     counter(e, "steelyard_client_throttled_total", "Requests that had to wait, by who said so.");
     sy_expo_u64(e, f->throttled_by_server, "by", "server", NULL);
@@ -229,6 +255,11 @@ int sy_metrics_write(struct sy_sched *sched, const struct sy_strings *strings,
     one_gauge(&e, "steelyard_strings_count", "Distinct strings kept.", sy_strings_len(strings));
     one_gauge(&e, "steelyard_strings_bytes", "Memory that they take.",
               (double)sy_strings_bytes(strings));
+    one_counter(&e, "steelyard_strings_swept_total", "Strings that nothing used any more.",
+                f->strings_swept);
+    one_counter(&e, "steelyard_strings_stale_total",
+                "Uses of a string that had been swept: always 0, else a name may be wrong.",
+                sy_strings_stale(strings));
     counter(&e, "steelyard_config_reloads_total", "Reloads of the configuration, by result.");
     sy_expo_u64(&e, f->config_reloads, "result", "ok", NULL);
     sy_expo_u64(&e, f->config_reload_errors, "result", "error", NULL);

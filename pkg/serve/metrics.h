@@ -16,12 +16,18 @@ struct sy_reflector_figures {
     uint64_t events, lists, watches, errors, skipped, bookmarks, expired, bytes;
 };
 
+struct sy_request_figures {
+    const char *method;
+    uint32_t code; /* 0: no answer */
+    uint64_t count;
+};
+
 struct sy_figures {
     const char *version;
     const char *compiler;
-    const char *profile;           /* the profile's name, or all of them joined by "," */
-    const char *server;            /* host:port of the API server */
-    uint64_t requests_by_class[6]; /* [0]: no answer; [n]: nxx */
+    const char *server; /* host:port of the API server */
+    struct sy_request_figures requests[64];
+    uint32_t requests_len;
     uint64_t request_retries, throttled_by_server, throttled_by_client, credential_reloads;
     struct sy_reflector_figures reflectors[32];
     uint32_t reflectors_len;
@@ -30,6 +36,7 @@ struct sy_figures {
     uint64_t events_sent, events_dropped, events_merged, event_errors;
     uint64_t odd_values;
     uint64_t config_reloads, config_reload_errors;
+    uint64_t strings_swept;
     bool is_scheduling;
 };
 

@@ -361,6 +361,29 @@ static void test_event_series(void **state)
     end();
 }
 
+/* Each event is by the scheduler that it is about; the same by two of them is no series. */
+static void test_event_reporters(void **state)
+{
+    (void)state;
+    begin(records, 0);
+    failed_scheduling("no room");
+    run();
+    for (int i = 0; i < 2; i++) {
+        sy_actions_event_by(actions, "other", "Warning", "FailedScheduling", "Scheduling", "ns",
+                            "p", "u1", "no room");
+        run();
+    }
+    assert_int_equal(fake.requests, 3);
+    assert_non_null(strstr(bodies[0], "\"reportingController\":\"steelyard\""));
+    assert_non_null(strstr(bodies[0], "\"reportingInstance\":\"steelyard-host\""));
+    assert_non_null(strstr(bodies[1], "\"reportingController\":\"other\""));
+    assert_non_null(strstr(bodies[1], "\"reportingInstance\":\"other-host\""));
+    assert_non_null(strstr(fake.log[1], "POST "));
+    assert_non_null(strstr(fake.log[2], "PATCH "));
+    free_bodies();
+    end();
+}
+
 static void test_events_give_way(void **state)
 {
     char name[16];
@@ -522,11 +545,12 @@ static void test_free_early(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lost_answer),  cmocka_unit_test(test_answers),
-        cmocka_unit_test(test_conditions),   cmocka_unit_test(test_condition_then_bind),
-        cmocka_unit_test(test_event_series), cmocka_unit_test(test_events_give_way),
-        cmocka_unit_test(test_pause),        cmocka_unit_test(test_free_early),
-        cmocka_unit_test(test_preempt),      cmocka_unit_test(test_preempt_paused),
+        cmocka_unit_test(test_lost_answer),     cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_conditions),      cmocka_unit_test(test_condition_then_bind),
+        cmocka_unit_test(test_event_series),    cmocka_unit_test(test_event_reporters),
+        cmocka_unit_test(test_events_give_way), cmocka_unit_test(test_pause),
+        cmocka_unit_test(test_free_early),      cmocka_unit_test(test_preempt),
+        cmocka_unit_test(test_preempt_paused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

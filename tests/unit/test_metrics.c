@@ -212,26 +212,37 @@ static double value_of(const struct parsed *r, const char *sample)
 
 /* ---- the tests ---- */
 
-static void no_decision(void *arg, const struct sy_decision *d)
+struct heard {
+    uint64_t ticket;
+    char reporters[64]; /* of events */
+};
+
+static void hear(void *arg, const struct sy_decision *d)
 {
-    (void)arg;
-    (void)d;
+    struct heard *h = arg;
+    size_t len = strlen(h->reporters);
+
+    if (d->kind == SY_DECIDE_BIND)
+        h->ticket = d->ticket;
+    if (d->kind == SY_DECIDE_EVENT)
+        snprintf(h->reporters + len, sizeof(h->reporters) - len, "%s ", d->reporter);
 }
 
 static void whole_exposition(void **state)
 {
     static const uint64_t KEY[2] = {1, 2};
     struct sy_strings *strings = sy_strings_new(KEY);
-    struct sy_profile profile;
+    struct sy_profile profiles[2];
+    struct heard heard = {0};
     struct sy_process_figures process;
     struct parsed r;
     struct sy_buf out;
 
     (void)state;
-    sy_profile_default(&profile, "steelyard");
-    struct sy_sched *sched =
-        sy_sched_new(strings, &(struct sy_sched_options){.profiles = &profile, .profiles_len = 1},
-                     no_decision, NULL);
+    sy_profile_default(&profiles[0], "steelyard");
+    sy_profile_default(&profiles[1], "other");
+    struct sy_sched_options options = {.profiles = profiles, .profiles_len = 2};
+    struct sy_sched *sched = sy_sched_new(strings, &options, hear, &heard);
     struct sy_amount amounts[] = {{sy_strings_addz(strings, "cpu"), 4000},
                                   {sy_strings_addz(strings, "pods"), 10}};
     uint32_t len = sy_amounts_sort(amounts, 2);
@@ -249,12 +260,28 @@ static void whole_exposition(void **state)
     pod.spec.requests.requests = (struct sy_amounts){asked, 1};
     assert_int_equal(sy_sched_pod(sched, &pod, 1), 0);
 
+    /* One that is bound, under the first profile, and one that fits nowhere, under the other. */
+    struct sy_pod small = {.uid = SY_STR("s"), .name = SY_STR("s"), .ns = pod.ns};
+    small.spec.scheduler_name = pod.spec.scheduler_name;
+    assert_int_equal(sy_sched_pod(sched, &small, 1), 0);
+    struct sy_amount huge[] = {{sy_strings_addz(strings, "cpu"), 9000}};
+    struct sy_pod large = {.uid = SY_STR("l"), .name = SY_STR("l"), .ns = pod.ns};
+    large.spec.scheduler_name = sy_strings_addz(strings, "other");
+    large.spec.requests.requests = (struct sy_amounts){huge, 1};
+    assert_int_equal(sy_sched_pod(sched, &large, 1), 0);
+    sy_sched_run(sched, true, 0, 2);
+    sy_sched_bind_result(sched, heard.ticket, SY_BIND_RESULT_OK, NULL, 3);
+    assert_string_equal(heard.reporters, "other steelyard ");
+    /* Figures outlive a new configuration. */
+    sy_sched_configure(sched, &options, 4);
+
     struct sy_figures f = {
         .version = "v1 \"x\" \\ \n",
         .compiler = "gcc",
-        .profile = "steelyard",
         .server = "127.0.0.1:6443",
-        .requests_by_class = {1, 0, 7, 0, 2, 3},
+        .requests = {{"GET", 200, 7}, {"POST", 0, 2}},
+        .requests_len = 2,
+        .strings_swept = 4,
         .reflectors = {{.resource = "nodes", .events = 3}, {.resource = "pods", .skipped = 9}},
         .reflectors_len = 2,
         .is_scheduling = true,
@@ -267,8 +294,23 @@ static void whole_exposition(void **state)
     assert_true(value_of(&r, "scheduler_scheduler_cache_size{type=\"nodes\"}") == 1);
     assert_true(value_of(&r, "scheduler_pending_pods{queue=\"gated\"}") == 0);
     assert_true(value_of(&r, "steelyard_utilization_ratio{resource=\"cpu\"}") == 0.25);
-    assert_true(value_of(&r, "rest_client_requests_total{code=\"2xx\",host=\"127.0.0.1:6443\"}") ==
-                7);
+    assert_true(value_of(&r, "rest_client_requests_total{code=\"200\",host=\"127.0.0.1:6443\","
+                             "method=\"GET\"}") == 7);
+    assert_true(value_of(&r, "rest_client_requests_total{code=\"<error>\",host=\"127.0.0.1:6443\","
+                             "method=\"POST\"}") == 2);
+    assert_true(value_of(&r, "steelyard_strings_stale_total") == 0);
+    assert_true(value_of(&r, "steelyard_strings_swept_total") == 4);
+    assert_true(value_of(&r, "scheduler_schedule_attempts_total{profile=\"steelyard\",result="
+                             "\"scheduled\"}") == 1);
+    assert_true(value_of(&r, "scheduler_schedule_attempts_total{profile=\"other\",result="
+                             "\"unschedulable\"}") == 1);
+    assert_true(value_of(&r, "scheduler_schedule_attempts_total{profile=\"other\",result="
+                             "\"scheduled\"}") == 0);
+    assert_true(value_of(&r,
+                         "scheduler_scheduling_attempt_duration_seconds_count{profile=\"other\","
+                         "result=\"unschedulable\"}") == 1);
+    assert_true(
+        value_of(&r, "scheduler_pod_scheduling_sli_duration_seconds_count{attempts=\"1\"}") == 1);
     assert_true(value_of(&r, "steelyard_reflector_skipped_total{resource=\"pods\"}") == 9);
     assert_true(value_of(&r, "steelyard_scheduling") == 1);
     assert_true(value_of(&r, "process_resident_memory_bytes") > 100000);
@@ -277,7 +319,7 @@ static void whole_exposition(void **state)
     assert_true(value_of(&r, "steelyard_build_info{version=\"v1 \\\"x\\\" \\\\ \\n\","
                              "compiler=\"gcc\"}") == 1);
     assert_true(
-        value_of(&r, "scheduler_scheduling_algorithm_duration_seconds_bucket{le=\"+Inf\"}") == 0);
+        value_of(&r, "scheduler_scheduling_algorithm_duration_seconds_bucket{le=\"+Inf\"}") == 2);
     parsed_done(&r);
     sy_buf_done(&out);
     sy_sched_free(sched);
