@@ -491,7 +491,14 @@ static void on_done(void *arg, const struct sy_kube_result *result)
         code = sy_err_set(&err, -ECONNRESET,
                           "%s: the watch ended before the initial state was whole", r->path);
     }
-    if (code && r->phase != PHASE_WATCH)
+    /* The API server need not say anything on a watch of what does not change, bookmarks included.
+     * A new one from where we are loses nothing, so that is no failure while the server answers
+     * else. */
+    bool is_quiet = code == -ETIMEDOUT && r->phase == PHASE_WATCH && sy_kube_is_reachable(r->k) &&
+                    sy_clock_boot_ns() - s->started >= WATCH_IDLE_MS * SY_NS_PER_MS;
+    if (is_quiet)
+        begin(r);
+    else if (code && r->phase != PHASE_WATCH)
         state_failed(r, result, &err, code, is_too_large);
     else if (code)
         watch_failed(r, &err, code, is_too_large);
