@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "sched/inputs.h"
 #include "serve/serve.h"
 
 /* Enough to fill the server with binds, few enough that its answers are not kept waiting: at the
@@ -172,6 +173,18 @@ static void sweep_strings(struct app *a)
                  SY_FMT("%.1fms", (double)(sy_clock_boot_ns() - started) / SY_NS_PER_MS));
 }
 
+static bool is_missing(const struct sy_feed *f)
+{
+    return f && (sy_feed_is_refused(f) || !sy_feed_is_synced(f));
+}
+
+static void tell_what_is_missing(struct app *a)
+{
+    sy_sched_hold_preemption(a->sched, is_missing(a->feeds[SY_FEED_BUDGETS]));
+    sy_sched_namespaces_unknown(a->sched,
+                                is_missing(a->feeds[SY_FEED_WORKLOADS + SY_WORKLOAD_NAMESPACE]));
+}
+
 static void on_turn(void *arg)
 {
     struct app *a = arg;
@@ -179,9 +192,7 @@ static void on_turn(void *arg)
 
     sy_outbox_apply(a->outbox, a->sched, now);
     bool active = is_active(a);
-    const struct sy_feed *budgets = a->feeds[SY_FEED_BUDGETS];
-    sy_sched_hold_preemption(
-        a->sched, budgets && (sy_feed_is_refused(budgets) || !sy_feed_is_synced(budgets)));
+    tell_what_is_missing(a);
     sy_time_ns next = sy_sched_run(a->sched, active, CYCLES_PER_TURN, now);
     if (active && sy_sched_has_work(a->sched))
         sy_deferred_trigger(a->turn);

@@ -277,8 +277,10 @@ static const struct resource RESOURCES[SY_FEEDS] = {
                          .replace_end = end_budgets,
                          .loss = "no pod is preempted",
                          .is_needed_by = preempts},
-    WORKLOAD(SY_WORKLOAD_NAMESPACE, "namespaces", "/api/v1", selects_namespaces,
-             "namespace selectors of affinity terms select nothing"),
+    WORKLOAD(
+        SY_WORKLOAD_NAMESPACE, "namespaces", "/api/v1", selects_namespaces,
+        "pods wait whose required affinity selects namespaces by label; such terms of pods that "
+        "run are not heeded"),
     WORKLOAD(SY_WORKLOAD_SERVICE, "services", "/api/v1", spreads_by_default, UNSPREAD),
     WORKLOAD(SY_WORKLOAD_REPLICATION_CONTROLLER, "replicationcontrollers", "/api/v1",
              spreads_by_default, UNSPREAD),

@@ -149,6 +149,7 @@ struct sy_cluster {
     struct sy_arena scratch;
     struct sy_counters counters;
     SY_VEC(struct sy_namespace) namespaces;
+    bool namespaces_unknown; /* the API server does not let us read them */
     SY_VEC(struct sy_kept_budget) budgets;
     uint32_t trial_depth;         /* see sy_cluster_trial_begin() */
     SY_VEC(uint32_t) trial_nodes; /* that this trial changed; some more than once */

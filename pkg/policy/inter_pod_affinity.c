@@ -336,11 +336,27 @@ static void follow_preferred(const struct sy_shape_view *shape, struct affinity 
 
 /* -- filter -- */
 
+static bool any_selects_namespaces(const struct sy_affinity_term *terms, uint32_t len)
+{
+    for (uint32_t i = 0; i < len; i++) {
+        if (!terms[i].namespace_selector.is_nil)
+            return true;
+    }
+    return false;
+}
+
 static enum sy_pre prepare(const struct sy_shape_view *shape, struct sy_arena *arena SY_UNUSED,
                            void **ret_state, struct sy_verdict *v)
 {
-    struct affinity *a = affinity_of(shape);
+    const struct sy_pod_spec *spec = shape->spec;
 
+    if (shape->cluster->namespaces_unknown &&
+        (any_selects_namespaces(spec->affinity, spec->affinity_len) ||
+         any_selects_namespaces(spec->anti_affinity, spec->anti_affinity_len))) {
+        sy_refuse(v, SY_UNRESOLVABLE, shape->texts->namespaces_unknown);
+        return SY_PRE_REJECT;
+    }
+    struct affinity *a = affinity_of(shape);
     if (a->error) {
         sy_refuse(v, a->error == shape->texts->no_memory ? SY_ERROR : SY_UNRESOLVABLE, a->error);
         return SY_PRE_REJECT;

@@ -90,6 +90,7 @@ struct sy_policy_texts {
     sy_sid affinity;
     sy_sid anti_affinity;
     sy_sid existing_anti_affinity;
+    sy_sid namespaces_unknown; /* required terms select namespaces by labels that we may not read */
     sy_sid declared_features;
     sy_sid claims_unsupported; /* a pod with resource claims would be bound without devices */
 };

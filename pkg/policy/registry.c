@@ -143,6 +143,8 @@ void sy_policy_texts_init(struct sy_policy_texts *t, struct sy_strings *strings)
                                                  "constraints (missing required label)"),
         .affinity = sy_strings_addz(strings, "node(s) didn't match pod affinity rules"),
         .anti_affinity = sy_strings_addz(strings, "node(s) didn't match pod anti-affinity rules"),
+        .namespaces_unknown = sy_strings_addz(
+            strings, "pod affinity terms select namespaces by label, which can not be read"),
         .existing_anti_affinity =
             sy_strings_addz(strings, "node(s) didn't satisfy existing pods anti-affinity rules"),
         .declared_features =

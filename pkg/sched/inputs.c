@@ -98,6 +98,17 @@ void sy_sched_workloads_replace_end(struct sy_sched *s, enum sy_workload_kind ki
     look_again_since(c, before);
 }
 
+void sy_sched_namespaces_unknown(struct sy_sched *s, bool are_unknown)
+{
+    struct sy_cluster *c = sy_sched_cluster(s);
+
+    if (c->namespaces_unknown == are_unknown)
+        return;
+    c->namespaces_unknown = are_unknown;
+    c->epoch++;
+    look_again(c);
+}
+
 /* Budgets say which victims to prefer, not whether there are any: nobody waits for one. */
 int sy_sched_budget(struct sy_sched *s, const struct sy_budget *budget)
 {

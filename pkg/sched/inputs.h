@@ -20,6 +20,10 @@ void sy_sched_workload_deleted(struct sy_sched *s, enum sy_workload_kind kind, s
 void sy_sched_workloads_replace_begin(struct sy_sched *s, enum sy_workload_kind kind);
 void sy_sched_workloads_replace_end(struct sy_sched *s, enum sy_workload_kind kind);
 
+/* While namespaces can not be read, pods whose required affinity terms select them by label wait,
+ * as their condition says. Off at first. */
+void sy_sched_namespaces_unknown(struct sy_sched *s, bool are_unknown);
+
 int sy_sched_budget(struct sy_sched *s, const struct sy_budget *budget) SY_NODISCARD;
 void sy_sched_budget_deleted(struct sy_sched *s, sy_sid ns, sy_sid name);
 void sy_sched_budgets_replace_begin(struct sy_sched *s);

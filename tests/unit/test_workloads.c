@@ -303,6 +303,30 @@ static void namespaces_wake(void **state)
     end(&f);
 }
 
+static void unknown_namespaces_hold(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    start(&f);
+    struct sy_workload team = {.name = core_id(&f.k, "other"),
+                               .labels = core_label(&f.k, "team", "a")};
+    put_workload(&f, SY_WORKLOAD_NAMESPACE, team);
+    struct sy_pod db = core_pod(&f.k, "db", 100, 64, 0);
+    db.ns = team.name;
+    db.labels = core_label(&f.k, "app", "db");
+    db.node = core_id(&f.k, "n2");
+    put(&f, db);
+    sy_sched_namespaces_unknown(f.s, true);
+    put(&f, follower(&f, "a"));
+    assert_string_equal(run(&f), "");
+    put(&f, core_pod(&f.k, "plain", 100, 64, 0));
+    assert_int_equal(strncmp(run(&f), "plain ", 6), 0);
+    sy_sched_namespaces_unknown(f.s, false);
+    assert_string_equal(run(&f), "a n2");
+    end(&f);
+}
+
 /* Each kind goes to its own place, and goes away by a list that does not have it. */
 static void kinds_are_kept_apart(void **state)
 {
@@ -337,9 +361,8 @@ static void kinds_are_kept_apart(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(both_encodings),
-        cmocka_unit_test(bare_objects),
-        cmocka_unit_test(namespaces_wake),
+        cmocka_unit_test(both_encodings),       cmocka_unit_test(bare_objects),
+        cmocka_unit_test(namespaces_wake),      cmocka_unit_test(unknown_namespaces_hold),
         cmocka_unit_test(kinds_are_kept_apart),
     };
 
