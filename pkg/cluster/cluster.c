@@ -441,7 +441,7 @@ static void account(struct sy_cluster *c, uint32_t pod, uint32_t node, int sign)
     charge(c, c->pods.p[pod].spec, node, sign);
     count_ports(c, &c->pods.p[pod].spec->spec, node, sign);
     sy_counters_pod_on_node(c, pod, node, sign);
-    sy_storage_pod_on_node(c, pod, sign);
+    sy_storage_pod_on_node(c, pod, node, sign);
 }
 
 static void attach(struct sy_cluster *c, uint32_t pod, uint32_t slot)
@@ -696,8 +696,10 @@ void sy_cluster_forget(struct sy_cluster *c, uint32_t pod)
 
 void sy_cluster_trial_begin(struct sy_cluster *c)
 {
-    if (!c->trial_depth++)
-        c->trial_nodes.len = 0;
+    if (c->trial_depth++)
+        return;
+    c->trial_nodes.len = 0;
+    sy_storage_trial_begin(c);
 }
 
 void sy_cluster_trial_end(struct sy_cluster *c)

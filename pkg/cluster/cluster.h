@@ -58,6 +58,7 @@ struct sy_node_slot {
     struct sy_node node;   /* valid while ALIVE; name always */
     uint32_t first_pod;    /* head of the list of pods charged here */
     uint32_t pods_len;
+    uint32_t volumes_len; /* of those pods; those that may count against a CSI driver's limit */
     SY_VEC(struct sy_host_port) ports; /* host ports of those pods, in no order */
 };
 

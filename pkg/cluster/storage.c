@@ -63,8 +63,8 @@ static uint32_t ensure_slot(struct sy_storage_table *t, struct key key)
     t->all.p[slot] = (struct sy_stored){
         .ns = key.ns,
         .name = key.name,
-        .next_on_node = SY_NO_OBJECT,
-        .prev_on_node = SY_NO_OBJECT,
+        .next_in_group = SY_NO_OBJECT,
+        .prev_in_group = SY_NO_OBJECT,
     };
     sy_map_add(&t->by_name, key_hash(key), slot);
     return slot;
@@ -90,54 +90,103 @@ static void drop_assumption(struct sy_stored *s)
     s->assumed = NULL;
 }
 
-/* -- attachments by node -- */
+/* -- groups -- */
 
-static bool is_head_of(const void *arg, const void *key, uint32_t value)
+struct group_key {
+    uint8_t kind;
+    sy_sid ns, name;
+};
+
+static uint64_t group_hash(struct group_key k)
 {
-    const struct sy_storage_table *t = arg;
-
-    return t->all.p[value].object->attachment.node == *(const sy_sid *)key;
+    return sy_hash_u64(((uint64_t)k.ns << 32 | k.name) ^ (uint64_t)k.kind << 60);
 }
 
-uint32_t sy_storage_first_attachment(const struct sy_cluster *c, sy_sid node)
+static bool has_group_key(const void *arg, const void *key, uint32_t value)
 {
-    const struct sy_storage_table *t = &c->storage.tables[SY_STORAGE_ATTACHMENT];
+    const struct sy_storage *s = arg;
+    const struct sy_group *g = &s->groups.p[value];
+    const struct group_key *k = key;
 
-    return sy_map_get(&c->storage.attachments, sy_hash_u64(node), is_head_of, t, &node);
+    return g->kind == k->kind && g->ns == k->ns && g->name == k->name;
 }
 
-static void link_attachment(struct sy_cluster *c, uint32_t slot)
+static uint32_t find_group(const struct sy_storage *s, struct group_key k)
 {
-    struct sy_storage_table *t = &c->storage.tables[SY_STORAGE_ATTACHMENT];
-    struct sy_stored *s = &t->all.p[slot];
-    sy_sid node = s->object->attachment.node;
-    uint32_t head = sy_storage_first_attachment(c, node);
+    return sy_map_get(&s->group_by_name, group_hash(k), has_group_key, s, &k);
+}
 
-    s->prev_on_node = SY_NO_OBJECT;
-    s->next_on_node = head;
-    if (head == SY_NO_OBJECT) {
-        sy_map_add(&c->storage.attachments, sy_hash_u64(node), slot);
-        return;
+const struct sy_group *sy_storage_group(const struct sy_cluster *c, enum sy_group_kind kind,
+                                        sy_sid ns, sy_sid name)
+{
+    uint32_t i = find_group(&c->storage, (struct group_key){(uint8_t)kind, ns, name});
+
+    return i == SY_MAP_NONE ? NULL : &c->storage.groups.p[i];
+}
+
+/* Which group an object belongs to; false when to none. */
+static bool group_of(enum sy_storage_kind kind, const union sy_storage_object *o,
+                     struct group_key *ret)
+{
+    if (kind == SY_STORAGE_ATTACHMENT) {
+        *ret = (struct group_key){SY_GROUP_ATTACHED, 0, o->attachment.node};
+        return true;
     }
-    t->all.p[head].prev_on_node = slot;
-    sy_map_move(&c->storage.attachments, sy_hash_u64(node), head, slot);
+    if (kind != SY_STORAGE_VOLUME)
+        return false;
+    if (o->volume.claim.is_set) {
+        *ret = (struct group_key){SY_GROUP_KEPT, o->volume.claim.ns, o->volume.claim.name};
+        return true;
+    }
+    *ret = (struct group_key){SY_GROUP_FREE, 0, o->volume.class};
+    return o->volume.phase == SY_VOLUME_AVAILABLE;
 }
 
-static void unlink_attachment(struct sy_cluster *c, uint32_t slot)
+static void join_group(struct sy_cluster *c, enum sy_storage_kind kind, uint32_t slot)
 {
-    struct sy_storage_table *t = &c->storage.tables[SY_STORAGE_ATTACHMENT];
-    struct sy_stored *s = &t->all.p[slot];
-    uint64_t hash = sy_hash_u64(s->object->attachment.node);
+    struct sy_storage *s = &c->storage;
+    struct sy_stored *all = s->tables[kind].all.p;
+    struct group_key key;
 
-    if (s->next_on_node != SY_NO_OBJECT)
-        t->all.p[s->next_on_node].prev_on_node = s->prev_on_node;
-    if (s->prev_on_node != SY_NO_OBJECT)
-        t->all.p[s->prev_on_node].next_on_node = s->next_on_node;
-    else if (s->next_on_node != SY_NO_OBJECT)
-        sy_map_move(&c->storage.attachments, hash, slot, s->next_on_node);
+    all[slot].next_in_group = all[slot].prev_in_group = SY_NO_OBJECT;
+    if (!group_of(kind, all[slot].object, &key))
+        return;
+    uint32_t i = find_group(s, key);
+    if (i == SY_MAP_NONE) {
+        i = s->free_groups.len ? s->free_groups.p[--s->free_groups.len] : (uint32_t)s->groups.len;
+        if (i == s->groups.len)
+            sy_vec_push(&s->groups, (struct sy_group){0});
+        s->groups.p[i] = (struct sy_group){
+            .first = SY_NO_OBJECT, .kind = key.kind, .ns = key.ns, .name = key.name};
+        sy_map_add(&s->group_by_name, group_hash(key), i);
+    }
+    struct sy_group *g = &s->groups.p[i];
+    all[slot].next_in_group = g->first;
+    if (g->first != SY_NO_OBJECT)
+        all[g->first].prev_in_group = slot;
+    g->first = slot;
+    g->len++;
+}
+
+static void leave_group(struct sy_cluster *c, enum sy_storage_kind kind, uint32_t slot)
+{
+    struct sy_storage *s = &c->storage;
+    struct sy_stored *all = s->tables[kind].all.p;
+    struct group_key key;
+
+    if (!group_of(kind, all[slot].object, &key))
+        return;
+    uint32_t i = find_group(s, key), next = all[slot].next_in_group, prev = all[slot].prev_in_group;
+    if (next != SY_NO_OBJECT)
+        all[next].prev_in_group = prev;
+    if (prev != SY_NO_OBJECT)
+        all[prev].next_in_group = next;
     else
-        sy_map_del(&c->storage.attachments, hash, slot);
-    s->next_on_node = s->prev_on_node = SY_NO_OBJECT;
+        s->groups.p[i].first = next;
+    if (--s->groups.p[i].len)
+        return;
+    sy_map_del(&s->group_by_name, group_hash(key), i);
+    sy_vec_push(&s->free_groups, i);
 }
 
 /* -- changes -- */
@@ -176,8 +225,7 @@ static void drop_object(struct sy_cluster *c, enum sy_storage_kind kind, uint32_
 
     if (!s->object)
         return;
-    if (kind == SY_STORAGE_ATTACHMENT)
-        unlink_attachment(c, slot);
+    leave_group(c, kind, slot);
     drop_assumption(s);
     sy_arena_done(&s->arena);
     s->object = NULL;
@@ -193,6 +241,8 @@ int sy_storage_upsert(struct sy_cluster *c, enum sy_storage_kind kind, const voi
     const union sy_storage_object *packed;
     struct sy_arena arena;
 
+    if (!identity.name)
+        return -EINVAL;
     if (slot != SY_NO_OBJECT && t->all.p[slot].object) {
         struct sy_str had = sy_storage_identity(kind, t->all.p[slot].object).resource_version;
         if (had.len && sy_str_eq(had, identity.resource_version)) {
@@ -210,8 +260,7 @@ int sy_storage_upsert(struct sy_cluster *c, enum sy_storage_kind kind, const voi
     s->object = packed;
     s->seen = true;
     t->len++;
-    if (kind == SY_STORAGE_ATTACHMENT)
-        link_attachment(c, slot);
+    join_group(c, kind, slot);
     note_change(c);
     return 0;
 }
@@ -370,18 +419,60 @@ uint32_t sy_storage_claim_users(const struct sy_cluster *c, sy_sid ns, sy_sid na
     return slot == SY_NO_OBJECT ? 0 : t->all.p[slot].users;
 }
 
-void sy_storage_pod_on_node(struct sy_cluster *c, uint32_t pod, int sign)
+void sy_storage_trial_begin(struct sy_cluster *c)
+{
+    c->storage.trial.len = 0;
+}
+
+int32_t sy_storage_trial_users(const struct sy_cluster *c, sy_sid ns, sy_sid name)
+{
+    for (size_t i = 0; c->trial_depth && i < c->storage.trial.len; i++) {
+        const struct sy_trial_users *t = &c->storage.trial.p[i];
+        if (t->ns == ns && t->name == name)
+            return t->users;
+    }
+    return 0;
+}
+
+static void note_trial(struct sy_cluster *c, sy_sid ns, sy_sid name, int sign)
+{
+    struct sy_trial_users *t;
+
+    SY_VEC_FOREACH (t, &c->storage.trial) {
+        if (t->ns == ns && t->name == name) {
+            t->users += sign;
+            return;
+        }
+    }
+    sy_vec_push(&c->storage.trial, (struct sy_trial_users){ns, name, sign});
+}
+
+/* Volumes that may count against a limit of the node. */
+static uint32_t countable(const struct sy_pod_spec *spec)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < spec->volumes_len; i++)
+        n += spec->volumes[i].kind != SY_VOLUME_CSI && spec->volumes[i].kind != SY_VOLUME_ISCSI &&
+             spec->volumes[i].kind != SY_VOLUME_RBD;
+    return n;
+}
+
+void sy_storage_pod_on_node(struct sy_cluster *c, uint32_t pod, uint32_t node, int sign)
 {
     struct sy_storage_table *t = &c->storage.tables[SY_STORAGE_CLAIM];
     const struct sy_pod_slot *p = &c->pods.p[pod];
     const struct sy_pod_spec *spec = &p->spec->spec;
 
+    c->nodes[node].volumes_len += (uint32_t)sign * countable(spec);
     for (uint32_t i = 0; i < spec->volumes_len; i++) {
         if (spec->volumes[i].kind != SY_VOLUME_CLAIM)
             continue;
         uint32_t slot = ensure_slot(t, (struct key){p->ns, spec->volumes[i].name});
         t->all.p[slot].users += (uint32_t)sign;
         release_if_unused(t, slot);
+        if (c->trial_depth)
+            note_trial(c, p->ns, spec->volumes[i].name, sign);
     }
 }
 
@@ -418,18 +509,22 @@ void sy_storage_done(struct sy_cluster *c)
         sy_vec_done(&t->free);
         sy_map_done(&t->by_name);
     }
-    sy_map_done(&c->storage.attachments);
+    sy_vec_done(&c->storage.trial);
+    sy_vec_done(&c->storage.groups);
+    sy_vec_done(&c->storage.free_groups);
+    sy_map_done(&c->storage.group_by_name);
 }
 
-bool sy_storage_audit(const struct sy_cluster *c)
+static bool right_users(const struct sy_cluster *c)
 {
     const struct sy_storage_table *t = &c->storage.tables[SY_STORAGE_CLAIM];
-    uint64_t users = 0, counted = 0;
+    uint64_t users = 0, counted = 0, countables = 0, on_nodes = 0;
 
     for (size_t i = 0; i < c->pods.len; i++) {
         const struct sy_pod_slot *p = &c->pods.p[i];
         if (!(p->flags & SY_POD_ALIVE) || p->node == SY_NONE)
             continue;
+        countables += countable(&p->spec->spec);
         for (uint32_t v = 0; v < p->spec->spec.volumes_len; v++) {
             const struct sy_volume *volume = &p->spec->spec.volumes[v];
             if (volume->kind != SY_VOLUME_CLAIM)
@@ -441,5 +536,36 @@ bool sy_storage_audit(const struct sy_cluster *c)
     }
     for (size_t i = 0; i < t->all.len; i++)
         counted += t->all.p[i].users;
-    return users == counted;
+    for (uint32_t i = 0; i < c->nodes_len; i++)
+        on_nodes += c->nodes[i].volumes_len;
+    return users == counted && countables == on_nodes;
+}
+
+/* Every object is in the list of its group, and no list has others. */
+static bool right_groups(const struct sy_cluster *c, enum sy_storage_kind kind)
+{
+    const struct sy_storage_table *t = &c->storage.tables[kind];
+    struct group_key key;
+
+    for (uint32_t slot = 0; slot < t->all.len; slot++) {
+        if (!t->all.p[slot].object || !group_of(kind, t->all.p[slot].object, &key))
+            continue;
+        const struct sy_group *g =
+            sy_storage_group(c, (enum sy_group_kind)key.kind, key.ns, key.name);
+        uint32_t at = g ? g->first : SY_NO_OBJECT, steps = 0;
+        bool found = false;
+        for (; g && at != SY_NO_OBJECT && steps <= g->len; at = t->all.p[at].next_in_group) {
+            found |= at == slot;
+            steps++;
+        }
+        if (!found || steps != g->len)
+            return false;
+    }
+    return true;
+}
+
+bool sy_storage_audit(const struct sy_cluster *c)
+{
+    return right_users(c) && right_groups(c, SY_STORAGE_VOLUME) &&
+           right_groups(c, SY_STORAGE_ATTACHMENT);
 }

@@ -28,9 +28,9 @@ struct sy_stored {
     const union sy_storage_object *object; /* the kind's struct only; NULL: nobody has told of it */
     struct sy_storage_assumption *assumed; /* owned, or NULL */
     sy_sid ns, name;
-    uint32_t users;                      /* of a claim: volumes of pods on nodes that name it */
-    uint32_t next_on_node, prev_on_node; /* attachments of one node */
-    bool seen;                           /* in the replacement that is going on */
+    uint32_t users; /* of a claim: volumes of pods on nodes that name it */
+    uint32_t next_in_group, prev_in_group;
+    bool seen; /* in the replacement that is going on */
 };
 
 struct sy_storage_table {
@@ -40,14 +40,38 @@ struct sy_storage_table {
     uint32_t len; /* objects */
 };
 
+/* Objects of one kind that belong together, so that none of the others is looked at. */
+enum sy_group_kind {
+    SY_GROUP_ATTACHED, /* attachments of the node of that name */
+    SY_GROUP_FREE, /* available volumes of that class that no claim has, our assumptions aside */
+    SY_GROUP_KEPT, /* volumes for the claim of that namespace and name */
+};
+
+struct sy_group {
+    uint32_t first; /* slot in the kind's table; then by next_in_group */
+    uint32_t len;
+    uint8_t kind; /* enum sy_group_kind */
+    sy_sid ns, name;
+};
+
+/* Volumes of pods that the trial going on has put on nodes, less those that it has taken away. */
+struct sy_trial_users {
+    sy_sid ns, name; /* of the claim */
+    int32_t users;
+};
+
 struct sy_storage {
     struct sy_storage_table tables[SY_STORAGE_KINDS];
-    struct sy_map attachments; /* hash of a node's name to its first attachment */
-    uint64_t generation;       /* grows with every change here */
+    SY_VEC(struct sy_trial_users) trial;
+    SY_VEC(struct sy_group) groups;
+    SY_VEC(uint32_t) free_groups;
+    struct sy_map group_by_name;
+    uint64_t generation; /* grows with every change here */
 };
 
 /* Adds or updates an object (the kind's struct, borrowed). One whose resourceVersion is the one we
- * have changes nothing. Errors: -ENOMEM, -E2BIG; then all is as before. O(object). */
+ * have changes nothing. Errors: -EINVAL without a name, -ENOMEM, -E2BIG; then all is as before.
+ * O(object). */
 int sy_storage_upsert(struct sy_cluster *c, enum sy_storage_kind kind,
                       const void *object) SY_NODISCARD;
 /* ns: 0 for a kind without namespaces. */
@@ -85,13 +109,17 @@ void sy_storage_assume_node(struct sy_cluster *c, uint32_t claim, sy_sid node);
 /* Takes it back; no effect when nothing is assumed. */
 void sy_storage_restore(struct sy_cluster *c, enum sy_storage_kind kind, uint32_t slot);
 
-/* Attachments of the node of that name: the first slot, then by next_on_node. */
-uint32_t sy_storage_first_attachment(const struct sy_cluster *c, sy_sid node);
+/* NULL when it is empty. Valid until storage changes. O(1). */
+const struct sy_group *sy_storage_group(const struct sy_cluster *c, enum sy_group_kind kind,
+                                        sy_sid ns, sy_sid name);
 /* Volumes of pods on nodes that name the claim. O(1). */
 uint32_t sy_storage_claim_users(const struct sy_cluster *c, sy_sid ns, sy_sid name);
+/* How that differs from before the trial that goes on; 0 without one. O(claims in the trial). */
+int32_t sy_storage_trial_users(const struct sy_cluster *c, sy_sid ns, sy_sid name);
 
 /* For cluster.c only. */
-void sy_storage_pod_on_node(struct sy_cluster *c, uint32_t pod, int sign);
+void sy_storage_pod_on_node(struct sy_cluster *c, uint32_t pod, uint32_t node, int sign);
+void sy_storage_trial_begin(struct sy_cluster *c);
 void sy_storage_mark_all(const struct sy_cluster *c);
 void sy_storage_done(struct sy_cluster *c);
 /* Whether the counts of users equal what the pods say. */

@@ -234,9 +234,10 @@ static void attach_others(struct count *n, uint32_t node)
 {
     const struct sy_cluster *c = n->shape->cluster;
     const struct sy_storage_table *t = &c->storage.tables[SY_STORAGE_ATTACHMENT];
+    const struct sy_group *g = sy_storage_group(c, SY_GROUP_ATTACHED, 0, c->nodes[node].node.name);
 
-    for (uint32_t i = sy_storage_first_attachment(c, c->nodes[node].node.name); i != SY_NO_OBJECT;
-         i = t->all.p[i].next_on_node) {
+    for (uint32_t i = g ? g->first : SY_NO_OBJECT; i != SY_NO_OBJECT;
+         i = t->all.p[i].next_in_group) {
         const struct sy_volume_attachment *a = &t->all.p[i].object->attachment;
         uint32_t at = sy_storage_find(c, SY_STORAGE_VOLUME, 0, a->volume);
         if (!a->attacher || at == SY_NO_OBJECT || !sy_storage_volume(c, at)->driver)
@@ -280,13 +281,30 @@ static bool lacks_driver(const struct sy_shape_view *shape, const struct state *
     return false;
 }
 
-static bool has_limits(const struct sy_csi_node *csi)
+/* The least limit of the drivers of the new volumes; INT64_MAX without one. */
+static int64_t least_limit(const struct state *state, const struct sy_csi_node *csi)
 {
+    int64_t least = INT64_MAX;
+
     for (uint32_t i = 0; csi && i < csi->drivers_len; i++) {
-        if (csi->drivers[i].has_limit)
-            return true;
+        const struct sy_csi_node_driver *driver = &csi->drivers[i];
+        if (!driver->has_limit || driver->limit >= least)
+            continue;
+        for (uint32_t v = 0; v < state->volumes_len; v++) {
+            if (state->volumes[v].key.driver == driver->name)
+                least = driver->limit;
+        }
     }
-    return false;
+    return least;
+}
+
+/* However the volumes of the node's pods and its attachments overlap, they are no more than this.
+ */
+static int64_t most_volumes(const struct sy_cluster *c, uint32_t node)
+{
+    const struct sy_group *g = sy_storage_group(c, SY_GROUP_ATTACHED, 0, c->nodes[node].node.name);
+
+    return (int64_t)c->nodes[node].volumes_len + (g ? g->len : 0);
 }
 
 /* Whether the new volumes of one driver, beside those attached, are too many. */
@@ -326,7 +344,8 @@ static bool refuses(const struct sy_shape_view *shape, const void *arg, uint32_t
         return false;
     if (lacks_driver(shape, state, csi, v))
         return true;
-    if (!has_limits(csi))
+    int64_t limit = least_limit(state, csi);
+    if (limit == INT64_MAX || most_volumes(c, node) + state->volumes_len <= limit)
         return false;
     for (uint32_t i = c->nodes[node].first_pod; i != SY_NONE; i = c->pods.p[i].next_on_node) {
         if (c->pods.p[i].spec->spec.volumes_len && !attach_pod(&n, &c->pods.p[i], v))

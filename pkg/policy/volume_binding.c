@@ -11,6 +11,15 @@
 #include "policy/claims.h"
 #include "policy/plugins.h"
 
+/* A free volume that only nodes with this label can reach: the usual local volume. */
+struct pin {
+    sy_sid key;
+    sy_sid value;
+    uint32_t rank; /* in unbound.free */
+};
+
+enum { PIN_KEYS_MAX = 4 }; /* pins by further labels are asked like other affinities */
+
 /* A claim that waits for its pod, and the volumes that could serve it on some node. */
 struct unbound {
     uint32_t claim; /* slot */
@@ -20,6 +29,12 @@ struct unbound {
     uint32_t reserved_len;
     const uint32_t *free; /* others that fit, smallest first */
     uint32_t free_len;
+    const uint32_t *loose; /* those of them that are not pinned, by rank */
+    uint32_t loose_len;
+    const struct pin *pins; /* sorted */
+    uint32_t pins_len;
+    sy_sid pin_keys[PIN_KEYS_MAX];
+    uint32_t pin_keys_len;
 };
 
 struct found {
@@ -83,39 +98,120 @@ static int by_size(const void *pa, const void *pb)
     return a->slot < b->slot ? -1 : a->slot > b->slot;
 }
 
+/* The one requirement of an affinity "the label is one of these"; NULL for any other. */
+static const struct sy_requirement *pinned_to(const struct sy_pv *pv)
+{
+    const struct sy_node_selector *a = &pv->affinity;
+    bool is_simple = a->len == 1 && a->terms[0].exprs_len == 1 && !a->terms[0].fields_len &&
+                     a->terms[0].exprs[0].op == SY_OP_IN;
+
+    return is_simple ? &a->terms[0].exprs[0] : NULL;
+}
+
+static bool note_pin_key(struct unbound *u, sy_sid key)
+{
+    uint32_t i = 0;
+
+    while (i < u->pin_keys_len && u->pin_keys[i] != key)
+        i++;
+    if (i < u->pin_keys_len)
+        return true;
+    if (i == PIN_KEYS_MAX)
+        return false;
+    u->pin_keys[u->pin_keys_len++] = key;
+    return true;
+}
+
+static int by_pin(const void *pa, const void *pb)
+{
+    const struct pin *a = pa, *b = pb;
+
+    if (a->key != b->key)
+        return a->key < b->key ? -1 : 1;
+    if (a->value != b->value)
+        return a->value < b->value ? -1 : 1;
+    return a->rank < b->rank ? -1 : a->rank > b->rank;
+}
+
+/* Sorts the free volumes into pinned and loose ones, so that a node is asked about few. */
+static bool sort_pins(const struct sy_cluster *c, struct sy_arena *arena, struct unbound *u)
+{
+    size_t room = 0;
+
+    for (uint32_t i = 0; i < u->free_len; i++) {
+        const struct sy_requirement *r = pinned_to(sy_storage_volume(c, u->free[i]));
+        room += r ? r->values_len : 0;
+    }
+    struct pin *pins = sy_arena_array(arena, room + 1, sizeof(*pins));
+    uint32_t *loose = sy_arena_array(arena, (size_t)u->free_len + 1, sizeof(*loose));
+    if (!pins || !loose)
+        return false;
+    for (uint32_t i = 0; i < u->free_len; i++) {
+        const struct sy_requirement *r = pinned_to(sy_storage_volume(c, u->free[i]));
+        if (!r || !note_pin_key(u, r->key)) {
+            loose[u->loose_len++] = i;
+            continue;
+        }
+        for (uint32_t v = 0; v < r->values_len; v++)
+            pins[u->pins_len++] = (struct pin){r->key, r->values[v], i};
+    }
+    if (u->pins_len)
+        qsort(pins, u->pins_len, sizeof(*pins), by_pin);
+    u->pins = pins;
+    u->loose = loose;
+    return true;
+}
+
+/* In order of slots, so that nothing hangs on when they came. */
+static void add_reserved(struct unbound *u, uint32_t *reserved, uint32_t volume)
+{
+    uint32_t i = u->reserved_len++;
+
+    for (; i && reserved[i - 1] > volume; i--)
+        reserved[i] = reserved[i - 1];
+    reserved[i] = volume;
+}
+
 /* Lists what could serve the claim on some node. The node's labels are left for later. */
 static bool find_candidates(const struct sy_cluster *c, struct sy_arena *arena, struct unbound *u)
 {
     const struct sy_storage_table *t = &c->storage.tables[SY_STORAGE_VOLUME];
     const struct sy_pvc *claim = sy_storage_claim(c, u->claim);
-    SY_VEC(struct sized) reserved = {0}, others = {0};
+    const struct sy_group *kept = sy_storage_group(c, SY_GROUP_KEPT, claim->ns, claim->name);
+    const struct sy_group *free_ones = sy_storage_group(c, SY_GROUP_FREE, 0, claim->class);
+    uint32_t kept_room = (kept ? kept->len : 0) + (free_ones ? free_ones->len : 0);
+    uint32_t *reserved = sy_arena_array(arena, (size_t)kept_room + 1, sizeof(*reserved));
+    struct sized *others =
+        sy_arena_array(arena, (size_t)(free_ones ? free_ones->len : 0) + 1, sizeof(*others));
+    uint32_t *slots =
+        sy_arena_array(arena, (size_t)(free_ones ? free_ones->len : 0) + 1, sizeof(*slots));
 
-    for (uint32_t slot = 0; slot < t->all.len; slot++) {
-        if (!t->all.p[slot].object)
-            continue;
-        const struct sy_pv *pv = sy_storage_volume(c, slot);
-        const struct sy_claim_ref *ref = sy_storage_claim_ref(c, slot);
+    if (!reserved || !others || !slots)
+        return false;
+    u->reserved = reserved;
+    u->free = slots;
+    for (uint32_t i = kept ? kept->first : SY_NO_OBJECT; i != SY_NO_OBJECT;
+         i = t->all.p[i].next_in_group) {
+        if (could_serve(sy_storage_volume(c, i), claim) &&
+            sy_claim_ref_is(sy_storage_claim_ref(c, i), claim))
+            add_reserved(u, reserved, i);
+    }
+    for (uint32_t i = free_ones ? free_ones->first : SY_NO_OBJECT; i != SY_NO_OBJECT;
+         i = t->all.p[i].next_in_group) {
+        const struct sy_pv *pv = sy_storage_volume(c, i);
+        const struct sy_claim_ref *ref = sy_storage_claim_ref(c, i);
         if (!could_serve(pv, claim))
             continue;
-        if (sy_claim_ref_is(ref, claim))
-            sy_vec_push(&reserved, (struct sized){0, slot});
+        if (sy_claim_ref_is(ref, claim)) /* as we have assumed */
+            add_reserved(u, reserved, i);
         else if (!ref->is_set && is_free_for(c, pv, claim))
-            sy_vec_push(&others, (struct sized){pv->capacity_bytes, slot});
+            others[u->free_len++] = (struct sized){pv->capacity_bytes, i};
     }
-    if (others.len)
-        qsort(others.p, others.len, sizeof(*others.p), by_size);
-    uint32_t *slots = sy_arena_array(arena, reserved.len + others.len + 1, sizeof(*slots));
-    if (slots) {
-        u->reserved = slots;
-        for (size_t i = 0; i < reserved.len; i++)
-            slots[u->reserved_len++] = reserved.p[i].slot;
-        u->free = slots + reserved.len;
-        for (size_t i = 0; i < others.len; i++)
-            slots[reserved.len + u->free_len++] = others.p[i].slot;
-    }
-    sy_vec_done(&reserved);
-    sy_vec_done(&others);
-    return slots != NULL;
+    if (u->free_len)
+        qsort(others, u->free_len, sizeof(*others), by_size);
+    for (uint32_t i = 0; i < u->free_len; i++)
+        slots[i] = others[i].slot;
+    return sort_pins(c, arena, u);
 }
 
 /* -- the pod's claims -- */
@@ -321,6 +417,44 @@ static bool is_chosen(const struct found *found, uint32_t volume)
     return false;
 }
 
+/* The first pin that is not before the key and value. */
+static uint32_t find_pin(const struct unbound *u, sy_sid key, sy_sid value)
+{
+    uint32_t low = 0, high = u->pins_len;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (by_pin(&u->pins[middle], &(struct pin){key, value, 0}) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The rank of the smallest volume that is pinned to one of the node's labels and not chosen yet;
+ * UINT32_MAX without one. */
+static uint32_t first_pinned(const struct sy_cluster *c, const struct unbound *u,
+                             const struct found *found, uint32_t node)
+{
+    uint32_t rank = UINT32_MAX;
+
+    for (uint32_t k = 0; k < u->pin_keys_len; k++) {
+        sy_sid key = u->pin_keys[k];
+        sy_sid value = sy_labels_get(c->nodes[node].node.labels, key);
+        for (uint32_t i = value ? find_pin(u, key, value) : u->pins_len; i < u->pins_len; i++) {
+            const struct pin *pin = &u->pins[i];
+            if (pin->key != key || pin->value != value || pin->rank >= rank)
+                break;
+            if (is_chosen(found, u->free[pin->rank]))
+                continue;
+            rank = pin->rank;
+            break;
+        }
+    }
+    return rank;
+}
+
 /* The volume that the claim gets on the node, or SY_NO_OBJECT. One kept for it is its only choice.
  */
 static uint32_t match_volume(const struct sy_cluster *c, const struct unbound *u,
@@ -332,12 +466,13 @@ static uint32_t match_volume(const struct sy_cluster *c, const struct unbound *u
         const struct sy_pv *pv = sy_storage_volume(c, u->reserved[i]);
         return takes(c, &pv->affinity, node) ? u->reserved[i] : SY_NO_OBJECT;
     }
-    for (uint32_t i = 0; i < u->free_len; i++) {
-        if (!is_chosen(found, u->free[i]) &&
-            takes(c, &sy_storage_volume(c, u->free[i])->affinity, node))
-            return u->free[i];
+    uint32_t rank = first_pinned(c, u, found, node);
+    for (uint32_t i = 0; i < u->loose_len && u->loose[i] < rank; i++) {
+        uint32_t volume = u->free[u->loose[i]];
+        if (!is_chosen(found, volume) && takes(c, &sy_storage_volume(c, volume)->affinity, node))
+            return volume;
     }
-    return SY_NO_OBJECT;
+    return rank == UINT32_MAX ? SY_NO_OBJECT : u->free[rank];
 }
 
 static bool is_enough(const struct sy_csi_capacity *capacity, int64_t bytes)

@@ -6,7 +6,9 @@
 #include "policy/plugins.h"
 
 struct state {
-    bool is_claim_taken; /* a ReadWriteOncePod claim of the pod is in use */
+    /* ReadWriteOncePod claims of the pod that are in use. As upstream counts: a pod that is taken
+     * away frees what it uses, whoever else does. */
+    int64_t taken_claims;
     sy_sid taken;
     sy_sid no_disk;
 };
@@ -44,16 +46,30 @@ static bool names_claim(const struct sy_pod_spec *spec, sy_sid claim)
     return false;
 }
 
-/* Whether a pod on a node that the API server has uses the claim. Pods of nodes that are gone do
- * not count, so the cheap count is only a first look. */
+/* Whether a pod on a node that the API server has uses the claim, the trial that goes on aside.
+ * Pods of nodes that are gone do not count, so the cheap count is only a first look. */
 static bool is_used(const struct sy_cluster *c, sy_sid ns, sy_sid claim)
 {
-    if (!sy_storage_claim_users(c, ns, claim))
+    int32_t in_trial = sy_storage_trial_users(c, ns, claim);
+
+    if ((int64_t)sy_storage_claim_users(c, ns, claim) == in_trial)
         return false;
+    if (in_trial < 0)
+        return true; /* what was taken away was on such a node */
     for (size_t i = 0; i < c->pods.len; i++) {
         const struct sy_pod_slot *p = &c->pods.p[i];
         if ((p->flags & SY_POD_ALIVE) && p->ns == ns && p->node != SY_NONE &&
             sy_cluster_node_is_alive(c, p->node) && names_claim(&p->spec->spec, claim))
+            return true;
+    }
+    return false;
+}
+
+static bool is_named_before(const struct sy_pod_spec *spec, uint32_t volume)
+{
+    for (uint32_t i = 0; i < volume; i++) {
+        if (spec->volumes[i].kind == SY_VOLUME_CLAIM &&
+            spec->volumes[i].name == spec->volumes[volume].name)
             return true;
     }
     return false;
@@ -79,10 +95,11 @@ static enum sy_pre prepare(const struct sy_shape_view *shape, struct sy_arena *a
             sy_refuse(v, SY_UNRESOLVABLE, sy_reason_no_claim(shape, claim.name));
             return SY_PRE_REJECT;
         }
-        state->is_claim_taken |=
-            (claim.claim->access & SY_ACCESS_RWOP) && is_used(c, shape->ns, volume->name);
+        if ((claim.claim->access & SY_ACCESS_RWOP) && !is_named_before(shape->spec, i))
+            state->taken_claims += is_used(c, shape->ns, volume->name) +
+                                   sy_storage_trial_users(c, shape->ns, volume->name);
     }
-    if (!state->is_claim_taken && !has_disk(shape->spec))
+    if (state->taken_claims <= 0 && !has_disk(shape->spec))
         return SY_PRE_SKIP;
     state->taken = sy_reason(shape, "node(s) unavailable due to PersistentVolumeClaim with "
                                     "ReadWriteOncePod access mode already in-use by another pod");
@@ -144,7 +161,7 @@ static bool refuses(const struct sy_shape_view *shape, const void *arg, uint32_t
         if (conflicts_with(shape->spec, &c->pods.p[i].spec->spec))
             return sy_refuse(v, SY_UNSCHEDULABLE, state->no_disk);
     }
-    return state->is_claim_taken && sy_refuse(v, SY_UNSCHEDULABLE, state->taken);
+    return state->taken_claims > 0 && sy_refuse(v, SY_UNSCHEDULABLE, state->taken);
 }
 
 const struct sy_filter sy_filter_volume_restrictions = {

@@ -430,11 +430,14 @@ static uint32_t attachments(struct fixture *f, const char *node)
     const struct sy_storage_table *t = &f->c.storage.tables[SY_STORAGE_ATTACHMENT];
     uint32_t n = 0;
 
-    for (uint32_t i = sy_storage_first_attachment(&f->c, id(f, node)); i != SY_NO_OBJECT;
-         i = t->all.p[i].next_on_node) {
+    const struct sy_group *g = sy_storage_group(&f->c, SY_GROUP_ATTACHED, 0, id(f, node));
+
+    for (uint32_t i = g ? g->first : SY_NO_OBJECT; i != SY_NO_OBJECT;
+         i = t->all.p[i].next_in_group) {
         assert_int_equal(t->all.p[i].object->attachment.node, id(f, node));
         n++;
     }
+    assert_int_equal(n, g ? g->len : 0);
     return n;
 }
 
@@ -464,6 +467,43 @@ static void test_attachments_by_node(void **state)
     sy_storage_delete(&f->c, SY_STORAGE_ATTACHMENT, 0, id(f, "d"));
     assert_int_equal(attachments(f, "n1"), 0);
     assert_int_equal(attachments(f, "n2"), 1);
+}
+
+static uint32_t len_of(struct fixture *f, enum sy_group_kind kind, sy_sid ns, const char *name)
+{
+    const struct sy_group *g = sy_storage_group(&f->c, kind, ns, id(f, name));
+
+    return g ? g->len : 0;
+}
+
+static void test_volumes_by_what_they_are_for(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_pv free_one = make_volume(f, "a", "1"), kept = make_volume(f, "b", "1"),
+                 released = make_volume(f, "c", "1"), nameless = {.class = id(f, "fast")};
+
+    kept.claim = (struct sy_claim_ref){true, id(f, "default"), id(f, "data"), {0}};
+    released.phase = SY_VOLUME_OTHER_PHASE;
+    put(f, SY_STORAGE_VOLUME, &free_one);
+    put(f, SY_STORAGE_VOLUME, &kept);
+    put(f, SY_STORAGE_VOLUME, &released);
+    assert_int_equal(sy_storage_upsert(&f->c, SY_STORAGE_VOLUME, &nameless), -EINVAL);
+    assert_int_equal(len_of(f, SY_GROUP_FREE, 0, "fast"), 1);
+    assert_int_equal(len_of(f, SY_GROUP_KEPT, id(f, "default"), "data"), 1);
+    released.phase = SY_VOLUME_AVAILABLE;
+    released.resource_version = sy_str_from("2");
+    put(f, SY_STORAGE_VOLUME, &released);
+    assert_int_equal(len_of(f, SY_GROUP_FREE, 0, "fast"), 2);
+    free_one.claim = kept.claim;
+    free_one.resource_version = sy_str_from("2");
+    put(f, SY_STORAGE_VOLUME, &free_one);
+    assert_int_equal(len_of(f, SY_GROUP_FREE, 0, "fast"), 1);
+    assert_int_equal(len_of(f, SY_GROUP_KEPT, id(f, "default"), "data"), 2);
+    sy_storage_delete(&f->c, SY_STORAGE_VOLUME, 0, id(f, "a"));
+    sy_storage_delete(&f->c, SY_STORAGE_VOLUME, 0, id(f, "b"));
+    sy_storage_delete(&f->c, SY_STORAGE_VOLUME, 0, id(f, "c"));
+    assert_int_equal(len_of(f, SY_GROUP_FREE, 0, "fast"), 0);
+    assert_int_equal(len_of(f, SY_GROUP_KEPT, id(f, "default"), "data"), 0);
 }
 
 static void test_users_of_a_claim(void **state)
@@ -536,6 +576,7 @@ int main(void)
         TEST(test_assumptions_end_with_a_newer_state),
         TEST(test_claim_refs),
         TEST(test_attachments_by_node),
+        TEST(test_volumes_by_what_they_are_for),
         TEST(test_users_of_a_claim),
         TEST(test_what_is_kept_is_marked),
     };
