@@ -451,7 +451,6 @@ static const struct sy_option VOLUMES[] = {
     {"bindTimeoutSeconds", SY_OPTION_SECONDS, AT(bind_timeout_ns), .is_terse = true,
      .initial = "600", .least = 0, .most = 1000000000,
      .range = "invalid BindTimeoutSeconds, should not be a negative value",
-     .no_effect = "it is for volumes that are bound before the pod",
      .help = "for volumes that the pod waits for"},
     {"shape", SY_OPTION_REFUSED,
      .help = "unexpected field `shape`, remove it: the feature gate StorageCapacityScoring is off"},
@@ -677,6 +676,8 @@ int sy_args_apply(const struct sy_option_list *list, struct sy_strings *strings,
         } else if (options == PREEMPTION) {
             ret->preemption_min_candidates_percent = (uint32_t)a->min_candidates_percent;
             ret->preemption_min_candidates = (uint32_t)a->min_candidates;
+        } else if (options == VOLUMES) {
+            ret->volume_bind_timeout_s = (uint32_t)(a->bind_timeout_ns / SY_NS_PER_S);
         } else if (options == SPREAD && strings) {
             apply_spread(&b, a, ret);
         } else if (options == AFFINITY && strings) {

@@ -893,6 +893,7 @@ static void args_applied(void **state)
              "v2]}], matchFields: [{key: metadata.name, operator: In, values: [n1]}]}]}, "
              "preferredDuringSchedulingIgnoredDuringExecution: [{weight: 30, preference: "
              "{matchExpressions: [{key: g, operator: Gt, values: ['7']}]}}]}}\n"
+             "  - {name: VolumeBinding, args: {bindTimeoutSeconds: 30}}\n"
              "- schedulerName: b\n";
     static const uint64_t KEY[2] = {1, 2};
     struct sy_strings *strings = sy_strings_new(KEY);
@@ -923,6 +924,7 @@ static void args_applied(void **state)
     assert_true(a->ignore_preferred_terms_of_existing_pods);
     assert_int_equal(a->preemption_min_candidates_percent, 20);
     assert_int_equal(a->preemption_min_candidates, 5);
+    assert_int_equal(a->volume_bind_timeout_s, 30);
     assert_true(a->spread_defaults_are_listed);
     assert_int_equal(a->spread_defaults_len, 1);
     assert_int_equal(a->spread_defaults[0].max_skew, 3);
@@ -949,6 +951,7 @@ static void args_applied(void **state)
     assert_false(a->added_affinity.is_set);
     assert_false(a->spread_defaults_are_listed);
     assert_int_equal(a->hard_pod_affinity_weight, 1);
+    assert_int_equal(a->volume_bind_timeout_s, 600);
     sy_config_done(&c);
     sy_problems_done(&p);
     sy_arena_done(&arena);
