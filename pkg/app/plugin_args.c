@@ -196,6 +196,8 @@ static void check_args(const void *base, const struct sy_schema_at *at)
         check_resources(&a->resources, "resources", at, true);
     else if (strcmp(a->name, "PodTopologySpread") == 0)
         check_spread(a, at);
+    else if (strcmp(a->name, "VolumeBinding") == 0 && a->shape.len)
+        check_shape(&a->shape, "shape", at);
     else if (strcmp(a->name, "DefaultPreemption") == 0)
         check_preemption(a, at);
 }
@@ -452,8 +454,9 @@ static const struct sy_option VOLUMES[] = {
      .initial = "600", .least = 0, .most = 1000000000,
      .range = "invalid BindTimeoutSeconds, should not be a negative value",
      .help = "for volumes that the pod waits for"},
-    {"shape", SY_OPTION_REFUSED,
-     .help = "unexpected field `shape`, remove it: the feature gate StorageCapacityScoring is off"},
+    {"shape", SY_OPTION_MAPS, AT(shape), .is_terse = true, .fields = POINT,
+     .element_size = sizeof(struct point), .elements_max = SY_ARG_LIST_MAX,
+     .help = "what use of a node's storage is worth, by rising utilization"},
     {0},
 };
 
@@ -641,17 +644,21 @@ static uint32_t copy_texts(const struct sy_option_list *list, const char **to)
     return (uint32_t)list->len;
 }
 
+static uint32_t copy_points(const struct sy_option_list *list, struct sy_utilization_point *to)
+{
+    const struct point *p = list->p;
+
+    for (size_t i = 0; i < list->len; i++)
+        to[i] = (struct sy_utilization_point){(int32_t)p[i].utilization, (int32_t)p[i].score};
+    return (uint32_t)list->len;
+}
+
 static void apply_fit(const struct sy_config_args *a, struct sy_policy_args *ret)
 {
-    const struct point *points = a->shape.p;
-
     ret->fit_strategy = (enum sy_scoring_strategy)a->strategy;
     if (a->resources.len)
         ret->fit_resources_len = copy_resources(&a->resources, ret->fit_resources);
-    ret->fit_points_len = (uint32_t)a->shape.len;
-    for (size_t i = 0; i < a->shape.len; i++)
-        ret->fit_points[i] =
-            (struct sy_utilization_point){(int32_t)points[i].utilization, (int32_t)points[i].score};
+    ret->fit_points_len = copy_points(&a->shape, ret->fit_points);
     ret->ignored_resources_len = copy_texts(&a->ignored_resources, ret->ignored_resources);
     ret->ignored_resource_groups_len =
         copy_texts(&a->ignored_resource_groups, ret->ignored_resource_groups);
@@ -678,6 +685,8 @@ int sy_args_apply(const struct sy_option_list *list, struct sy_strings *strings,
             ret->preemption_min_candidates = (uint32_t)a->min_candidates;
         } else if (options == VOLUMES) {
             ret->volume_bind_timeout_s = (uint32_t)(a->bind_timeout_ns / SY_NS_PER_S);
+            if (a->shape.len) /* else upstream's default */
+                ret->volume_points_len = copy_points(&a->shape, ret->volume_points);
         } else if (options == SPREAD && strings) {
             apply_spread(&b, a, ret);
         } else if (options == AFFINITY && strings) {

@@ -66,8 +66,7 @@ int sy_decode_budget(struct sy_decode *d, enum sy_encoding enc, struct sy_str ra
 
 /* Namespaces, Services and controllers: metadata and selector only. */
 int sy_decode_workload(struct sy_decode *d, enum sy_workload_kind kind, enum sy_encoding enc,
-                       struct sy_str raw, struct sy_workload *ret,
-                       struct sy_err *err) SY_NODISCARD;
+                       struct sy_str raw, struct sy_workload *ret, struct sy_err *err) SY_NODISCARD;
 
 /* ResourceSlices, DeviceClasses and ResourceClaims; *ret holds the kind's struct. A malformed
  * quantity counts as 0, and as odd. */

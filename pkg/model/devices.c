@@ -56,7 +56,7 @@ struct sy_exact sy_exact_sub(struct sy_exact a, struct sy_exact b)
 static void suffix_of(struct sy_str s, int64_t *exp10, int *exp2)
 {
     static const char DECIMAL[] = "numkMGTPE";
-    static const int8_t POWERS[] = {-9, -6, -3, 3, 6, 9, 12, 15, 18};
+    static const int POWERS[] = {-9, -6, -3, 3, 6, 9, 12, 15, 18};
 
     if (s.len > 1 && s.p[1] != 'i' && (s.p[0] == 'e' || s.p[0] == 'E')) {
         struct sy_str digits = {s.p + 1, s.len - 1};

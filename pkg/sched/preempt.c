@@ -246,8 +246,10 @@ void sy_preempt_find(struct sy_shapes *shapes, const struct sy_preemptor *by,
 
     *ret = (struct sy_preemption){.node = SY_NONE};
     sy_shape_nodes_with_code(shapes, by->shape, SY_UNSCHEDULABLE, &helpful);
+    shapes->asks_speaking_only = true;
     if (helpful.slots.len)
         try_all(&s, helpful.slots.p, (uint32_t)helpful.slots.len, &best);
+    shapes->asks_speaking_only = false;
     if (best.node == SY_NONE) {
         uint32_t tried = (uint32_t)helpful.slots.len;
         if (shapes->cluster->nodes_alive > tried)

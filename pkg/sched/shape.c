@@ -645,16 +645,14 @@ static void refresh_cache(struct sy_shapes *s, struct sy_shape *shape)
 static uint32_t prepare_global_filters(struct sy_shapes *s, struct sy_shape *shape,
                                        struct ready_filter *ready, struct sy_outcome *out)
 {
-    bool is_trial = s->cluster->trial_depth != 0;
     uint32_t len = 0;
 
-    if (!is_trial)
+    if (!s->asks_speaking_only)
         s->speaking = 0;
     for (uint32_t i = 0; i < shape->plugins->global_len && out->reject.code == SY_FIT; i++) {
         struct ready_filter r = shape->plugins->global[i];
         struct sy_verdict v = {.code = SY_FIT, .filter = r.index};
-        /* As upstream: a what-if asks those only that had something to say of what is. */
-        if (is_trial && !(s->speaking & 1U << r.index))
+        if (s->asks_speaking_only && !(s->speaking & 1U << r.index))
             continue;
         enum sy_pre pre = r.filter->prepare
                               ? r.filter->prepare(&shape->view, &s->arena, &r.state, &v)
@@ -758,6 +756,7 @@ static uint32_t plain_verdict(struct sy_shapes *s, struct sy_shape *shape, uint3
 static uint32_t claimed_verdict(struct sy_shapes *s, struct sy_shape *shape, uint32_t node)
 {
     SY_VEC(uint32_t) put = {0};
+    bool asked_speaking_only = s->asks_speaking_only;
 
     sy_cluster_trial_begin(s->cluster);
     for (size_t i = 0; i < s->nominees.len; i++) {
@@ -767,7 +766,9 @@ static uint32_t claimed_verdict(struct sy_shapes *s, struct sy_shape *shape, uin
         sy_cluster_trial_restore(s->cluster, n->pod, node);
         sy_vec_push(&put, n->pod);
     }
+    s->asks_speaking_only = true;
     uint32_t verdict = plain_verdict(s, shape, node);
+    s->asks_speaking_only = asked_speaking_only;
     for (size_t i = 0; i < put.len; i++)
         sy_cluster_trial_remove(s->cluster, put.p[i]);
     sy_cluster_trial_end(s->cluster);

@@ -69,9 +69,11 @@ struct sy_shapes {
      * the filters also with the pods that have a claim on it and at least the priority of the
      * pod that is asked for. */
     SY_VEC(struct sy_nominee) nominees;
-    uint32_t asking;   /* slot of the pod that the next looks are for; SY_NONE: no claim counts */
-    uint32_t speaking; /* bits of the global filters that ran in the last look outside a what-if */
-    /* One cycle's scratch. */
+    uint32_t asking; /* slot of the pod that the next looks are for; SY_NONE: no claim counts */
+    /* As upstream, what-ifs of claims and of preemption ask only those global filters that had
+     * something to say of the pod in its last look: bits, by index in the profile. */
+    uint32_t speaking;
+    bool asks_speaking_only;
     struct sy_arena arena;
     SY_VEC(uint32_t) pass_nodes;
     SY_VEC(int64_t) pass_total;

@@ -162,7 +162,7 @@ static struct sy_pod_spec full_spec(struct fixture *f)
     *claims = (struct sy_resource_claim_ref){fresh(f), fresh(f), fresh(f)};
     return (struct sy_pod_spec){
         .scheduler_name = fresh(f),
-        .requests = {amounts(f), 100, 200},
+        .requests = {.requests = amounts(f), .nonzero_cpu_milli = 100, .nonzero_memory_bytes = 200},
         .node_selector = labels(f),
         .required_nodes = {terms, 2, true},
         .preferred_nodes = preferred,
