@@ -857,6 +857,11 @@ static void args_problems(void **state)
         ARGS("VolumeBinding") "      bindTimeoutSeconds: -1\n",
         "f.yaml:7: profiles[0].pluginConfig[0].args.bindTimeoutSeconds: Invalid value: "
         "-1: invalid BindTimeoutSeconds, should not be a negative value");
+    one_kube_problem(
+        ARGS("VolumeBinding") "      shape: [{utilization: 9, score: 1}, {utilization: 9, score: "
+                              "2}]\n",
+        "f.yaml:7: profiles[0].pluginConfig[0].args.shape[1].utilization: Invalid value: 9: values "
+        "must be sorted in increasing order");
     one_kube_problem("profiles: [{pluginConfig: [{name: NodeName}]}]\n",
                      "f.yaml:3: profiles[0].pluginConfig[0].name: plugin \"NodeName\" takes no "
                      "arguments; those that do are NodeResourcesFit, "
@@ -893,7 +898,8 @@ static void args_applied(void **state)
              "v2]}], matchFields: [{key: metadata.name, operator: In, values: [n1]}]}]}, "
              "preferredDuringSchedulingIgnoredDuringExecution: [{weight: 30, preference: "
              "{matchExpressions: [{key: g, operator: Gt, values: ['7']}]}}]}}\n"
-             "  - {name: VolumeBinding, args: {bindTimeoutSeconds: 30}}\n"
+             "  - {name: VolumeBinding, args: {bindTimeoutSeconds: 30, shape: "
+             "[{utilization: 0, score: 1}, {utilization: 100, score: 9}]}}\n"
              "- schedulerName: b\n";
     static const uint64_t KEY[2] = {1, 2};
     struct sy_strings *strings = sy_strings_new(KEY);
@@ -925,6 +931,10 @@ static void args_applied(void **state)
     assert_int_equal(a->preemption_min_candidates_percent, 20);
     assert_int_equal(a->preemption_min_candidates, 5);
     assert_int_equal(a->volume_bind_timeout_s, 30);
+    assert_int_equal(a->volume_points_len, 2);
+    assert_int_equal(a->volume_points[0].score, 1);
+    assert_int_equal(a->volume_points[1].utilization, 100);
+    assert_int_equal(a->volume_points[1].score, 9);
     assert_true(a->spread_defaults_are_listed);
     assert_int_equal(a->spread_defaults_len, 1);
     assert_int_equal(a->spread_defaults[0].max_skew, 3);
@@ -952,6 +962,8 @@ static void args_applied(void **state)
     assert_false(a->spread_defaults_are_listed);
     assert_int_equal(a->hard_pod_affinity_weight, 1);
     assert_int_equal(a->volume_bind_timeout_s, 600);
+    assert_int_equal(a->volume_points_len, 2);
+    assert_int_equal(a->volume_points[0].score, 10);
     sy_config_done(&c);
     sy_problems_done(&p);
     sy_arena_done(&arena);
