@@ -29,7 +29,7 @@ enum {
     SETTLE_TIMEOUT_MS = 5000,
     EVENTS_QUEUED_MAX = 20000,
     EVENTS_BESIDE_BINDS = 1,
-    EVENT_REST_FACTOR = 4,
+    EVENT_REST_FACTOR = 9,
     EVENTS_IDLE = 32,
     CONDITIONS_BESIDE_BINDS = 4,
     CONDITIONS_IDLE = 32,
@@ -958,7 +958,7 @@ static void look_at_series(void *arg)
  */
 
 /* Binds come first: an API server that is busy with them is asked for an event now and then only,
- * so that events take a fifth of one request's worth of it. They catch up when binds pause, or when
+ * so that events take a tenth of one request's worth of it. They catch up when binds pause, or when
  * so many have gathered that some would be lost. */
 static uint32_t events_allowed(struct sy_actions *a)
 {

@@ -55,7 +55,7 @@ struct sy_actions_options {
     uint32_t bind_timeout_ms;
     uint32_t events_max_queued; /* 0: 20000; further ones are dropped and counted */
     /* Events give way to binds: while binds are in flight at most this many event requests are,
-     * with a rest of four times its duration after each. 0: 1. */
+     * with a rest of nine times its duration after each. 0: 1. */
     uint32_t events_in_flight_while_binding;
     uint32_t events_in_flight; /* when idle; 0: 32 */
     sy_bind_fn *on_bind;
