@@ -2,13 +2,11 @@
 #include "kube/auth.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/buf.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "kube/exec.h"
@@ -50,34 +48,13 @@ static void free_secret(char *s)
 static int read_file(const char *path, char **ret, struct sy_err *err)
 {
     struct sy_buf buf;
-    char piece[4096];
-    int r = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
-    if (fd < 0)
-        return sy_err_set(err, -errno, "cannot read %s: %s", path, strerror(errno));
     sy_buf_init(&buf, FILE_MAX);
-    for (;;) {
-        ssize_t n = read(fd, piece, sizeof(piece));
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            r = sy_err_set(err, -errno, "cannot read %s: %s", path, strerror(errno));
-        if (n <= 0)
-            break;
-        r = sy_buf_add(&buf, piece, (size_t)n);
-        if (r) {
-            r = sy_err_set(err, r, "%s: larger than 1 MiB", path);
-            break;
-        }
-    }
-    close(fd);
+    int r = sy_file_read(path, &buf, err);
     if (!r && (!buf.len || memchr(buf.p, 0, buf.len)))
         r = sy_err_set(err, -EINVAL, "%s: %s", path, buf.len ? "holds a NUL byte" : "is empty");
     if (!r)
         *ret = sy_buf_take(&buf);
-    explicit_bzero(piece, sizeof(piece));
     if (buf.p)
         explicit_bzero(buf.p, buf.len);
     sy_buf_done(&buf);

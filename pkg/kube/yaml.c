@@ -5,16 +5,14 @@
 #include "kube/yaml.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <yaml.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/file.h"
 #include "base/mem.h"
 
 /* 1 MiB of "a,a,a," gives half a million nodes. */
@@ -295,29 +293,9 @@ int sy_yaml_parse(const char *text, size_t len, const char *file, struct sy_yaml
 int sy_yaml_load(const char *path, struct sy_yaml_doc **ret, struct sy_err *err)
 {
     struct sy_buf buf;
-    char piece[16384];
-    int r = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
-    if (fd < 0)
-        return sy_err_set(err, -errno, "cannot open %s: %s", path, strerror(errno));
     sy_buf_init(&buf, SY_YAML_MAX_BYTES);
-    for (;;) {
-        ssize_t n = read(fd, piece, sizeof(piece));
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            r = sy_err_set(err, -errno, "cannot read %s: %s", path, strerror(errno));
-        if (n <= 0)
-            break;
-        r = sy_buf_add(&buf, piece, (size_t)n);
-        if (r) {
-            r = sy_err_set(err, r, "%s: larger than %d bytes", path, SY_YAML_MAX_BYTES);
-            break;
-        }
-    }
-    close(fd);
+    int r = sy_file_read(path, &buf, err);
     if (!r)
         r = sy_yaml_parse(buf.p, buf.len, path, ret, err);
     /* The text may hold a token. */
