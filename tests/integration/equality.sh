@@ -11,7 +11,7 @@
 nodes=60 count=300
 if [[ -n ${FULL:-} ]]; then nodes=200 count=2000; fi
 rival=''
-trap '[[ -n $rival ]] && kill "$rival" 2>/dev/null; finish' EXIT
+trap 'status=$?; [[ -z $rival ]] || kill "$rival" 2>/dev/null || true; finish "$status"' EXIT
 # shellcheck disable=SC2046
 ${CC:-gcc} -std=gnu17 -D_GNU_SOURCE -O1 -g -pthread -I"$root/pkg" -o "$WORK/equality" \
     "$root/tests/integration/equality.c" "$root/build/release/libsteelyard.a" \

@@ -16,8 +16,9 @@ test_name=$(basename "$0" .sh)
 cluster_name=${test_name//_/-}-$$
 cluster_up='' pid='' log='' port='' failed=0
 
+# finish [STATUS]: the script's end.
 finish() {
-    local rc=$?
+    local rc=${1:-$?}
     set +e # one step that fails must not keep the next from its turn
     trap - EXIT
     trap '' INT TERM

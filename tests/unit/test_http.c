@@ -1211,15 +1211,18 @@ static void huge_headers_do_no_harm(void **state SY_UNUSED)
 {
     struct fixture *f = api_start((const char *const[]){"--mode", "huge-headers", NULL},
                                   (struct sy_http_config){0});
-    struct outcome o[2] = {0};
+    struct outcome o[3] = {0};
 
-    for (int i = 0; i < 2; i++) {
+    /* A call that went out on the connection that the headers broke shares its end; the next one
+     * has a connection of its own. */
+    for (size_t i = 0; i < SY_ARRAY_LEN(o); i++) {
         run_one(f, &o[i], (struct sy_http_request){.timeout_ms = 10000});
         assert_true(o[i].maybe_sent);
     }
-    assert_int_equal(o[1].code, 0);
-    outcome_done(&o[0]);
-    outcome_done(&o[1]);
+    assert_true(o[1].code == 0 || o[1].code == -EPROTO);
+    assert_int_equal(o[2].code, 0);
+    for (size_t i = 0; i < SY_ARRAY_LEN(o); i++)
+        outcome_done(&o[i]);
     api_stop(f);
 }
 
