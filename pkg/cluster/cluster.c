@@ -597,9 +597,8 @@ static uint32_t place_pod(struct sy_cluster *c, uint32_t slot, sy_sid node_name)
     }
     if (p->node == node)
         return change;
-    detach(c, slot);
-    /* detach() may have released the slot if both names were one; look it up again. */
-    attach(c, slot, ensure_node(c, node_name));
+    detach(c, slot); /* releases the slot that the pod leaves at most, which is another */
+    attach(c, slot, node);
     return change | SY_POD_BOUND;
 }
 
