@@ -54,6 +54,7 @@ void sy_cluster_done(struct sy_cluster *c)
     sy_devices_done(c);
     sy_workloads_done(c);
     sy_vec_done(&c->trial_nodes);
+    sy_trial_done(c);
     for (size_t i = 0; i < c->namespaces.len; i++)
         sy_specs_unref_labels(c->specs, c->namespaces.p[i].labels);
     sy_vec_done(&c->namespaces);
@@ -695,7 +696,9 @@ void sy_cluster_forget(struct sy_cluster *c, uint32_t pod)
 
 void sy_cluster_trial_begin(struct sy_cluster *c)
 {
-    if (c->trial_depth++)
+    c->trial_depth++;
+    sy_trial_begin(c);
+    if (c->trial_depth > 1)
         return;
     c->trial_nodes.len = 0;
     sy_storage_trial_begin(c);
@@ -703,16 +706,19 @@ void sy_cluster_trial_begin(struct sy_cluster *c)
 
 void sy_cluster_trial_end(struct sy_cluster *c)
 {
+    sy_trial_end(c);
     c->trial_depth--;
 }
 
 void sy_cluster_trial_remove(struct sy_cluster *c, uint32_t pod)
 {
+    sy_trial_note(c, pod, c->pods.p[pod].node, -1);
     detach(c, pod);
 }
 
 void sy_cluster_trial_restore(struct sy_cluster *c, uint32_t pod, uint32_t node)
 {
+    sy_trial_note(c, pod, node, 1);
     attach(c, pod, node);
 }
 

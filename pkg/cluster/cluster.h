@@ -17,6 +17,7 @@
 #include "cluster/images.h"
 #include "cluster/specs.h"
 #include "cluster/storage.h"
+#include "cluster/trial.h"
 #include "cluster/workloads.h"
 #include "model/node.h"
 #include "model/pod.h"
@@ -154,6 +155,7 @@ struct sy_cluster {
     SY_VEC(struct sy_kept_budget) budgets;
     uint32_t trial_depth;         /* see sy_cluster_trial_begin() */
     SY_VEC(uint32_t) trial_nodes; /* that this trial changed; some more than once */
+    struct sy_trial trial;
     /* Label keys that any selector seen so far names: other labels are nobody's concern, so pods
      * that differ in them alone (a StatefulSet's pod name) still have one shape. Only grows. */
     struct sy_map selector_keys;

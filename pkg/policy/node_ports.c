@@ -23,7 +23,8 @@ static bool refuses(const struct sy_shape_view *shape, const void *state SY_UNUS
 
     for (uint32_t i = 0; i < shape->spec->host_ports_len; i++) {
         for (size_t j = 0; j < n->ports.len; j++) {
-            if (collide(&shape->spec->host_ports[i], &n->ports.p[j], shape->texts->any_ip))
+            if (collide(&shape->spec->host_ports[i], &n->ports.p[j], shape->texts->any_ip) &&
+                !sy_trial_frees_port(shape->cluster, node, &n->ports.p[j]))
                 return sy_refuse(v, SY_UNSCHEDULABLE, shape->texts->no_free_ports);
         }
     }

@@ -11,12 +11,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What a what-if adds to a domain beyond the tally. */
+struct extra {
+    uint32_t domain;
+    int64_t count;
+};
+
 struct constraint {
     const struct sy_spread_constraint *spec; /* the shape's, the profile's, or one of SYSTEM */
     struct sy_counter *counter;              /* NULL counts none: as an empty selector does */
     struct sy_tally tally;
     bool is_hostname;
     bool matches_self;
+    bool selects_all;            /* an empty selector: see follow_trial() */
+    SY_VEC(struct extra) extras; /* of the filter, in this cycle; empty but in a what-if */
     int64_t fewest;       /* of the filter, in this cycle: matching pods in the emptiest domain */
     double weight;        /* of the scorer, in this cycle, as is the next */
     const double *points; /* per domain; NULL for hostnames */
@@ -89,6 +97,7 @@ static bool aim(const struct sy_shape_view *shape, struct constraint *c,
         if (!counter)
             return false;
     }
+    c->selects_all = !selector->len && !selector->is_nil;
     c->matches_self = sy_selector_matches(selector, shape->cluster->strings, shape->labels);
     if (counter == c->counter) {
         if (counter)
@@ -125,6 +134,7 @@ static void clear_set(struct sy_cluster *cluster, struct set *set)
 {
     for (uint32_t i = 0; i < set->len; i++) {
         sy_tally_done(&set->all[i].tally);
+        sy_vec_done(&set->all[i].extras);
         if (set->all[i].counter)
             sy_counter_unref(cluster, set->all[i].counter);
     }
@@ -288,6 +298,52 @@ static void refresh(const struct sy_shape_view *shape, struct spread *s, struct 
 
 /* -- filter -- */
 
+static void add_extra(struct constraint *c, uint32_t domain, int64_t count)
+{
+    for (size_t i = 0; i < c->extras.len; i++) {
+        if (c->extras.p[i].domain == domain) {
+            c->extras.p[i].count += count;
+            return;
+        }
+    }
+    sy_vec_push(&c->extras, (struct extra){domain, count});
+}
+
+/* Upstream counts neither pods that are going nor, for an empty selector, any at all; yet when its
+ * preemption takes a pod away or its filters add a nominated one, it counts that by the selector
+ * alone. */
+static void follow_trial(const struct sy_shape_view *shape, const struct set *set,
+                         struct constraint *c)
+{
+    const struct sy_cluster *cluster = shape->cluster;
+    struct inclusion in = {
+        .shape = shape, .set = set, .constraint = c, .asks_affinity = c->spec->honor_affinity};
+
+    c->extras.len = 0;
+    for (size_t i = 0; cluster->trial_depth && i < cluster->trial.pods.len; i++) {
+        const struct sy_trial_pod *t = &cluster->trial.pods.p[i];
+        const struct sy_pod_slot *p = &cluster->pods.p[t->pod];
+        uint32_t domain = c->tally.topology->domain[t->node];
+        bool is_left_out = c->selects_all ? p->ns == shape->ns
+                                          : c->counter && (p->flags & SY_POD_TERMINATING) &&
+                                                sy_counter_rule_matches(cluster, &c->counter->rule,
+                                                                        p->labels->labels, p->ns);
+        if (is_left_out && domain != SY_NO_DOMAIN && takes(&in, t->node))
+            add_extra(c, domain, t->sign);
+    }
+}
+
+static int64_t count_in(const struct constraint *c, uint32_t domain)
+{
+    int64_t count = c->tally.sum[domain];
+
+    for (size_t i = 0; i < c->extras.len; i++) {
+        if (c->extras.p[i].domain == domain)
+            count += c->extras.p[i].count;
+    }
+    return count;
+}
+
 static int64_t fewest_in_any(const struct constraint *c)
 {
     const struct sy_tally *t = &c->tally;
@@ -297,8 +353,8 @@ static int64_t fewest_in_any(const struct constraint *c)
         (c->spec->min_domains > 0 && t->domains_used < (uint32_t)c->spec->min_domains))
         return 0;
     for (uint32_t i = 0; i < t->domains_len; i++) {
-        if (t->nodes[i] && t->sum[i] < fewest)
-            fewest = t->sum[i];
+        if (t->nodes[i] && count_in(c, i) < fewest)
+            fewest = count_in(c, i);
     }
     return fewest;
 }
@@ -316,8 +372,10 @@ static enum sy_pre prepare(const struct sy_shape_view *shape, struct sy_arena *a
     if (!hard->len)
         return SY_PRE_SKIP;
     refresh(shape, s, hard, false);
-    for (uint32_t i = 0; i < hard->len; i++)
+    for (uint32_t i = 0; i < hard->len; i++) {
+        follow_trial(shape, hard, &hard->all[i]);
         hard->all[i].fewest = fewest_in_any(&hard->all[i]);
+    }
     *ret_state = hard;
     return SY_PRE_RUN;
 }
@@ -332,7 +390,7 @@ static bool refuses(const struct sy_shape_view *shape, const void *state, uint32
         uint32_t domain = c->tally.topology->domain[node];
         if (domain == SY_NO_DOMAIN)
             return sy_refuse(v, SY_UNRESOLVABLE, shape->texts->spread_label);
-        if (c->tally.sum[domain] + c->matches_self - c->fewest > c->spec->max_skew)
+        if (count_in(c, domain) + c->matches_self - c->fewest > c->spec->max_skew)
             return sy_refuse(v, SY_UNSCHEDULABLE, shape->texts->spread);
     }
     return false;

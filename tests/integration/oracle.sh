@@ -10,7 +10,7 @@ dir=$root/tests/oracle
 seed=${ORACLE_SEED:-$(($(date +%s) * 1000 + RANDOM % 1000))}
 share=${ORACLE_SHARE:-100}
 fresh=(core:4000 spread:4000 affinity:4000 resources:3000 volumes:3000 preemption:2000)
-pending=' preemption '
+pending=''
 failed=0
 
 make -s -C "$root" build/release/oracle-check || exit 1

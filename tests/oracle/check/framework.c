@@ -126,6 +126,21 @@ static void check_choice(const struct run *r, struct sy_shape *shape)
                          sy_shape_check(&r->c->shapes, shape));
 }
 
+/* The text of FailedScheduling; what preemption adds to it is for preemption.c. */
+static void check_message(const struct run *r, struct sy_shape *shape)
+{
+    const char *expected = oracle_text(r->says, "fitError");
+
+    if (!*expected)
+        return;
+    const char *got = sy_shape_message(&r->c->shapes, shape);
+    size_t len = strlen(got);
+    bool is_same = strncmp(expected, got, len) == 0 &&
+                   (!expected[len] || strncmp(expected + len, " preemption: ", 13) == 0);
+    if (!is_same)
+        differ(r, "message", expected, got);
+}
+
 void oracle_check_framework(struct oracle *o, struct oracle_case *c)
 {
     struct sy_profile profile;
@@ -145,6 +160,7 @@ void oracle_check_framework(struct oracle *o, struct oracle_case *c)
         if (r.survey.outcome.reject.code == SY_FIT)
             check_choice(&r, shape);
     }
+    check_message(&r, shape);
     c->shapes.asking = SY_NONE;
     sy_shape_unref(&c->shapes, shape);
     sy_shapes_drop_caches(&c->shapes);

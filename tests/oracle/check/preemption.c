@@ -91,8 +91,12 @@ static void check_choice(struct oracle *o, struct oracle_case *c, struct json_ob
         oracle_differ(o, c, SECTION, NULL, best ? json_object_to_json_string(best) : "none", node);
         return;
     }
-    if (found->node == SY_NONE)
+    if (found->node == SY_NONE) {
+        const char *text = oracle_text(says, "message"), *message = strchr(text, ' ');
+        if (!message || strcmp(message + 1, found->message) != 0)
+            oracle_differ(o, c, SECTION, "message", text, found->message);
         return;
+    }
     struct json_object *candidate = oracle_get(oracle_get(says, "candidates"), node);
     struct json_object *pods = oracle_get(candidate, "pods");
     oracle_differ_number(o, c, SECTION, node, "budgets violated",
