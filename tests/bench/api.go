@@ -108,6 +108,10 @@ func (a *api) post(ctx context.Context, path string, body []byte) error {
 // json sends in, which may be nil, and decodes the answer into out, which may be
 // nil.
 func (a *api) json(ctx context.Context, method, path string, in, out any) error {
+	contentType := "application/json"
+	if method == "PATCH" {
+		contentType = "application/merge-patch+json"
+	}
 	var body []byte
 	if in != nil {
 		var err error
@@ -115,7 +119,7 @@ func (a *api) json(ctx context.Context, method, path string, in, out any) error 
 			return err
 		}
 	}
-	resp, err := a.send(ctx, method, path, "application/json", "application/json", body)
+	resp, err := a.send(ctx, method, path, contentType, "application/json", body)
 	if err != nil {
 		return err
 	}
@@ -232,6 +236,46 @@ func (a *api) deletePods(ctx context.Context) error {
 		}
 	}
 	return errors.New("pods are left over after five deletions of all of them")
+}
+
+// purge deletes all of a collection. Finalizers are taken off: whoever would do so
+// does not run here.
+func (a *api) purge(ctx context.Context, path string, workers int) error {
+	type item struct {
+		Metadata struct {
+			Name       string   `json:"name"`
+			Finalizers []string `json:"finalizers"`
+		} `json:"metadata"`
+	}
+	for range 5 {
+		if err := a.json(ctx, "DELETE", path, nil, nil); err != nil && !isCode(err, 409) && !isCode(err, 504) {
+			return fmt.Errorf("deleting %s: %w", path, err)
+		}
+		var l struct {
+			Items []item `json:"items"`
+		}
+		if err := a.json(ctx, "GET", path, nil, &l); err != nil {
+			return fmt.Errorf("listing %s: %w", path, err)
+		}
+		if len(l.Items) == 0 {
+			return nil
+		}
+		err := each(ctx, len(l.Items), workers, func(ctx context.Context, i int) error {
+			if len(l.Items[i].Metadata.Finalizers) == 0 {
+				return nil
+			}
+			patch := map[string]any{"metadata": map[string]any{"finalizers": nil}}
+			err := a.json(ctx, "PATCH", path+"/"+l.Items[i].Metadata.Name, patch, nil)
+			if isCode(err, 404) {
+				return nil
+			}
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("taking finalizers off %s: %w", path, err)
+		}
+	}
+	return fmt.Errorf("%s: some are left over after five deletions of all", path)
 }
 
 // each runs f for 0..n-1 on a number of workers and stops at the first error.

@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -150,6 +151,87 @@ func TestQuotient(t *testing.T) {
 	}
 	if q := quotient(a, nil, rate); q != 0 {
 		t.Errorf("over nothing: %g", q)
+	}
+}
+
+// A shape's pods count for one another, and keep what the tracker goes by.
+func TestPerfShapes(t *testing.T) {
+	seen := map[string]bool{}
+	for _, sh := range shapes {
+		if seen[sh.name] {
+			t.Errorf("%s comes twice", sh.name)
+		}
+		seen[sh.name] = true
+		if sh.perf == nil {
+			continue
+		}
+		p := sh.make("run", 3, "x")
+		if p.Name != "run-3" || p.Spec.SchedulerName != "bench-x" || p.Spec.NodeName != "" {
+			t.Errorf("%s: the pod is %s of %s on %q", sh.name, p.Name, p.Spec.SchedulerName, p.Spec.NodeName)
+		}
+		if _, err := envelope("v1", "Pod", p); err != nil {
+			t.Errorf("%s: %v", sh.name, err)
+		}
+		selectors := []*metav1.LabelSelector{}
+		if a := p.Spec.Affinity; a != nil && a.PodAntiAffinity != nil {
+			selectors = append(selectors, a.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution[0].LabelSelector)
+		}
+		for _, c := range p.Spec.TopologySpreadConstraints {
+			selectors = append(selectors, c.LabelSelector)
+		}
+		for _, s := range selectors {
+			for k, v := range s.MatchLabels {
+				if p.Labels[k] != v {
+					t.Errorf("%s: its own selector does not choose it", sh.name)
+				}
+			}
+		}
+	}
+	if only := strings.Join(withPerf([]string{"basic", "perf"}), ","); only != "basic,"+strings.Join(defaultParts()[4:], ",") {
+		t.Errorf("perf stands for %s", only)
+	}
+}
+
+// Where a node has its fillers, no preemptor fits; without them one does.
+func TestPreemptorNeedsAll(t *testing.T) {
+	i := slices.IndexFunc(shapes, func(sh shape) bool { return sh.name == "preemption" })
+	filler := pod("run", 0, "x", "", basicSize)
+	shapes[i].perf.filler(filler)
+	cores := func(l v1.ResourceList) int64 { return l.Cpu().MilliValue() }
+	room := cores(node(0).Status.Allocatable)
+	one := cores(filler.Spec.Containers[0].Resources.Requests)
+	want := cores(shapes[i].size(0))
+	if fillers*one > room || want > room || want+one <= room {
+		t.Errorf("%d of %dm and one of %dm on %dm", fillers, one, want, room)
+	}
+}
+
+func TestJudgePerf(t *testing.T) {
+	r := report{}
+	for _, x := range []struct {
+		shape             string
+		ceiling, kube, we float64
+		cpu               float64
+	}{
+		{"anti-affinity", 1000, 100, 300, 0.1}, // fast enough
+		{"affinity", 1000, 400, 910, 0.3},      // at the ceiling
+		{"spread", 1000, 400, 890, 0.1},        // neither
+		{"volumes", 0, 400, 890, 0.1},          // nothing known of the ceiling
+	} {
+		if x.ceiling > 0 {
+			r.Runs = append(r.Runs, runResult{Scheduler: ceilingName, Shape: x.shape, PodsPerSecond: x.ceiling})
+		}
+		r.Runs = append(r.Runs, runResult{Scheduler: kubeName, Shape: x.shape, PodsPerSecond: x.kube, CPUPerPod: 4},
+			runResult{Scheduler: steelyardName, Shape: x.shape, PodsPerSecond: x.we, CPUPerPod: x.cpu})
+	}
+	r.judge()
+	var got []string
+	for _, v := range r.Targets {
+		got = append(got, fmt.Sprintf("%.3g %v", v.Value, v.OK))
+	}
+	want := "3 true, 40 true, 2.27 true, 13.3 false, 2.23 false, 40 true, 2.23 false, 40 true"
+	if s := strings.Join(got, ", "); s != want {
+		t.Errorf("got %s, want %s", s, want)
 	}
 }
 

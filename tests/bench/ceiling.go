@@ -38,6 +38,8 @@ func ceilingMain(ctx context.Context, args []string) error {
 	nodes := fs.Int("nodes", 0, "nodes to bind to")
 	inFlight := fs.Int("in-flight", 32, "bindings under way at once")
 	port := fs.Int("port", 0, "answer /readyz here")
+	evict := fs.String("evict", "", "first delete the "+strconv.Itoa(fillers)+" pods of this `run` that fill the node")
+	claims := fs.Bool("claims", false, "first give each pod's claim a device")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
@@ -60,6 +62,12 @@ func ceilingMain(ctx context.Context, args []string) error {
 			for j := range jobs {
 				n := int(next.Add(1)-1) % *nodes
 				body, err := bindingBody(j.name, []byte(j.uid), nodeName(n))
+				if err == nil && *evict != "" {
+					err = evictFillers(ctx, binder, *evict, j.name, n, *nodes)
+				}
+				if err == nil && *claims {
+					err = allocateFor(ctx, binder, j.name, j.uid, n)
+				}
 				if err == nil {
 					err = binder.post(ctx, "/api/v1/namespaces/"+namespace+"/pods/"+j.name+"/binding", body)
 				}

@@ -57,8 +57,9 @@ func clusterUp(ctx context.Context, root, name string, keep bool) (*cluster, err
 	c := &cluster{script: filepath.Join(root, "hack", "cluster", "cluster"), name: name}
 	args := []string{"up", "--name", name, "--kube-scheduler=false", "--controller-manager=false", "--kwok=false",
 		// There is no node lifecycle controller to take away the taint that this
-		// gives every new node.
-		"--apiserver-arg", "disable-admission-plugins=TaintNodesByCondition",
+		// gives every new node, and no volume controllers to take the finalizers of
+		// the other off again.
+		"--apiserver-arg", "disable-admission-plugins=TaintNodesByCondition,StorageObjectInUseProtection",
 		"--apiserver-arg", "delete-collection-workers=16"}
 	if !keep {
 		args = append(args, "--foreground")

@@ -51,7 +51,8 @@ type contender struct {
 	ready time.Duration // from its start
 }
 
-func (b *bench) launch(ctx context.Context, name string) (*contender, error) {
+// launch starts one; further arguments are the ceiling client's alone.
+func (b *bench) launch(ctx context.Context, name string, ceilingArgs ...string) (*contender, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
@@ -63,6 +64,7 @@ func (b *bench) launch(ctx context.Context, name string) (*contender, error) {
 	case ceilingName:
 		argv = []string{b.self, ceilingCommand, "--kubeconfig", kubeconfig, "--scheduler-name", schedulerName(name),
 			"--nodes", strconv.Itoa(b.nodes), "--in-flight", strconv.Itoa(b.inFlight), "--port", strconv.Itoa(port)}
+		argv = append(argv, ceilingArgs...)
 	case kubeName:
 		config := filepath.Join(b.dir, "kube-scheduler.yaml")
 		text := fmt.Sprintf(kubeConfig, kubeconfig, schedulerName(name))

@@ -19,8 +19,19 @@ import (
 	"time"
 )
 
-// parts are what --only chooses from; the last is not in the default.
-var parts = []string{"basic", "mixed", "ceiling", "memory", "backlog"}
+// parts are what --only chooses from.
+func parts() []string { return append(defaultParts(), "backlog") }
+
+// defaultParts are all but the last of parts, in the order in which they are done.
+func defaultParts() []string {
+	names := []string{"basic", "mixed", "ceiling", "memory"}
+	for _, sh := range shapes {
+		if sh.perf != nil {
+			names = append(names, sh.name)
+		}
+	}
+	return names
+}
 
 // bench is the whole of a run's state.
 type bench struct {
@@ -51,6 +62,21 @@ func commas(s string) []string {
 		}
 	}
 	return out
+}
+
+// withPerf puts the names of all shapes of scheduler_perf for "perf".
+func withPerf(only []string) []string {
+	i := slices.Index(only, "perf")
+	if i < 0 {
+		return only
+	}
+	only = slices.Delete(only, i, i+1)
+	for _, sh := range shapes {
+		if sh.perf != nil {
+			only = append(only, sh.name)
+		}
+	}
+	return only
 }
 
 func subset(flag string, have, of []string) error {
@@ -110,7 +136,7 @@ func (b *bench) all(ctx context.Context) error {
 	say("made them in %.1f s", time.Since(begin).Seconds())
 
 	contenders := []string{ceilingName, kubeName, steelyardName}
-	if b.has("basic") || b.has("mixed") || b.has("ceiling") || b.has("backlog") {
+	if slices.ContainsFunc(b.only, func(part string) bool { return part != "memory" }) {
 		// The API server's first thousand requests are its slowest.
 		warm := shapes[0]
 		warm.name, warm.pods = "warm-up", min(1000, warm.pods)
@@ -133,6 +159,9 @@ func (b *bench) all(ctx context.Context) error {
 			}
 		}
 		for _, sh := range shapes {
+			if sh.perf != nil {
+				continue
+			}
 			for _, name := range b.order(round, contenders...) {
 				// The ceiling with creation is what the others are held against.
 				wanted := b.has(sh.name)
@@ -166,17 +195,66 @@ func (b *bench) all(ctx context.Context) error {
 				b.report.Memory = append(b.report.Memory, r)
 			}
 		}
+		if err := b.creator.deletePods(ctx); err != nil {
+			return err
+		}
 	}
-	return nil
+	return b.perfShapes(ctx, contenders)
+}
+
+// perfShapes does the shapes of scheduler_perf. One that fails does not keep the
+// others from being measured.
+func (b *bench) perfShapes(ctx context.Context, contenders []string) error {
+	var failures []error
+	for round := 1; round <= b.rounds; round++ {
+		for _, sh := range shapes {
+			if sh.perf == nil || !b.has(sh.name) {
+				continue
+			}
+			for _, err := range b.perfShape(ctx, sh, contenders, round) {
+				if ctx.Err() != nil {
+					return err
+				}
+				say("%v", err)
+				failures = append(failures, err)
+			}
+		}
+	}
+	return errors.Join(failures...)
+}
+
+func (b *bench) perfShape(ctx context.Context, sh shape, contenders []string, round int) (failures []error) {
+	if sh.perf.uncluster != nil {
+		defer func() {
+			if err := sh.perf.uncluster(context.WithoutCancel(ctx), b); err != nil {
+				failures = append(failures, err)
+			}
+		}()
+	}
+	if sh.perf.cluster != nil {
+		if err := sh.perf.cluster(ctx, b); err != nil {
+			return []error{fmt.Errorf("preparing the nodes for %s: %w", sh.name, err)}
+		}
+	}
+	for _, name := range b.order(round, contenders...) {
+		if name == ceilingName && !b.has("ceiling") {
+			continue
+		}
+		if err := b.one(ctx, name, sh, false, round); err != nil {
+			failures = append(failures, err)
+		}
+	}
+	return failures
 }
 
 func run(ctx context.Context, args []string) (err error) {
 	b := &bench{}
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
-	only := fs.String("only", "basic,mixed,ceiling,memory", "`parts` to do, of "+strings.Join(parts, ", "))
+	only := fs.String("only", strings.Join(defaultParts(), ","), "`parts` to do, of "+strings.Join(parts(), ", ")+
+		"; perf stands for all those after memory but backlog")
 	schedulers := fs.String("schedulers", "kube,steelyard", "whom to test")
 	fs.IntVar(&b.nodes, "nodes", 5000, "nodes")
-	pods := fs.Int("pods", 5000, "basic pods; there are three fifths as many mixed ones")
+	pods := fs.Int("pods", 5000, "basic pods; of the others in proportion")
 	fs.IntVar(&b.memoryPods, "memory-pods", 50000, "bound pods in the memory part")
 	fs.IntVar(&b.rounds, "rounds", 1, "repeat, take turns, and report medians")
 	fs.IntVar(&b.creators, "creators", 16, "pods that are being created at once")
@@ -197,8 +275,8 @@ func run(ctx context.Context, args []string) (err error) {
 	if fs.NArg() > 0 {
 		return fmt.Errorf("what is %q?", fs.Arg(0))
 	}
-	b.only, b.schedulers, b.steelyardArgs = commas(*only), commas(*schedulers), strings.Fields(*steelyardArgs)
-	if err := errors.Join(subset("only", b.only, parts),
+	b.only, b.schedulers, b.steelyardArgs = withPerf(commas(*only)), commas(*schedulers), strings.Fields(*steelyardArgs)
+	if err := errors.Join(subset("only", b.only, parts()),
 		subset("schedulers", b.schedulers, []string{kubeName, steelyardName})); err != nil {
 		return err
 	}
@@ -210,6 +288,11 @@ func run(ctx context.Context, args []string) (err error) {
 	}
 	shapes[0].pods = *pods
 	shapes[1].pods = min(*pods*3/5, b.nodes*3/5)
+	for i := range shapes {
+		if shapes[i].perf != nil {
+			shapes[i].pods = max(5, shapes[i].pods*min(*pods, b.nodes)/5000)
+		}
+	}
 
 	if b.nice != 0 {
 		if err := renice(os.Getpid(), b.nice); err != nil {

@@ -95,8 +95,7 @@ func (t *tracker) see(e podEvent) {
 }
 
 // wait returns when all pods are bound, or when nothing has moved for a while.
-func (t *tracker) wait(ctx context.Context, c *contender, failed <-chan error) error {
-	const stall = time.Minute
+func (t *tracker) wait(ctx context.Context, c *contender, stall time.Duration, failed <-chan error) error {
 	last, moved := int64(-1), time.Now()
 	for {
 		select {
@@ -186,7 +185,7 @@ func (b *bench) settle(ctx context.Context, limit time.Duration) error {
 
 func (b *bench) createPods(ctx context.Context, run string, t *tracker, contender string, sh shape) error {
 	return each(ctx, sh.pods, b.creators, func(ctx context.Context, i int) error {
-		body, err := envelope("v1", "Pod", pod(run, i, schedulerName(contender), "", sh.size(i)))
+		body, err := envelope("v1", "Pod", sh.make(run, i, contender))
 		if err != nil {
 			return err
 		}
@@ -215,7 +214,22 @@ func (b *bench) measure(ctx context.Context, name string, sh shape, backlog bool
 		if derr := b.creator.deletePods(clean); derr != nil {
 			err = errors.Join(err, fmt.Errorf("deleting the pods: %w", derr))
 		}
+		if sh.perf != nil && sh.perf.clean != nil {
+			err = errors.Join(err, sh.perf.clean(clean, b))
+		}
 	}()
+
+	stall := time.Minute
+	var ceilingArgs []string
+	if sh.perf != nil {
+		stall = 30 * time.Second
+		if err := sh.perf.prepare(ctx, b, run, name, sh.pods); err != nil {
+			return res, fmt.Errorf("what the pods need: %w", err)
+		}
+		if sh.perf.ceiling != nil {
+			ceilingArgs = sh.perf.ceiling(run)
+		}
+	}
 
 	if backlog {
 		if err := b.createPods(ctx, run, t, name, sh); err != nil {
@@ -225,7 +239,7 @@ func (b *bench) measure(ctx context.Context, name string, sh shape, backlog bool
 			return res, err
 		}
 	}
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	begun := make(chan struct{})
 	watchCtx, unwatch := context.WithCancel(ctx)
 	watchOver := make(chan struct{})
@@ -249,7 +263,7 @@ func (b *bench) measure(ctx context.Context, name string, sh shape, backlog bool
 		return res, context.Cause(ctx)
 	}
 
-	c, err := b.launch(ctx, name)
+	c, err := b.launch(ctx, name, ceilingArgs...)
 	if err != nil {
 		return res, err
 	}
@@ -276,7 +290,13 @@ func (b *bench) measure(ctx context.Context, name string, sh shape, backlog bool
 			}
 		}()
 	}
-	if err := t.wait(ctx, c, failed); err != nil {
+	churnOver := func() {}
+	if sh.perf != nil && sh.perf.churn != nil {
+		churnOver = b.churn(ctx, sh.perf, run, name, failed)
+	}
+	err = t.wait(ctx, c, stall, failed)
+	churnOver()
+	if err != nil {
 		return res, err
 	}
 	after, err := b.meters(c.pid)

@@ -61,12 +61,13 @@ func node(i int) *v1.Node {
 	}
 }
 
-// shape is a kind of workload.
+// shape is a kind of workload: the pods that are measured, and what is around them.
 type shape struct {
 	name string
 	what string // for the reader
 	pods int
 	size func(i int) v1.ResourceList
+	perf *perf // one of upstream's scheduler_perf
 }
 
 func resources(cpu, memory string, gpus int) v1.ResourceList {
@@ -106,11 +107,22 @@ var mixedSizes = func() (rows []v1.ResourceList) {
 }()
 
 var shapes = []shape{
-	{"basic", "100m CPU and 500Mi each", 5000, func(int) v1.ResourceList { return basicSize }},
+	{name: "basic", what: "100m CPU and 500Mi each", pods: 5000, size: basicPods},
 	// 7 is prime to 20: neighbours differ.
-	{"mixed", "half CPU only, half with 1, 2 or 4 GPUs", 3000, func(i int) v1.ResourceList {
+	{name: "mixed", what: "half CPU only, half with 1, 2 or 4 GPUs", pods: 3000, size: func(i int) v1.ResourceList {
 		return mixedSizes[i*7%len(mixedSizes)]
 	}},
+}
+
+func basicPods(int) v1.ResourceList { return basicSize }
+
+// make is the i-th pod that is measured.
+func (sh shape) make(run string, i int, contender string) *v1.Pod {
+	p := pod(run, i, schedulerName(contender), "", sh.size(i))
+	if sh.perf != nil && sh.perf.pod != nil {
+		sh.perf.pod(p, run, i)
+	}
+	return p
 }
 
 // pod is the i-th pod of a run. With a node's name it is bound from the start.

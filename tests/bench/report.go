@@ -27,6 +27,11 @@ const (
 	wantCPURatio     = 15.0 // kube-scheduler's CPU per pod over ours
 	wantRSSRatio     = 8.0  // kube-scheduler's RSS over ours, with the cluster full
 	wantReadySeconds = 2.0  // from start to ready, with the cluster full
+
+	// For each shape of scheduler_perf.
+	wantPerfKubeRatio = 3.0  // pods/s over kube-scheduler's,
+	wantPerfCeiling   = 0.9  // or over the ceiling's: then the API server is what limits
+	wantPerfCPURatio  = 20.0 // kube-scheduler's CPU per pod over ours
 )
 
 // machine is where it was measured.
@@ -200,9 +205,9 @@ func (r *report) judge() {
 	if len(ours) > 0 && len(top) > 0 {
 		atLeast("basic pods/s, times the ceiling's with creation", quotient(ours, top, rate), wantCeilingRatio)
 	}
+	// A run too short for the clock to notice must not divide by zero.
+	cpu := func(x runResult) float64 { return max(x.CPUPerPod, 0.001) }
 	if len(ours) > 0 && len(kube) > 0 {
-		// A run too short for the clock to notice must not divide by zero.
-		cpu := func(x runResult) float64 { return max(x.CPUPerPod, 0.001) }
 		atLeast("kube-scheduler's CPU per basic pod, times ours", quotient(kube, ours, cpu), wantCPURatio)
 	}
 	oursFull, kubeFull := r.memoryOf(steelyardName), r.memoryOf(kubeName)
@@ -214,6 +219,21 @@ func (r *report) judge() {
 		s := median(oursFull, func(x memoryResult) float64 { return x.ReadySeconds })
 		r.Targets = append(r.Targets, verdict{"seconds from start to ready on the full cluster", s,
 			fmt.Sprintf("<= %g", wantReadySeconds), s <= wantReadySeconds})
+	}
+	for _, sh := range shapes {
+		ours, kube := r.runsOf(steelyardName, sh.name, false), r.runsOf(kubeName, sh.name, false)
+		if sh.perf == nil || len(ours) == 0 || len(kube) == 0 {
+			continue
+		}
+		x := quotient(ours, kube, rate)
+		of := quotient(ours, r.runsOf(ceilingName, sh.name, false), rate)
+		target := fmt.Sprintf(">= %g", wantPerfKubeRatio)
+		if of > 0 {
+			target += fmt.Sprintf(", or >= %g of the ceiling's; it is %.2f", wantPerfCeiling, of)
+		}
+		r.Targets = append(r.Targets, verdict{sh.name + " pods/s, times kube-scheduler's", x, target,
+			x >= wantPerfKubeRatio || of >= wantPerfCeiling})
+		atLeast("kube-scheduler's CPU per pod of "+sh.name+", times ours", quotient(kube, ours, cpu), wantPerfCPURatio)
 	}
 }
 
@@ -284,7 +304,7 @@ func (r *report) print(w io.Writer) {
 			if r.disturbed() > 0 {
 				mark += "?"
 			}
-			fmt.Fprintf(w, "  %-5s  %-52s %8.2f   (%s)\n", mark, v.What, v.Value, v.Target)
+			fmt.Fprintf(w, "  %-5s  %-58s %8.2f   (%s)\n", mark, v.What, v.Value, v.Target)
 		}
 	}
 	fmt.Fprintln(w)
