@@ -337,7 +337,7 @@ static void add_pool(struct sy_allocator *a, uint32_t from)
         if (kept == from)
             expected = s->pool_slices;
         for (uint32_t i = 0; i < s->devices_len; i++)
-            p.has_conditions |= s->devices[i].has_conditions;
+            p.has_conditions |= s->devices[i].conditions_len != 0;
         a->here[kept++] = a->here[h];
     }
     a->here_len = kept;
@@ -482,7 +482,7 @@ static int has_capacity(struct sy_allocator *a, const struct want *w,
         for (uint32_t k = 0; k < w->want->capacity_len; k++)
             asked |= same_capacity(&w->want->capacity[k], c);
         known += asked;
-        if (c->has_policy && (asked || d->is_shared))
+        if (c->policy && (asked || d->is_shared))
             return sy_err_set(a->err, -EOPNOTSUPP,
                               "device %s/%s/%s has a request policy for its capacity, which "
                               "steelyard does not follow yet",
@@ -610,7 +610,7 @@ static const struct sy_attribute *attribute(const struct sy_device *d,
                                             const struct sy_device_constraint *k)
 {
     for (uint32_t i = 0; i < d->attributes_len; i++) {
-        if (d->attributes[i].domain == k->match_domain && d->attributes[i].name == k->match_name)
+        if (d->attributes[i].domain == k->domain && d->attributes[i].name == k->name)
             return &d->attributes[i];
     }
     return NULL;
@@ -888,7 +888,7 @@ static int prepare_claim(struct sy_allocator *a, uint32_t c, uint32_t devices)
         }
     }
     for (uint32_t i = 0; i < claim->constraints_len; i++) {
-        if (!claim->constraints[i].match_name)
+        if (!claim->constraints[i].name)
             return sy_err_set(a->err, -EOPNOTSUPP,
                               "claim %s/%s, constraint #%u: steelyard knows matchAttribute only",
                               text(a, claim->ns), text(a, claim->name), i);

@@ -38,8 +38,16 @@ struct wire_attribute_entry {
     struct wire_attribute *value;
 };
 
+struct wire_policy_range {
+    struct sy_str min;
+    struct sy_str max;
+    struct sy_str step;
+};
+
 struct wire_policy {
-    char nothing; /* that it is there is all that counts */
+    struct sy_str by_default;
+    struct wire_list values;
+    struct wire_policy_range *range;
 };
 
 struct wire_device_capacity {
@@ -70,7 +78,9 @@ struct wire_device {
     struct wire_node_selector *selector;
     bool all_nodes;
     struct wire_list taints;
+    bool binds_to_node;
     struct wire_list conditions;
+    struct wire_list failure_conditions;
     bool is_shared;
 };
 
@@ -143,6 +153,7 @@ struct wire_constraint {
     struct wire_constraint *next;
     struct wire_list requests;
     struct sy_str match;
+    struct sy_str distinct;
 };
 
 struct wire_device_claim {
@@ -161,6 +172,8 @@ struct wire_result {
     struct sy_str pool;
     struct sy_str device;
     bool admin;
+    struct wire_list conditions;
+    struct wire_list failure_conditions;
     struct sy_str share;
     struct wire_list consumed;
 };
@@ -179,9 +192,25 @@ struct wire_consumer {
     struct sy_str uid;
 };
 
+struct wire_device_condition {
+    struct wire_device_condition *next;
+    struct sy_str type;
+    struct sy_str status;
+};
+
+/* What a driver says of an allocated device. */
+struct wire_device_status {
+    struct wire_device_status *next;
+    struct sy_str driver;
+    struct sy_str pool;
+    struct sy_str device;
+    struct wire_list conditions;
+};
+
 struct wire_claim_status {
     struct wire_allocation *allocation;
     struct wire_list reserved;
+    struct wire_list devices;
 };
 
 struct wire_resource_claim {
@@ -222,8 +251,15 @@ static const struct wire_message attribute_entry_message = MESSAGE(wire_attribut
     [1] = FIELD(wire_attribute_entry, key, "", WIRE_STR),
     [2] = SUB(wire_attribute_entry, value, "", WIRE_MSG, attribute_message));
 
+static const struct wire_message policy_range_message = MESSAGE(wire_policy_range,
+    [1] = FIELD(wire_policy_range, min, "min", WIRE_QUANTITY),
+    [2] = FIELD(wire_policy_range, max, "max", WIRE_QUANTITY),
+    [3] = FIELD(wire_policy_range, step, "step", WIRE_QUANTITY));
+
 static const struct wire_message policy_message = MESSAGE(wire_policy,
-    [0] = {0});
+    [1] = FIELD(wire_policy, by_default, "default", WIRE_QUANTITY),
+    [3] = FIELD(wire_policy, values, "validValues", WIRE_QUANTITY_LIST),
+    [4] = SUB(wire_policy, range, "validRange", WIRE_MSG, policy_range_message));
 
 static const struct wire_message device_capacity_message = MESSAGE(wire_device_capacity,
     [1] = FIELD(wire_device_capacity, value, "value", WIRE_QUANTITY),
@@ -247,7 +283,9 @@ static const struct wire_message device_message = MESSAGE(wire_device,
     [6] = SUB(wire_device, selector, "nodeSelector", WIRE_MSG, sy_wire_node_selector),
     [7] = FIELD(wire_device, all_nodes, "allNodes", WIRE_BOOL),
     [8] = SUB(wire_device, taints, "taints", WIRE_MSG_LIST, taint_message),
+    [9] = FIELD(wire_device, binds_to_node, "bindsToNode", WIRE_BOOL),
     [10] = FIELD(wire_device, conditions, "bindingConditions", WIRE_STR_LIST),
+    [11] = FIELD(wire_device, failure_conditions, "bindingFailureConditions", WIRE_STR_LIST),
     [12] = FIELD(wire_device, is_shared, "allowMultipleAllocations", WIRE_BOOL));
 
 static const struct wire_message pool_message = MESSAGE(wire_pool,
@@ -318,7 +356,8 @@ static const struct wire_message request_message = MESSAGE(wire_device_request,
 
 static const struct wire_message constraint_message = MESSAGE(wire_constraint,
     [1] = FIELD(wire_constraint, requests, "requests", WIRE_STR_LIST),
-    [2] = FIELD(wire_constraint, match, "matchAttribute", WIRE_STR));
+    [2] = FIELD(wire_constraint, match, "matchAttribute", WIRE_STR),
+    [3] = FIELD(wire_constraint, distinct, "distinctAttribute", WIRE_STR));
 
 static const struct wire_message device_claim_message = MESSAGE(wire_device_claim,
     [1] = SUB(wire_device_claim, requests, "requests", WIRE_MSG_LIST, request_message),
@@ -333,6 +372,8 @@ static const struct wire_message result_message = MESSAGE(wire_result,
     [3] = FIELD(wire_result, pool, "pool", WIRE_STR),
     [4] = FIELD(wire_result, device, "device", WIRE_STR),
     [5] = FIELD(wire_result, admin, "adminAccess", WIRE_BOOL),
+    [7] = FIELD(wire_result, conditions, "bindingConditions", WIRE_STR_LIST),
+    [8] = FIELD(wire_result, failure_conditions, "bindingFailureConditions", WIRE_STR_LIST),
     [9] = FIELD(wire_result, share, "shareID", WIRE_STR),
     [10] = FIELD(wire_result, consumed, "consumedCapacity", WIRE_QUANTITY_MAP));
 
@@ -346,9 +387,21 @@ static const struct wire_message allocation_message = MESSAGE(wire_allocation,
 static const struct wire_message consumer_message = MESSAGE(wire_consumer,
     [5] = FIELD(wire_consumer, uid, "uid", WIRE_STR));
 
+static const struct wire_message device_condition_message = MESSAGE(wire_device_condition,
+    [1] = FIELD(wire_device_condition, type, "type", WIRE_STR),
+    [2] = FIELD(wire_device_condition, status, "status", WIRE_STR));
+
+static const struct wire_message device_status_message = MESSAGE(wire_device_status,
+    [1] = FIELD(wire_device_status, driver, "driver", WIRE_STR),
+    [2] = FIELD(wire_device_status, pool, "pool", WIRE_STR),
+    [3] = FIELD(wire_device_status, device, "device", WIRE_STR),
+    [4] = SUB(wire_device_status, conditions, "conditions", WIRE_MSG_LIST,
+              device_condition_message));
+
 static const struct wire_message claim_status_message = MESSAGE(wire_claim_status,
     [1] = SUB(wire_claim_status, allocation, "allocation", WIRE_MSG, allocation_message),
-    [2] = SUB(wire_claim_status, reserved, "reservedFor", WIRE_MSG_LIST, consumer_message));
+    [2] = SUB(wire_claim_status, reserved, "reservedFor", WIRE_MSG_LIST, consumer_message),
+    [4] = SUB(wire_claim_status, devices, "devices", WIRE_MSG_LIST, device_status_message));
 
 static const struct wire_message claim_message = MESSAGE(wire_resource_claim,
     [1] = SUB(wire_resource_claim, metadata, "metadata", WIRE_MSG, sy_wire_metadata),
@@ -465,6 +518,37 @@ static struct sy_attribute attribute(struct build *b, const struct wire_attribut
     return to;
 }
 
+static bool bound_of(struct build *b, struct sy_str text, struct sy_exact *ret)
+{
+    if (!text.len)
+        return false;
+    *ret = exact_of(b, text);
+    return true;
+}
+
+static const struct sy_capacity_policy *policy_of(struct build *b, const struct wire_policy *from)
+{
+    struct sy_capacity_policy *to = from ? sy_build_array(b, 1, sizeof(*to)) : NULL;
+    const struct wire_text *text;
+
+    if (!to)
+        return NULL;
+    to->has_default = bound_of(b, from->by_default, &to->by_default);
+    if (from->range) {
+        to->has_range = true;
+        to->has_min = bound_of(b, from->range->min, &to->min);
+        to->has_max = bound_of(b, from->range->max, &to->max);
+        to->has_step = bound_of(b, from->range->step, &to->step);
+    }
+    struct sy_exact *values = sy_build_array(b, from->values.len, sizeof(*values));
+    to->values = values;
+    if (values) {
+        WIRE_FOREACH (text, &from->values)
+            values[to->values_len++] = exact_of(b, text->s);
+    }
+    return to;
+}
+
 static void build_device_lists(struct build *b, const struct wire_device *from, sy_sid driver,
                                struct sy_device *to)
 {
@@ -483,7 +567,7 @@ static void build_device_lists(struct build *b, const struct wire_device *from, 
         struct sy_capacity *k = &capacity[to->capacity_len++];
         k->is_qualified = qualified_name(b, c->key, driver, &k->domain, &k->name);
         k->value = c->value ? exact_of(b, c->value->value) : (struct sy_exact){0};
-        k->has_policy = c->value && c->value->policy;
+        k->policy = c->value ? policy_of(b, c->value->policy) : NULL;
     }
     WIRE_FOREACH (t, &from->taints) {
         taints[to->taints_len++] = (struct sy_device_taint){
@@ -533,8 +617,11 @@ static void build_slice(struct build *b, const void *wire, union sy_devices_obje
                       .selector = node_selector(b, d->selector),
                       .all = d->all_nodes},
             .is_shared = d->is_shared,
-            .has_conditions = d->conditions.len != 0,
+            .binds_to_node = d->binds_to_node,
         };
+        device->conditions = sy_build_ids(b, &d->conditions, &device->conditions_len);
+        device->failure_conditions =
+            sy_build_ids(b, &d->failure_conditions, &device->failure_conditions_len);
         device->counters = counters(b, &d->counters, &device->counters_len, &to->has_groups);
         build_device_lists(b, d, to->driver, device);
     }
@@ -554,6 +641,7 @@ static void build_class(struct build *b, const void *wire, union sy_devices_obje
         .name = sy_build_id_unless_empty(b, m->name),
         .selectors = selectors(b, &spec->selectors),
         .extended_resource = sy_build_id_unless_empty(b, spec->extended_resource),
+        .created_wall_ns = m->created_wall_ns,
     };
 }
 
@@ -654,8 +742,10 @@ static void build_claim_spec(struct build *b, const struct wire_device_claim *fr
     WIRE_FOREACH (k, &from->constraints) {
         struct sy_device_constraint *c = &constraints[to->constraints_len++];
         c->requests = sy_build_ids(b, &k->requests, &c->requests_len);
-        if (k->match.len)
-            (void)qualified_name(b, k->match, 0, &c->match_domain, &c->match_name);
+        c->is_distinct = !k->match.len && k->distinct.len;
+        struct sy_str attribute = c->is_distinct ? k->distinct : k->match;
+        if (attribute.len)
+            (void)qualified_name(b, attribute, 0, &c->domain, &c->name);
     }
     to->requests = requests;
     to->constraints = constraints;
@@ -688,6 +778,74 @@ static void build_allocation(struct build *b, const struct wire_allocation *from
     }
 }
 
+static const struct wire_device_status *status_of(const struct wire_claim_status *status,
+                                                  const struct wire_result *r)
+{
+    const struct wire_device_status *s;
+
+    WIRE_FOREACH (s, &status->devices) {
+        if (sy_str_eq(s->driver, r->driver) && sy_str_eq(s->pool, r->pool) &&
+            sy_str_eq(s->device, r->device))
+            return s;
+    }
+    return NULL;
+}
+
+static bool is_true(const struct wire_device_status *status, struct sy_str type)
+{
+    const struct wire_device_condition *c;
+
+    WIRE_FOREACH (c, &status->conditions) {
+        if (sy_str_eq(c->type, type))
+            return sy_str_eqz(c->status, "True");
+    }
+    return false;
+}
+
+static bool is_any_true(const struct wire_device_status *status, const struct wire_list *types)
+{
+    const struct wire_text *t;
+
+    WIRE_FOREACH (t, types) {
+        if (is_true(status, t->s))
+            return true;
+    }
+    return false;
+}
+
+static bool are_all_true(const struct wire_device_status *status, const struct wire_list *types)
+{
+    const struct wire_text *t;
+
+    WIRE_FOREACH (t, types) {
+        if (!is_true(status, t->s))
+            return false;
+    }
+    return true;
+}
+
+/* As upstream's isClaimReadyForBinding: what comes behind a device that is not ready is not looked
+ * at. */
+static bool has_failed(const struct wire_claim_status *from)
+{
+    const struct wire_result *r;
+
+    if (!from->allocation || !from->allocation->devices)
+        return false;
+    WIRE_FOREACH (r, &from->allocation->devices->results) {
+        const struct wire_device_status *status = r->conditions.len ? status_of(from, r) : NULL;
+        if (!r->conditions.len)
+            continue;
+        if (!status)
+            return false;
+        if (is_any_true(status, &r->failure_conditions))
+            return true;
+        if (!are_all_true(status, &r->conditions))
+            return false;
+    }
+    return false;
+}
+
 static void build_claim(struct build *b, const void *wire, union sy_devices_object *ret)
 {
     const struct wire_resource_claim *from = wire;
@@ -695,6 +853,7 @@ static void build_claim(struct build *b, const void *wire, union sy_devices_obje
     struct sy_device_claim *to = &ret->claim;
     const struct wire_owner *owner;
     const struct wire_consumer *c;
+    const struct wire_pair *annotation;
 
     *to = (struct sy_device_claim){
         .uid = sy_build_text(b, m->uid),
@@ -709,12 +868,17 @@ static void build_claim(struct build *b, const void *wire, union sy_devices_obje
             break;
         }
     }
+    WIRE_FOREACH (annotation, &m->annotations)
+        to->is_for_extended |=
+            sy_str_eqz(annotation->key, "resource.kubernetes.io/extended-resource-claim") &&
+            sy_str_eqz(annotation->value, "true");
     if (from->spec && from->spec->devices)
         build_claim_spec(b, from->spec->devices, to);
     if (!from->status)
         return;
     if (from->status->allocation)
         build_allocation(b, from->status->allocation, to);
+    to->has_failed = has_failed(from->status);
     struct sy_str *reserved = sy_build_array(b, from->status->reserved.len, sizeof(*reserved));
     to->reserved_for = reserved;
     if (!reserved)

@@ -51,6 +51,7 @@ static enum json_type type_for(uint8_t kind)
         return json_type_boolean;
     case WIRE_MSG_LIST:
     case WIRE_STR_LIST:
+    case WIRE_QUANTITY_LIST:
         return json_type_array;
     default:
         return json_type_object;
@@ -81,19 +82,21 @@ static int walk_list(struct sy_decode *d, const struct wire_field *to, struct js
                      struct wire_list *list)
 {
     size_t len = json_object_array_length(array);
-    enum json_type want = to->kind == WIRE_STR_LIST ? json_type_string : json_type_object;
+    uint8_t want = to->kind == WIRE_STR_LIST        ? WIRE_STR
+                   : to->kind == WIRE_QUANTITY_LIST ? WIRE_QUANTITY
+                                                    : WIRE_MSG;
 
     for (size_t i = 0; i < len; i++) {
         struct json_object *v = json_object_array_get_idx(array, i);
-        if (!json_object_is_type(v, want)) {
+        if (!is_of_kind(v, want)) {
             d->odd_values++;
             continue;
         }
-        if (to->kind == WIRE_STR_LIST) {
+        if (want != WIRE_MSG) {
             struct wire_text *text = sy_wire_append(d, list, sizeof(*text));
             if (!text)
                 return sy_wire_arena_error(&d->scratch, sizeof(*text));
-            text->s = text_of(v);
+            text->s = want == WIRE_STR ? text_of(v) : quantity_of(v);
             continue;
         }
         void *item = sy_wire_append(d, list, to->message->size);
@@ -189,6 +192,7 @@ static int walk_field(struct sy_decode *d, const struct wire_field *to, struct j
         *(int64_t *)slot = time_of(d, v);
         return 0;
     case WIRE_STR_LIST:
+    case WIRE_QUANTITY_LIST:
     case WIRE_MSG_LIST:
         return walk_list(d, to, v, slot);
     case WIRE_STR_MAP:

@@ -128,11 +128,14 @@ static int walk_field(struct sy_decode *d, const struct wire_field *to, const st
         return read_time(d, f->bytes, slot) ? 0 : bad_message(err);
     case WIRE_QUANTITY:
         return read_quantity(f->bytes, slot) ? 0 : bad_message(err);
-    case WIRE_STR_LIST: {
+    case WIRE_STR_LIST:
+    case WIRE_QUANTITY_LIST: {
         struct wire_text *text = sy_wire_append(d, slot, sizeof(*text));
         if (!text)
             return sy_wire_arena_error(&d->scratch, sizeof(*text));
         text->s = f->bytes;
+        if (to->kind == WIRE_QUANTITY_LIST && !read_quantity(f->bytes, &text->s))
+            return bad_message(err);
         return 0;
     }
     case WIRE_STR_MAP:

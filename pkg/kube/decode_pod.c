@@ -6,6 +6,7 @@
 
 #include "kube/decode.h"
 #include "kube/decode_build.h"
+#include "model/quantity.h"
 
 /* ---- resources ------------------------------------------------------------------------------- */
 
@@ -481,6 +482,89 @@ static void build_claims(struct build *b, const struct wire_list *from,
     }
 }
 
+/* ---- resources that device classes may stand for ----------------------------------------------
+ */
+
+static bool may_be_device(struct build *b, const struct wire_pair *pair, int64_t *ret_amount)
+{
+    return sy_resource_may_be_device(pair->key) &&
+           sy_quantity_parse(pair->value, SY_SCALE_UNIT, ret_amount, NULL) == 0 &&
+           *ret_amount > 0 && !b->code;
+}
+
+static uint32_t count_device_resources(struct build *b, const struct wire_list *containers)
+{
+    const struct wire_container *c;
+    const struct wire_pair *pair;
+    uint32_t len = 0;
+    int64_t amount;
+
+    WIRE_FOREACH (c, containers) {
+        if (!c->resources)
+            continue;
+        WIRE_FOREACH (pair, &c->resources->requests)
+            len += may_be_device(b, pair, &amount);
+    }
+    return len;
+}
+
+static int by_key(const void *pa, const void *pb)
+{
+    const struct wire_pair *const *a = pa, *const *b = pb;
+
+    return sy_str_cmp((*a)->key, (*b)->key);
+}
+
+static void add_device_resources(struct build *b, const struct wire_container *c,
+                                 struct sy_device_resource base, struct sy_device_resource *to,
+                                 uint32_t *len)
+{
+    const struct wire_list *requests = &c->resources->requests;
+    const struct wire_pair **sorted = sy_build_array(b, requests->len, sizeof(const void *));
+    const struct wire_pair *pair;
+    uint32_t sorted_len = 0;
+
+    if (!sorted)
+        return;
+    WIRE_FOREACH (pair, requests)
+        sorted[sorted_len++] = pair;
+    qsort(sorted, sorted_len, sizeof(const void *), by_key);
+    base.container_name = sy_build_id(b, c->name);
+    for (uint32_t i = 0; i < sorted_len && i <= UINT16_MAX; i++) {
+        if (!may_be_device(b, sorted[i], &base.amount))
+            continue;
+        base.resource = sy_build_id(b, sorted[i]->key);
+        base.index = (uint16_t)i;
+        to[(*len)++] = base;
+    }
+}
+
+static void build_device_resources(struct build *b, const struct wire_pod_spec *from,
+                                   struct sy_pod_spec *spec)
+{
+    const struct wire_list *const lists[] = {&from->init_containers, &from->containers};
+    uint32_t room = count_device_resources(b, lists[0]) + count_device_resources(b, lists[1]);
+    struct sy_device_resource *to = sy_build_array(b, room, sizeof(*to));
+    struct sy_device_resource base = {0};
+    const struct wire_container *c;
+
+    if (!to)
+        return;
+    for (size_t i = 0; i < SY_ARRAY_LEN(lists); i++) {
+        WIRE_FOREACH (c, lists[i]) {
+            base.kind = i                                         ? SY_CONTAINER_MAIN
+                        : sy_str_eqz(c->restart_policy, "Always") ? SY_CONTAINER_SIDECAR
+                                                                  : SY_CONTAINER_INIT;
+            if (c->resources && c->resources->requests.len)
+                add_device_resources(b, c, base, to, &spec->device_resources_len);
+            base.container++;
+        }
+    }
+    spec->device_resources = to;
+}
+
+/* ---- declared features ----------------------------------------------------------------------- */
+
 static bool has_mount_options(const struct wire_list *mounts)
 {
     const struct wire_mount *mount;
@@ -547,6 +631,7 @@ static void build_spec(struct build *b, const struct wire_pod *wire, struct sy_p
     build_images(b, from, spec);
     build_volumes(b, &from->volumes, spec);
     build_claims(b, &from->claims, wire->status, spec);
+    build_device_resources(b, from, spec);
     if (from->group)
         spec->scheduling_group = sy_build_id_unless_empty(b, from->group->name);
 }

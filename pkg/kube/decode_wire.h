@@ -16,22 +16,23 @@
 
 enum wire_kind {
     WIRE_SKIP,
-    WIRE_STR,          /* struct sy_str: into the input, or into the JSON tree */
-    WIRE_INT32,        /* int64_t, 0 when absent or out of int32's range (counted as odd) */
-    WIRE_INT64,        /* int64_t */
-    WIRE_BOOL,         /* bool */
-    WIRE_TIME,         /* int64_t: wall nanoseconds of whole seconds, 0 when absent */
-    WIRE_MSG,          /* pointer, NULL when absent */
-    WIRE_MSG_LIST,     /* struct wire_list of messages, each starting with `void *next` */
-    WIRE_STR_LIST,     /* struct wire_list of struct wire_text */
-    WIRE_STR_MAP,      /* struct wire_list of struct wire_pair */
-    WIRE_QUANTITY_MAP, /* the same; values are quantity texts */
-    WIRE_INLINE,       /* WIRE_MSG whose fields JSON writes into the parent */
-    WIRE_QUANTITY,     /* struct sy_str: the quantity's text, empty when absent */
-    WIRE_OPT_INT32,    /* struct wire_opt_int: as WIRE_INT32, and whether it is there */
-    WIRE_OPT_INT64,    /* the same of an int64 */
-    WIRE_OPT_BOOL,     /* the same of a bool */
-    WIRE_MSG_MAP,      /* struct wire_list of entries: `next`, then field 1 the key, 2 a message */
+    WIRE_STR,           /* struct sy_str: into the input, or into the JSON tree */
+    WIRE_INT32,         /* int64_t, 0 when absent or out of int32's range (counted as odd) */
+    WIRE_INT64,         /* int64_t */
+    WIRE_BOOL,          /* bool */
+    WIRE_TIME,          /* int64_t: wall nanoseconds of whole seconds, 0 when absent */
+    WIRE_MSG,           /* pointer, NULL when absent */
+    WIRE_MSG_LIST,      /* struct wire_list of messages, each starting with `void *next` */
+    WIRE_STR_LIST,      /* struct wire_list of struct wire_text */
+    WIRE_STR_MAP,       /* struct wire_list of struct wire_pair */
+    WIRE_QUANTITY_MAP,  /* the same; values are quantity texts */
+    WIRE_INLINE,        /* WIRE_MSG whose fields JSON writes into the parent */
+    WIRE_QUANTITY,      /* struct sy_str: the quantity's text, empty when absent */
+    WIRE_OPT_INT32,     /* struct wire_opt_int: as WIRE_INT32, and whether it is there */
+    WIRE_OPT_INT64,     /* the same of an int64 */
+    WIRE_OPT_BOOL,      /* the same of a bool */
+    WIRE_QUANTITY_LIST, /* struct wire_list of struct wire_text: quantities' texts */
+    WIRE_MSG_MAP,       /* struct wire_list of entries: `next`, then field 1 the key, 2 a message */
 };
 
 struct wire_message;

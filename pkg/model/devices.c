@@ -32,7 +32,7 @@ static struct sy_exact from_nano(nano n)
         rest += NANOS;
         whole--;
     }
-    return (struct sy_exact){(int64_t)whole, (uint32_t)rest};
+    return (struct sy_exact){.whole = (int64_t)whole, .nano = (uint32_t)rest};
 }
 
 int sy_exact_cmp(struct sy_exact a, struct sy_exact b)
@@ -42,14 +42,42 @@ int sy_exact_cmp(struct sy_exact a, struct sy_exact b)
     return (a.nano > b.nano) - (a.nano < b.nano);
 }
 
+static struct sy_exact written_as(struct sy_exact e, struct sy_exact other)
+{
+    e.is_binary = other.is_binary;
+    return e;
+}
+
 struct sy_exact sy_exact_add(struct sy_exact a, struct sy_exact b)
 {
-    return from_nano(to_nano(a) + to_nano(b));
+    return written_as(from_nano(to_nano(a) + to_nano(b)), a);
 }
 
 struct sy_exact sy_exact_sub(struct sy_exact a, struct sy_exact b)
 {
-    return from_nano(to_nano(a) - to_nano(b));
+    return written_as(from_nano(to_nano(a) - to_nano(b)), a);
+}
+
+int sy_exact_print(struct sy_exact e, struct sy_buf *out)
+{
+    static const char *const DECIMAL[] = {"n", "u", "m", "", "k", "M", "G", "T", "P", "E"};
+    static const char *const BINARY[] = {"", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"};
+    bool is_binary = e.is_binary && !e.nano && (e.whole >= 1024 || e.whole <= -1024);
+    nano n = is_binary ? e.whole : to_nano(e);
+    int64_t base = is_binary ? 1024 : 1000;
+    size_t last = is_binary ? SY_ARRAY_LEN(BINARY) - 1 : SY_ARRAY_LEN(DECIMAL) - 1;
+    size_t power = 0;
+
+    if (!n)
+        return sy_buf_adds(out, "0");
+    for (; power < last && n % base == 0; power++)
+        n /= base;
+    /* What is left of more than 64 bits has a fraction; its whole part is at most int64's. */
+    nano high = n / NANOS, low = n % NANOS;
+    if (high > INT64_MAX / NANOS || high < INT64_MIN / NANOS)
+        return sy_buf_addf(out, "%lld%09lld%s", (long long)high, (long long)(low < 0 ? -low : low),
+                           is_binary ? BINARY[power] : DECIMAL[power]);
+    return sy_buf_addf(out, "%lld%s", (long long)n, is_binary ? BINARY[power] : DECIMAL[power]);
 }
 
 /* The power of ten or two that a suffix stands for. The text is a quantity's. */
@@ -118,5 +146,6 @@ int sy_exact_parse(struct sy_str s, struct sy_exact *ret)
         n *= 10;
     n += more && n <= nano_max();
     *ret = from_nano(negative ? -n : n);
+    ret->is_binary = s.len && s.p[s.len - 1] == 'i';
     return 0;
 }

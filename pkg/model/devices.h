@@ -16,6 +16,7 @@
 struct sy_exact {
     int64_t whole;
     uint32_t nano;
+    bool is_binary; /* written with Ki, Mi, ...: how it is written again; of no weight else */
 };
 
 /* A Kubernetes quantity. Beyond int64's range the nearest value within; what is finer than a nano
@@ -23,9 +24,12 @@ struct sy_exact {
 int sy_exact_parse(struct sy_str s, struct sy_exact *ret) SY_NODISCARD;
 /* <0, 0, >0. */
 int sy_exact_cmp(struct sy_exact a, struct sy_exact b);
-/* Held at the ends of int64's range. */
+/* Held at the ends of int64's range; written as the first. */
 struct sy_exact sy_exact_add(struct sy_exact a, struct sy_exact b);
 struct sy_exact sy_exact_sub(struct sy_exact a, struct sy_exact b);
+/* Appends it as Kubernetes writes it. Errors as sy_buf_add(). Source: apimachinery
+ * pkg/api/resource/quantity.go (v0.37.2), CanonicalizeBytes. */
+int sy_exact_print(struct sy_exact e, struct sy_buf *out);
 
 enum sy_attribute_kind {
     SY_ATTRIBUTE_NONE, /* no value that we know */
@@ -44,13 +48,22 @@ struct sy_attribute {
     int64_t number; /* of INT and BOOL */
 };
 
+/* How much of a capacity one request may take: CapacityRequestPolicy. */
+struct sy_capacity_policy {
+    bool has_default, has_range, has_min, has_max, has_step;
+    struct sy_exact by_default;     /* for a request that names no amount */
+    struct sy_exact min, max, step; /* validRange */
+    const struct sy_exact *values;  /* validValues, rising */
+    uint32_t values_len;
+};
+
 /* A device's capacity, or what a request wants of one. */
 struct sy_capacity {
     sy_sid name;
     sy_sid domain;
     bool is_qualified; /* the domain is part of the name: matters where names are compared */
-    bool has_policy;   /* requestPolicy */
     struct sy_exact value;
+    const struct sy_capacity_policy *policy; /* of a device's; NULL: none */
 };
 
 /* A counter of a counter set: how much there is, or how much a device takes of it. */
@@ -86,7 +99,12 @@ struct sy_device {
     bool is_shared;                           /* allowMultipleAllocations */
     const struct sy_device_counter *counters; /* consumesCounters */
     uint32_t counters_len;
-    bool has_conditions; /* bindingConditions: the driver has a say before binding */
+    bool binds_to_node; /* once allocated it is of use on that node alone */
+    /* The driver has a say before the pod is bound. */
+    const sy_sid *conditions;
+    uint32_t conditions_len;
+    const sy_sid *failure_conditions;
+    uint32_t failure_conditions_len;
 };
 
 struct sy_device_slice { /* ResourceSlice */
@@ -117,6 +135,7 @@ struct sy_device_class { /* DeviceClass */
     sy_sid name;
     struct sy_device_selectors selectors;
     sy_sid extended_resource; /* spec.extendedResourceName */
+    int64_t created_wall_ns;
 };
 
 enum sy_device_mode { SY_DEVICES_EXACT_COUNT, SY_DEVICES_ALL, SY_DEVICES_OTHER };
@@ -145,8 +164,9 @@ struct sy_device_request {
 struct sy_device_constraint {
     const sy_sid *requests; /* NAME or NAME/ALTERNATIVE; none: all requests */
     uint32_t requests_len;
-    sy_sid match_domain;
-    sy_sid match_name; /* 0: a constraint of another kind */
+    bool is_distinct; /* distinctAttribute; else matchAttribute */
+    sy_sid domain;    /* of the attribute */
+    sy_sid name;      /* 0: a constraint of another kind */
 };
 
 struct sy_device_result {
@@ -167,11 +187,13 @@ struct sy_device_claim { /* ResourceClaim */
     sy_sid name;
     bool is_deleting;
     struct sy_str owner_uid; /* of the controlling owner */
+    bool is_for_extended;    /* made by a scheduler for a pod's extended resources */
     const struct sy_device_request *requests;
     uint32_t requests_len;
     const struct sy_device_constraint *constraints;
     uint32_t constraints_len;
     bool is_allocated;
+    bool has_failed; /* a driver says that one of the devices can not be had */
     const struct sy_device_result *results;
     uint32_t results_len;
     struct sy_node_selector nodes;     /* of the allocation; not set: all */

@@ -42,6 +42,23 @@ static void copy_selectors(struct sy_copier *c, struct sy_device_selectors *s)
     s->len = p ? s->len : 0;
 }
 
+static const struct sy_capacity *copy_capacity(struct sy_copier *c, const struct sy_capacity *p,
+                                               uint32_t len)
+{
+    struct sy_capacity *to = sy_copy_array(c, p, len, sizeof(*to));
+
+    for (uint32_t i = 0; to && i < len; i++) {
+        if (!p[i].policy)
+            continue;
+        struct sy_capacity_policy *policy = sy_copy_array(c, p[i].policy, 1, sizeof(*policy));
+        to[i].policy = policy;
+        if (policy)
+            policy->values =
+                sy_copy_array(c, policy->values, policy->values_len, sizeof(*policy->values));
+    }
+    return to;
+}
+
 static void copy_slice(struct sy_copier *c, struct sy_device_slice *s)
 {
     struct sy_device *devices = sy_copy_array(c, s->devices, s->devices_len, sizeof(*devices));
@@ -53,7 +70,10 @@ static void copy_slice(struct sy_copier *c, struct sy_device_slice *s)
     for (uint32_t i = 0; devices && i < s->devices_len; i++) {
         struct sy_device *d = &devices[i];
         d->attributes = sy_copy_array(c, d->attributes, d->attributes_len, sizeof(*d->attributes));
-        d->capacity = sy_copy_array(c, d->capacity, d->capacity_len, sizeof(*d->capacity));
+        d->capacity = copy_capacity(c, d->capacity, d->capacity_len);
+        d->conditions = sy_copy_array(c, d->conditions, d->conditions_len, sizeof(sy_sid));
+        d->failure_conditions =
+            sy_copy_array(c, d->failure_conditions, d->failure_conditions_len, sizeof(sy_sid));
         d->taints = sy_copy_array(c, d->taints, d->taints_len, sizeof(*d->taints));
         d->counters = sy_copy_array(c, d->counters, d->counters_len, sizeof(*d->counters));
         copy_nodes(c, &d->nodes.selector);
@@ -175,6 +195,8 @@ static void mark_device(struct sy_strings *t, const struct sy_device *d)
         sy_strings_mark(t, d->taints[i].key);
         sy_strings_mark(t, d->taints[i].value);
     }
+    sy_mark_sids(t, d->conditions, d->conditions_len);
+    sy_mark_sids(t, d->failure_conditions, d->failure_conditions_len);
     mark_nodes(t, &d->nodes);
 }
 
@@ -203,8 +225,8 @@ static void mark_claim(struct sy_strings *t, const struct sy_device_claim *claim
     for (uint32_t i = 0; i < claim->constraints_len; i++) {
         const struct sy_device_constraint *k = &claim->constraints[i];
         sy_mark_sids(t, k->requests, k->requests_len);
-        sy_strings_mark(t, k->match_domain);
-        sy_strings_mark(t, k->match_name);
+        sy_strings_mark(t, k->domain);
+        sy_strings_mark(t, k->name);
     }
     for (uint32_t i = 0; i < claim->results_len; i++) {
         const struct sy_device_result *r = &claim->results[i];
@@ -244,7 +266,26 @@ void sy_devices_mark(enum sy_devices_kind kind, const void *object, struct sy_st
 
 static void dump_exact(struct sy_dump *d, struct sy_exact e)
 {
-    sy_buf_addf(d->out, "%lld.%09u", (long long)e.whole, e.nano);
+    sy_buf_addf(d->out, "%lld.%09u%s", (long long)e.whole, e.nano, e.is_binary ? "i" : "");
+}
+
+static void dump_bound(struct sy_dump *d, const char *what, bool is_set, struct sy_exact e)
+{
+    if (!is_set)
+        return;
+    sy_buf_addf(d->out, " %s ", what);
+    dump_exact(d, e);
+}
+
+static void dump_policy(struct sy_dump *d, const struct sy_capacity_policy *p)
+{
+    sy_buf_addf(d->out, " policy range=%d", p->has_range);
+    dump_bound(d, "default", p->has_default, p->by_default);
+    dump_bound(d, "min", p->has_min, p->min);
+    dump_bound(d, "max", p->has_max, p->max);
+    dump_bound(d, "step", p->has_step, p->step);
+    for (uint32_t i = 0; i < p->values_len; i++)
+        dump_bound(d, "or", true, p->values[i]);
 }
 
 static void dump_node_selector(struct sy_dump *d, const struct sy_node_selector *s)
@@ -276,8 +317,10 @@ static void dump_capacity(struct sy_dump *d, const char *what, const struct sy_c
         sy_dump_id(d, k->name);
         sy_buf_addc(d->out, ' ');
         sy_dump_id(d, k->domain);
-        sy_buf_addf(d->out, " %d%d ", k->is_qualified, k->has_policy);
+        sy_buf_addf(d->out, " %d ", k->is_qualified);
         dump_exact(d, k->value);
+        if (k->policy)
+            dump_policy(d, k->policy);
         sy_buf_addc(d->out, '\n');
     }
     free(order);
@@ -325,7 +368,11 @@ static void dump_device(struct sy_dump *d, const struct sy_device *v)
             d->out, " %s\n",
             sy_dump_word(sy_effect_words, SY_ARRAY_LEN(sy_effect_words), v->taints[i].effect));
     }
-    sy_buf_addf(d->out, "  shared=%d conditions=%d at ", v->is_shared, v->has_conditions);
+    sy_buf_adds(d->out, "  conditions ");
+    sy_dump_sids(d, v->conditions, v->conditions_len, false);
+    sy_buf_adds(d->out, " failures ");
+    sy_dump_sids(d, v->failure_conditions, v->failure_conditions_len, false);
+    sy_buf_addf(d->out, "\n  shared=%d bound=%d at ", v->is_shared, v->binds_to_node);
     dump_nodes(d, &v->nodes);
 }
 
@@ -380,14 +427,16 @@ static void dump_claim(struct sy_dump *d, const struct sy_device_claim *claim)
     sy_dump_str_line(d, "version", claim->resource_version);
     sy_dump_str_line(d, "owner", claim->owner_uid);
     sy_dump_number_line(d, "deleting", claim->is_deleting);
+    sy_dump_number_line(d, "for extended", claim->is_for_extended);
+    sy_dump_number_line(d, "failed", claim->has_failed);
     for (uint32_t i = 0; i < claim->requests_len; i++)
         dump_request(d, &claim->requests[i]);
     for (uint32_t i = 0; i < claim->constraints_len; i++) {
         const struct sy_device_constraint *k = &claim->constraints[i];
-        sy_buf_adds(d->out, "constraint ");
-        sy_dump_id(d, k->match_domain);
+        sy_buf_adds(d->out, k->is_distinct ? "distinct " : "match ");
+        sy_dump_id(d, k->domain);
         sy_buf_addc(d->out, ' ');
-        sy_dump_id(d, k->match_name);
+        sy_dump_id(d, k->name);
         sy_buf_addc(d->out, ' ');
         sy_dump_sids(d, k->requests, k->requests_len, false);
         sy_buf_addc(d->out, '\n');
@@ -421,6 +470,7 @@ int sy_devices_dump(enum sy_devices_kind kind, const void *object, const struct 
         sy_dump_id_line(&d, "name", o->class.name);
         sy_dump_str_line(&d, "version", o->class.resource_version);
         sy_dump_id_line(&d, "extended", o->class.extended_resource);
+        sy_dump_number_line(&d, "created", o->class.created_wall_ns);
         dump_selectors(&d, &o->class.selectors);
         break;
     default:

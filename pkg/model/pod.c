@@ -192,6 +192,20 @@ static void put_claims(struct writer *w, const struct sy_pod_spec *spec)
     }
 }
 
+static void put_device_resources(struct writer *w, const struct sy_pod_spec *spec)
+{
+    put(w, spec->device_resources_len);
+    for (uint32_t i = 0; i < spec->device_resources_len; i++) {
+        const struct sy_device_resource *r = &spec->device_resources[i];
+        put(w, r->resource);
+        put_signed(w, r->amount);
+        put(w, r->container_name);
+        put(w, r->container);
+        put(w, r->index);
+        put(w, r->kind);
+    }
+}
+
 int sy_pod_spec_encode(const struct sy_pod_spec *spec, struct sy_buf *out)
 {
     struct writer w;
@@ -214,6 +228,7 @@ int sy_pod_spec_encode(const struct sy_pod_spec *spec, struct sy_buf *out)
     put(&w, spec->containers_len);
     put_volumes(&w, spec);
     put_claims(&w, spec);
+    put_device_resources(&w, spec);
     put(&w, spec->scheduling_group);
     return sy_buf_add(out, w.chunk, w.len);
 }
@@ -317,6 +332,8 @@ int sy_pod_spec_copy(struct sy_arena *arena, const struct sy_pod_spec *spec,
     copy.images = sy_copy_array(&c, spec->images, spec->images_len, sizeof(*spec->images));
     copy_volumes(&c, &copy);
     copy.claims = sy_copy_array(&c, spec->claims, spec->claims_len, sizeof(*spec->claims));
+    copy.device_resources = sy_copy_array(&c, spec->device_resources, spec->device_resources_len,
+                                          sizeof(*spec->device_resources));
     if (c.error)
         return c.error;
     *ret = copy;
@@ -387,6 +404,10 @@ void sy_pod_spec_mark(const struct sy_pod_spec *spec, struct sy_strings *strings
         sy_strings_mark(strings, spec->claims[i].name);
         sy_strings_mark(strings, spec->claims[i].claim);
         sy_strings_mark(strings, spec->claims[i].template);
+    }
+    for (uint32_t i = 0; i < spec->device_resources_len; i++) {
+        sy_strings_mark(strings, spec->device_resources[i].resource);
+        sy_strings_mark(strings, spec->device_resources[i].container_name);
     }
     sy_strings_mark(strings, spec->scheduling_group);
 }
@@ -516,6 +537,18 @@ static void dump_claims(struct sy_dump *d, const struct sy_pod_spec *spec)
     }
 }
 
+static void dump_device_resources(struct sy_dump *d, const struct sy_pod_spec *spec)
+{
+    for (uint32_t i = 0; i < spec->device_resources_len; i++) {
+        const struct sy_device_resource *r = &spec->device_resources[i];
+        sy_buf_adds(d->out, "deviceResource=");
+        sy_dump_id(d, r->resource);
+        sy_buf_addf(d->out, " %lld container ", (long long)r->amount);
+        sy_dump_id(d, r->container_name);
+        sy_buf_addf(d->out, " %u.%u kind %u\n", r->container, r->index, r->kind);
+    }
+}
+
 static void dump_spec(struct sy_dump *d, const struct sy_pod_spec *spec)
 {
     sy_dump_id_line(d, "schedulerName", spec->scheduler_name);
@@ -544,6 +577,7 @@ static void dump_spec(struct sy_dump *d, const struct sy_pod_spec *spec)
     sy_dump_number_line(d, "containers", spec->containers_len);
     dump_volumes(d, spec);
     dump_claims(d, spec);
+    dump_device_resources(d, spec);
     sy_dump_id_line(d, "schedulingGroup", spec->scheduling_group);
 }
 

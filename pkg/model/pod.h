@@ -79,6 +79,16 @@ struct sy_resource_claim_ref { /* v1.PodResourceClaim */
     sy_sid template; /* resourceClaimTemplateName or 0 */
 };
 
+/* What one container asks for of a resource that a device class may stand for. */
+struct sy_device_resource {
+    sy_sid resource;
+    int64_t amount; /* more than 0 */
+    sy_sid container_name;
+    uint16_t container; /* number, of init containers first */
+    uint16_t index;     /* of the resource among all that the container requests, by text */
+    uint8_t kind;       /* enum sy_container_kind */
+};
+
 /* Everything that a filter or scorer may look at in the incoming pod, besides its labels, namespace
  * and priority. Lists keep spec order unless said otherwise. */
 struct sy_pod_spec {
@@ -111,6 +121,8 @@ struct sy_pod_spec {
     uint32_t volumes_len;
     const struct sy_resource_claim_ref *claims;
     uint32_t claims_len;
+    const struct sy_device_resource *device_resources; /* by container, then index */
+    uint32_t device_resources_len;
     sy_sid scheduling_group; /* spec.schedulingGroup.podGroupName */
 };
 

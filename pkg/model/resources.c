@@ -429,3 +429,21 @@ int sy_pod_requests(struct sy_arena *arena, const struct sy_strings *strings,
 no_room:
     return sy_arena_why(arena, entries, sizeof(struct sy_amount));
 }
+
+/* -- names -- */
+
+static bool contains(struct sy_str s, struct sy_str part)
+{
+    return s.len >= part.len && memmem(s.p, s.len, part.p, part.len) != NULL;
+}
+
+bool sy_resource_is_extended(struct sy_str name)
+{
+    return contains(name, SY_STR("/")) && !contains(name, SY_STR("kubernetes.io/")) &&
+           !sy_str_starts(name, SY_STR("requests."));
+}
+
+bool sy_resource_may_be_device(struct sy_str name)
+{
+    return sy_resource_is_extended(name) || sy_str_starts(name, SY_STR(SY_DEVICE_CLASS_PREFIX));
+}

@@ -73,6 +73,15 @@ struct sy_pod_request_totals {
     int64_t scored_memory_bytes;
 };
 
+/* Whether a name is of an extended resource: of a domain that is not Kubernetes' own. Source:
+ * pkg/apis/core/v1/helper (v1.37.2), IsExtendedResourceName; that the name is well formed is the
+ * API server's to see to. O(len). */
+bool sy_resource_is_extended(struct sy_str name);
+/* Whether a device class may stand for the name: extended ones, and those that name a class. */
+bool sy_resource_may_be_device(struct sy_str name);
+/* deviceclass.resource.kubernetes.io/CLASS */
+#define SY_DEVICE_CLASS_PREFIX "deviceclass.resource.kubernetes.io/"
+
 /* Ids of the resource names that have special rules; filled once per string table. */
 struct sy_resource_names {
     sy_sid cpu;

@@ -10,18 +10,12 @@
 
 /* -- resources that the profile ignores -- */
 
-/* Extended resources alone can be ignored: those of a domain that is not Kubernetes' own. */
-static bool is_extended(const char *name)
-{
-    return strchr(name, '/') && !strstr(name, "kubernetes.io/") &&
-           strncmp(name, "requests.", strlen("requests.")) != 0;
-}
-
+/* Extended resources alone can be ignored. */
 static bool is_ignored(const struct sy_policy_args *args, const char *name)
 {
     size_t group_len = strcspn(name, "/");
 
-    if (!is_extended(name))
+    if (!sy_resource_is_extended(sy_str_from(name)))
         return false;
     for (uint32_t i = 0; i < args->ignored_resources_len; i++) {
         if (strcmp(args->ignored_resources[i], name) == 0)

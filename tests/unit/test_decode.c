@@ -467,6 +467,41 @@ static void test_small_fields(void **state)
     assert_true(pod.deleting_wall_ns > INT64_C(9200000000) * SY_NS_PER_S);
 }
 
+/* What device classes may stand for, by container and with the place among all its requests. */
+static void test_device_resources_of_containers(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_pod pod = decode_json(
+        f, "{\"spec\":{\"initContainers\":[{\"name\":\"i\",\"resources\":{\"requests\":{"
+           "\"cpu\":\"1\",\"a.b/z\":\"2\",\"a.b/c\":\"1\",\"a.b/none\":\"0\"}}},"
+           "{\"name\":\"s\",\"restartPolicy\":\"Always\",\"resources\":{\"requests\":{"
+           "\"deviceclass.resource.kubernetes.io/gpu\":\"1\","
+           "\"x.kubernetes.io/y\":\"1\",\"requests.a.b/c\":\"1\"}}}],"
+           "\"containers\":[{\"name\":\"m\"},{\"name\":\"n\",\"resources\":{\"requests\":{"
+           "\"a.b/c\":\"3\",\"hugepages-2Mi\":\"2Mi\"}}}]}}");
+    static const struct {
+        const char *resource, *container;
+        int64_t amount;
+        unsigned number, index, kind;
+    } WANT[] = {
+        {"a.b/c", "i", 1, 0, 0, SY_CONTAINER_INIT},
+        {"a.b/z", "i", 2, 0, 2, SY_CONTAINER_INIT},
+        {"deviceclass.resource.kubernetes.io/gpu", "s", 1, 1, 0, SY_CONTAINER_SIDECAR},
+        {"a.b/c", "n", 3, 3, 0, SY_CONTAINER_MAIN},
+    };
+
+    assert_int_equal(pod.spec.device_resources_len, SY_ARRAY_LEN(WANT));
+    for (size_t i = 0; i < SY_ARRAY_LEN(WANT); i++) {
+        const struct sy_device_resource *r = &pod.spec.device_resources[i];
+        assert_id(f, r->resource, WANT[i].resource);
+        assert_id(f, r->container_name, WANT[i].container);
+        assert_int_equal(r->amount, WANT[i].amount);
+        assert_int_equal(r->container, WANT[i].number);
+        assert_int_equal(r->index, WANT[i].index);
+        assert_int_equal(r->kind, WANT[i].kind);
+    }
+}
+
 static void test_node_fields(void **state)
 {
     struct fixture *f = *state;
@@ -1037,6 +1072,7 @@ int main(void)
         TEST(test_spread_and_tolerations),
         TEST(test_ports_images_volumes),
         TEST(test_small_fields),
+        TEST(test_device_resources_of_containers),
         TEST(test_node_fields),
         TEST(test_absent_null_and_wrong_types_are_equal),
         TEST(test_wrong_elements_are_left_out),

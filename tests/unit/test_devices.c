@@ -120,11 +120,16 @@ static void test_keeps_what_allocation_needs(void **state)
         "attribute \"version\" \"other.example.com\" 4 0 \"1.2.3-rc.1\"",
         "attribute \"empty\" \"gpu.example.com\" 3 0 \"\"",
         "attribute \"list\" \"gpu.example.com\" 0 0 -",
-        "capacity \"memory\" \"gpu.example.com\" 00 42949672960.000000000",
-        "capacity \"cores\" \"gpu.example.com\" 11 1.500000000",
+        "capacity \"memory\" \"gpu.example.com\" 0 42949672960.000000000i\n",
+        "capacity \"cores\" \"gpu.example.com\" 1 1.500000000 policy range=0 default 1.000000000\n",
+        "capacity \"range\" \"gpu.example.com\" 0 85899345920.000000000i policy range=1 default "
+        "4294967296.000000000i min 2147483648.000000000i max 68719476736.000000000i step "
+        "1073741824.000000000i\n",
+        "capacity \"values\" \"gpu.example.com\" 0 8.000000000 policy range=0 default 1.000000000 "
+        "or 1.000000000 or 2.500000000 or 8.000000000\n",
         "counter \"card\" \"memory\" 21474836480.000000000",
         "taint \"sick\" \"v\" NoSchedule",
-        "shared=1 conditions=1",
+        "conditions [\"ready\"] failures [\"failed\"]\n  shared=1 bound=1",
         NULL,
     };
     static const char *const CLAIM[] = {
@@ -134,9 +139,9 @@ static void test_keeps_what_allocation_needs(void **state)
         "toleration \"sick\" \"\" 1 0",
         "toleration \"x\" \"v\" 0 3",
         "toleration \"y\" \"\" 4 0",
-        "capacity \"c\" \"a.b\" 10 0.001000000",
-        "constraint \"gpu.example.com\" \"numa\"",
-        "constraint - -",
+        "capacity \"c\" \"a.b\" 1 0.001000000",
+        "match \"gpu.example.com\" \"numa\"",
+        "distinct \"a\" \"b\"",
         "allocated=0",
         NULL,
     };
@@ -144,7 +149,8 @@ static void test_keeps_what_allocation_needs(void **state)
         "deleting=1",
         "allocated=1 nodes",
         "admin=1 share=0",
-        "admin=0 share=1\n  consumed \"memory\" - 00 8589934592.000000000",
+        "admin=0 share=1\n  consumed \"memory\" - 0 8589934592.000000000i",
+        "for extended=1\nfailed=1\n",
         "reserved for=\"u9\"\nreserved for=\"u10\"",
         NULL,
     };
@@ -236,17 +242,54 @@ static void test_exact_quantities(void **state)
     }
     assert_true(sy_exact_parse(sy_str_from("1Xi"), &e) < 0);
     assert_true(sy_exact_parse(sy_str_from(""), &e) < 0);
-    e = sy_exact_sub((struct sy_exact){1, 0}, (struct sy_exact){0, 1});
+    e = sy_exact_sub((struct sy_exact){.whole = 1}, (struct sy_exact){.nano = 1});
     assert_true(e.whole == 0 && e.nano == 999999999);
-    e = sy_exact_add((struct sy_exact){INT64_MAX, 0}, (struct sy_exact){1, 0});
+    e = sy_exact_add((struct sy_exact){.whole = INT64_MAX}, (struct sy_exact){.whole = 1});
     assert_true(e.whole == INT64_MAX && e.nano == 0);
-    assert_true(sy_exact_cmp((struct sy_exact){1, 1}, (struct sy_exact){1, 2}) < 0);
+    assert_true(sy_exact_cmp((struct sy_exact){.whole = 1, .nano = 1},
+                             (struct sy_exact){.whole = 1, .nano = 2}) < 0);
+}
+
+static void test_quantities_are_written_as_kubernetes_does(void **state)
+{
+    static const char *const CASES[][2] = {
+        {"0", "0"},
+        {"0Ki", "0"},
+        {"1500m", "1500m"},
+        {"1.5", "1500m"},
+        {"1000", "1k"},
+        {"1001", "1001"},
+        {"40Gi", "40Gi"},
+        {"1024Mi", "1Gi"},
+        {"1023Ki", "1023Ki"},
+        {"0.5Ki", "512"},
+        {"-2Ki", "-2Ki"},
+        {"1n", "1n"},
+        {"12e6", "12M"},
+        {"1E", "1E"},
+        {"2500000u", "2500m"},
+        {"1.5Gi", "1536Mi"},
+        {"-1500m", "-1500m"},
+        {"9223372036854775806.000000001", "9223372036854775806000000001n"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SY_ARRAY_LEN(CASES); i++) {
+        struct sy_exact e;
+        struct sy_buf b;
+        sy_buf_init(&b, 256);
+        assert_int_equal(sy_exact_parse(sy_str_from(CASES[i][0]), &e), 0);
+        assert_int_equal(sy_exact_print(e, &b), 0);
+        assert_string_equal(b.p, CASES[i][1]);
+        sy_buf_done(&b);
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_exact_quantities),
+        cmocka_unit_test(test_quantities_are_written_as_kubernetes_does),
         cmocka_unit_test_setup_teardown(test_both_encodings_give_one_model, setup, teardown),
         cmocka_unit_test_setup_teardown(test_keeps_what_allocation_needs, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cut_off_input_is_an_error_or_an_object, setup,

@@ -16,14 +16,15 @@
 
 /* A new field must be encoded, copied, marked and dumped, and changed in test_each_spec_field or
  * test_each_pod_field below. */
-_Static_assert(sizeof(struct sy_pod_spec) == 272, "new field in struct sy_pod_spec");
-_Static_assert(sizeof(struct sy_pod) == 448, "new field in struct sy_pod");
+_Static_assert(sizeof(struct sy_pod_spec) == 288, "new field in struct sy_pod_spec");
+_Static_assert(sizeof(struct sy_pod) == 464, "new field in struct sy_pod");
 _Static_assert(sizeof(struct sy_affinity_term) == 56, "new field in struct sy_affinity_term");
 _Static_assert(sizeof(struct sy_spread_constraint) == 48, "new field in sy_spread_constraint");
 _Static_assert(sizeof(struct sy_requirement) == 32, "new field in struct sy_requirement");
 _Static_assert(sizeof(struct sy_selector) == 16, "new field in struct sy_selector");
 _Static_assert(sizeof(struct sy_volume) == 32, "new field in struct sy_volume");
 _Static_assert(sizeof(struct sy_resource_claim_ref) == 12, "new field in sy_resource_claim_ref");
+_Static_assert(sizeof(struct sy_device_resource) == 32, "new field in sy_device_resource");
 _Static_assert(sizeof(struct sy_host_port) == 12, "new field in struct sy_host_port");
 _Static_assert(sizeof(struct sy_toleration) == 12, "new field in struct sy_toleration");
 _Static_assert(sizeof(struct sy_node) == 152, "new field in struct sy_node");
@@ -139,6 +140,7 @@ static struct sy_pod_spec full_spec(struct fixture *f)
     struct sy_host_port *ports = room(f, 1, sizeof(*ports));
     struct sy_volume *volumes = room(f, 1, sizeof(*volumes));
     struct sy_resource_claim_ref *claims = room(f, 1, sizeof(*claims));
+    struct sy_device_resource *resources = room(f, 1, sizeof(*resources));
 
     terms[0] = node_term(f);
     terms[1] = node_term(f);
@@ -160,6 +162,7 @@ static struct sy_pod_spec full_spec(struct fixture *f)
                                   .list = sids(f, 2),
                                   .list_len = 2};
     *claims = (struct sy_resource_claim_ref){fresh(f), fresh(f), fresh(f)};
+    *resources = (struct sy_device_resource){fresh(f), 3, fresh(f), 2, 1, SY_CONTAINER_MAIN};
     return (struct sy_pod_spec){
         .scheduler_name = fresh(f),
         .requests = {.requests = amounts(f), .nonzero_cpu_milli = 100, .nonzero_memory_bytes = 200},
@@ -188,6 +191,8 @@ static struct sy_pod_spec full_spec(struct fixture *f)
         .volumes_len = 1,
         .claims = claims,
         .claims_len = 1,
+        .device_resources = resources,
+        .device_resources_len = 1,
         .scheduling_group = fresh(f),
     };
 }
@@ -439,6 +444,13 @@ static void test_each_spec_field(void **state)
     OTHER(s->claims[0].name);
     OTHER(s->claims[0].claim);
     OTHER(s->claims[0].template);
+    SHORTER(s->device_resources_len);
+    OTHER(s->device_resources[0].resource);
+    OTHER(s->device_resources[0].amount);
+    OTHER(s->device_resources[0].container_name);
+    OTHER(s->device_resources[0].container);
+    OTHER(s->device_resources[0].index);
+    OTHER(s->device_resources[0].kind);
     OTHER(s->scheduling_group);
 }
 
