@@ -53,6 +53,7 @@ void sy_cluster_done(struct sy_cluster *c)
     sy_storage_done(c);
     sy_devices_done(c);
     sy_workloads_done(c);
+    sy_load_done(c);
     sy_vec_done(&c->trial_nodes);
     sy_trial_done(c);
     for (size_t i = 0; i < c->namespaces.len; i++)
@@ -90,6 +91,11 @@ static void touch_node(struct sy_cluster *c, uint32_t node, bool relief)
     note(&c->changes, node);
     if (relief)
         note(&c->relief, node);
+}
+
+void sy_cluster_touch(struct sy_cluster *c, uint32_t node, bool relief)
+{
+    touch_node(c, node, relief);
 }
 
 void sy_cluster_set_factors(struct sy_cluster *c, uint32_t node, float performance,
@@ -159,6 +165,7 @@ static void grow_nodes(struct sy_cluster *c)
     }
 #undef GROW
     sy_counters_grow(c, old, room);
+    sy_load_grow(c, old, room);
     c->nodes_room = room;
 }
 
@@ -366,6 +373,7 @@ int sy_cluster_node_upsert(struct sy_cluster *c, const struct sy_node *node, uin
     sy_counters_node_labels(c, slot);
     c->nodes_prefer_no_schedule += has_prefer_no_schedule(&n->node);
     sy_images_count(&c->images, &n->node, 1);
+    sy_load_follow(c, slot);
     touch_node(c, slot, true);
     *ret_slot = slot;
     return 0;
@@ -386,6 +394,7 @@ uint32_t sy_cluster_node_delete(struct sy_cluster *c, sy_sid name)
     sy_arena_done(&n->arena);
     n->node = (struct sy_node){.name = name};
     sy_counters_node_labels(c, slot);
+    sy_load_forget(c, slot);
     touch_node(c, slot, false);
     release_node_if_unused(c, slot);
     return slot;
@@ -458,6 +467,7 @@ static void attach(struct sy_cluster *c, uint32_t pod, uint32_t slot)
         c->pods.p[n->first_pod].prev_on_node = pod;
     n->first_pod = pod;
     n->pods_len++;
+    sy_load_pod_on_node(c, pod, slot, 1);
     touch_node(c, slot, false);
 }
 
@@ -479,6 +489,7 @@ static uint32_t detach(struct sy_cluster *c, uint32_t pod)
         c->pods.p[p->next_on_node].prev_on_node = p->prev_on_node;
     n->pods_len--;
     p->node = SY_NONE;
+    sy_load_pod_on_node(c, pod, slot, -1);
     touch_node(c, slot, true);
     release_node_if_unused(c, slot);
     return slot;
@@ -661,6 +672,7 @@ int sy_cluster_pod_upsert(struct sy_cluster *c, const struct sy_pod *pod, uint32
     p->flags = (uint16_t)(flags | (p->flags & KEPT_FLAGS));
     if (node != SY_NONE) {
         account(c, slot, node, 1);
+        sy_load_follow(c, node);
         touch_node(c, node, true);
     }
     change |= place_pod(c, slot, pod->node);
@@ -1018,6 +1030,10 @@ const char *sy_cluster_audit(const struct sy_cluster *c, char *text, size_t text
     }
     if (!sy_storage_audit(c)) {
         snprintf(text, text_size, "counts of pods that use a claim differ from the pods");
+        return text;
+    }
+    if (!sy_load_audit(c)) {
+        snprintf(text, text_size, "published load differs from the samples");
         return text;
     }
     if (!sy_counters_audit(c)) {

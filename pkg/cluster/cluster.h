@@ -15,6 +15,7 @@
 #include "cluster/counters.h"
 #include "cluster/devices.h"
 #include "cluster/images.h"
+#include "cluster/load.h"
 #include "cluster/specs.h"
 #include "cluster/storage.h"
 #include "cluster/trial.h"
@@ -166,6 +167,7 @@ struct sy_cluster {
     struct sy_storage storage;
     struct sy_devices devices;
     struct sy_workloads workloads;
+    struct sy_load load;
 };
 
 void sy_cluster_init(struct sy_cluster *c, struct sy_strings *strings);
@@ -240,6 +242,10 @@ void sy_cluster_pods_replace_begin(struct sy_cluster *c);
 uint32_t sy_cluster_pods_next_unseen(const struct sy_cluster *c, uint32_t *at);
 void sy_cluster_nodes_replace_begin(struct sy_cluster *c);
 uint32_t sy_cluster_nodes_next_unseen(const struct sy_cluster *c, uint32_t *at);
+
+/* The node counts as changed. relief: the change may let a pod fit that did not before. For files
+ * of this folder and for who keeps more about nodes. */
+void sy_cluster_touch(struct sy_cluster *c, uint32_t node, bool relief);
 
 /* Sets the factors of the dynamic weight that are learned, in [0,1]. */
 void sy_cluster_set_factors(struct sy_cluster *c, uint32_t node, float performance,

@@ -53,8 +53,12 @@ int64_t sy_weigh_resources(const struct sy_shape_view *shape,
                            const struct sy_scoring_resource *list, uint32_t len, bool nonzero,
                            struct sy_weighed_resources *ret);
 
+/* What is used of a node's resource once `added` is there too, in [0,1]: requested, or more where
+ * more was measured. A resource that the node has none of counts as full. */
+double sy_share_used(const struct sy_cluster *c, uint32_t column, uint32_t node, int64_t added);
+
 /* Mean utilization of node, in [0,1], with the shape's pod on it: over cpu, memory and each
- * extended resource that the pod asks for. A resource that the node has none of counts as full. */
+ * extended resource that the pod asks for. */
 double sy_utilization_with(const struct sy_shape_view *shape, uint32_t node);
 
 /* Sets the verdict to one reason; returns true. */

@@ -1,23 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The utilization model: used / total of each resource, with the pod placed. Prefers the node that
- * would be utilized least. docs/models.md has the formula and its examples. */
+ * The utilization model: used / total of each resource, with the pod placed, where used is what is
+ * requested or, where more was measured, that. Prefers the node that would be utilized least.
+ * docs/models.md has the formula and its examples. */
 #include "policy/plugins.h"
-
-/* In [0,1]; more than all of it counts as all. */
-static double share_used(const struct sy_column *column, uint32_t node, int64_t added)
-{
-    int64_t total = column->allocatable[node];
-
-    if (total <= 0)
-        return 1;
-    double share = ((double)column->used[node] + (double)added) / (double)total;
-    return share > 1 ? 1 : share;
-}
 
 double sy_utilization_with(const struct sy_shape_view *shape, uint32_t node)
 {
-    const struct sy_column *columns = shape->cluster->columns;
+    const struct sy_cluster *c = shape->cluster;
     int64_t cpu_milli = 0, memory_bytes = 0;
     double sum = 0;
     uint32_t terms = 2;
@@ -29,12 +19,12 @@ double sy_utilization_with(const struct sy_shape_view *shape, uint32_t node)
         } else if (column == SY_COLUMN_MEMORY_BYTES) {
             memory_bytes = shape->request_amounts[i];
         } else if (column != SY_NONE && column >= SY_COLUMN_FIRST_EXTENDED) {
-            sum += share_used(&columns[column], node, shape->request_amounts[i]);
+            sum += sy_share_used(c, column, node, shape->request_amounts[i]);
             terms++;
         }
     }
-    sum += share_used(&columns[SY_COLUMN_CPU_MILLI], node, cpu_milli);
-    sum += share_used(&columns[SY_COLUMN_MEMORY_BYTES], node, memory_bytes);
+    sum += sy_share_used(c, SY_COLUMN_CPU_MILLI, node, cpu_milli);
+    sum += sy_share_used(c, SY_COLUMN_MEMORY_BYTES, node, memory_bytes);
     return sum / terms;
 }
 

@@ -129,3 +129,10 @@ void sy_sched_budgets_replace_end(struct sy_sched *s)
 {
     sy_cluster_budgets_replace_end(sy_sched_cluster(s));
 }
+
+/* It changes the nodes that it is about, and so whatever looks at them. */
+enum sy_load_result sy_sched_load(struct sy_sched *s, sy_sid node_name,
+                                  const struct sy_load_sample *sample, sy_time_ns now)
+{
+    return sy_cluster_load(sy_sched_cluster(s), node_name, sample, now);
+}

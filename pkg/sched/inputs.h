@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Inputs from the watches beside nodes, pods and storage: what stands around pods (namespaces,
- * Services, controllers) and disruption budgets. Pods that wait are looked at again in the next
- * sy_sched_run() when something changed for them. */
+ * Inputs beside nodes, pods and storage: what stands around pods (namespaces, Services,
+ * controllers), disruption budgets and measured load. Pods that wait are looked at again in the
+ * next sy_sched_run() when something changed for them. */
 #pragma once
 
+#include "cluster/load.h"
 #include "model/budget.h"
 #include "model/workload.h"
 #include "sched/sched.h"
@@ -28,3 +29,8 @@ int sy_sched_budget(struct sy_sched *s, const struct sy_budget *budget) SY_NODIS
 void sy_sched_budget_deleted(struct sy_sched *s, sy_sid ns, sy_sid name);
 void sy_sched_budgets_replace_begin(struct sy_sched *s);
 void sy_sched_budgets_replace_end(struct sy_sched *s);
+
+/* One measurement of a node, as sy_cluster_load() says. A loop that gives many should let
+ * sy_sched_run() follow once, at the end. */
+enum sy_load_result sy_sched_load(struct sy_sched *s, sy_sid node_name,
+                                  const struct sy_load_sample *sample, sy_time_ns now);

@@ -16,6 +16,7 @@
 enum { NOTE_MAX_BYTES = 1024, DEFAULT_BINDS_IN_FLIGHT = 128 };
 static const size_t SHAPE_CACHE_MAX_BYTES = (size_t)32 << 20;
 static const int64_t DECAY_EVERY_NS = 60 * SY_NS_PER_S;
+static const int64_t FADE_EVERY_NS = 5 * SY_NS_PER_S;
 /* Looking at each waiting shape costs little, but with many shapes and a busy cluster it adds up:
  * beyond this many it is done at most once in the interval. */
 enum { WAKE_AT_ONCE_SHAPES = 64 };
@@ -44,6 +45,7 @@ struct sy_sched {
     uint64_t looked_at_generation; /* of the cluster, when waiting shapes were last looked at */
     sy_time_ns next_wake_ns;
     sy_time_ns next_decay_ns;
+    sy_time_ns next_fade_ns; /* of measured load */
 
     sy_decision_fn *decide;
     void *decide_arg;
@@ -441,6 +443,7 @@ int sy_sched_pod(struct sy_sched *s, const struct sy_pod *pod, sy_time_ns now)
         sy_sched_pod_deleted(s, pod->uid, now);
         return 0;
     }
+    sy_cluster_load_now(&s->cluster, now);
     int r = sy_cluster_pod_upsert(&s->cluster, pod, &slot, &change);
     if (r < 0) {
         s->stats.pods_refused++;
@@ -1101,6 +1104,8 @@ static sy_time_ns next_deadline(struct sy_sched *s)
 {
     sy_time_ns next = s->next_decay_ns;
 
+    if (s->cluster.load.samples)
+        next = earlier(next, s->next_fade_ns);
     if (s->backoff.at.len)
         next = earlier(next, entry(s, sy_heap_top(&s->backoff))->until_ns);
     if (s->waiting_oldest != SY_NO_ENTRY)
@@ -1112,12 +1117,22 @@ static sy_time_ns next_deadline(struct sy_sched *s)
     return next;
 }
 
-sy_time_ns sy_sched_run(struct sy_sched *s, bool active, uint32_t max_cycles, sy_time_ns now)
+static void keep_time(struct sy_sched *s, sy_time_ns now)
 {
+    sy_cluster_load_now(&s->cluster, now);
     if (now >= s->next_decay_ns) {
         sy_learn_decay(&s->learner, &s->cluster, now);
         s->next_decay_ns = now + DECAY_EVERY_NS;
     }
+    if (now >= s->next_fade_ns) {
+        sy_cluster_load_fade(&s->cluster, now);
+        s->next_fade_ns = now + FADE_EVERY_NS;
+    }
+}
+
+sy_time_ns sy_sched_run(struct sy_sched *s, bool active, uint32_t max_cycles, sy_time_ns now)
+{
+    keep_time(s, now);
     if (active) {
         check_volumes(s, now);
         wake_nominees(s);
