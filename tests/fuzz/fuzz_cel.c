@@ -19,8 +19,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         {sy_strings_addz(strings, "i"), driver, SY_ATTRIBUTE_INT, 0, INT64_MIN},
         {sy_strings_addz(strings, "b"), driver, SY_ATTRIBUTE_BOOL, 0, 1},
     };
-    struct sy_capacity capacity[] = {
-        {.name = sy_strings_addz(strings, "m"), .domain = driver, .value = {INT64_MAX, 1}}};
+    struct sy_capacity capacity[] = {{.name = sy_strings_addz(strings, "m"),
+                                      .domain = driver,
+                                      .value = {.whole = INT64_MAX, .nano = 1}}};
     struct sy_device device = {.attributes = attributes,
                                .attributes_len = SY_ARRAY_LEN(attributes),
                                .capacity = capacity,
