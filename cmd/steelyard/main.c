@@ -12,9 +12,10 @@ static const char USAGE[] =
     "\n"
     "usage: steelyard COMMAND [FLAGS]\n"
     "\n"
-    "  run      schedule the pods of a cluster that name this scheduler\n"
-    "  config   check a configuration file, or print one with all defaults\n"
-    "  version  print the version of the program and of its libraries\n"
+    "  run       schedule the pods of a cluster that name this scheduler\n"
+    "  config    check a configuration file, or print one with all defaults\n"
+    "  simulate  run policies on a virtual cluster and compare them\n"
+    "  version   print the version of the program and of its libraries\n"
     "\n"
     "`steelyard COMMAND --help` says more.\n";
 
@@ -24,6 +25,7 @@ static const struct {
 } COMMANDS[] = {
     {"run", cmd_run},
     {"config", cmd_config},
+    {"simulate", cmd_simulate},
     {"version", cmd_version},
 };
 

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * `steelyard simulate`: flags, threads and files around pkg/sim. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/vec.h"
+#include "cmd.h"
+#include "sim/compare.h"
+#include "sim/policies.h"
+
+static const char COMMAND[] = "steelyard simulate";
+
+static const char USAGE[] =
+    "usage: steelyard simulate [FLAGS]\n"
+    "\n"
+    "Runs the scheduler's own core on a virtual cluster, each policy on the same seeds, and says\n"
+    "how they compare. The same flags give the same figures.\n"
+    "\n"
+    "  --scenario NAME     what goes on in the cluster (default balance; \"list\" names all)\n"
+    "  --policy P[,Q...]   the first is held against the others (default\n"
+    "                      DynamicWeight,LeastAllocated,MostAllocated); \"default\" and \"kube\"\n"
+    "                      are whole profiles, else scorers: NAME[:WEIGHT][+NAME[:WEIGHT]...]\n"
+    "  --seeds A[-B][,...] (default 1-10)\n"
+    "  --nodes N           (default 60)\n"
+    "  --hours H           that count (default 12)\n"
+    "  --warmup H          hours before them (default 4)\n"
+    "  --load L            cpu requested over all cpu, in place of the scenario's\n"
+    "  --measured on|off   whether the scheduler gets measurements of real load (default on)\n"
+    "  --jobs N            runs at once (default: one a processor)\n"
+    "  --json              print JSON in place of tables\n"
+    "  --exact             have the core check each cached answer (slow)\n";
+
+enum { POLICIES_MAX = 32, SEEDS_MAX = 10000, JOBS_MAX = 256 };
+
+struct job_state {
+    atomic_uint done_permille;
+};
+
+struct simulation {
+    struct sy_world_options world;
+    const char *policies[POLICIES_MAX];
+    struct sy_profile profiles[POLICIES_MAX];
+    uint32_t policies_len;
+    SY_VEC(uint64_t) seeds;
+    uint32_t jobs;
+    bool wants_json;
+
+    uint32_t runs;
+    struct sy_figures *figures; /* by run */
+    struct job_state *states;
+    atomic_uint next_run;
+    atomic_uint runs_done;
+    atomic_bool has_failed;
+    pthread_mutex_t lock; /* of err */
+    struct sy_err err;
+};
+
+/* -- flags -- */
+
+static bool parse_double(const char *text, double *ret)
+{
+    char *end;
+
+    errno = 0;
+    double v = strtod(text, &end);
+    if (!*text || *end || errno || v != v)
+        return false;
+    *ret = v;
+    return true;
+}
+
+static bool parse_u32(const char *text, uint32_t *ret)
+{
+    uint64_t v;
+
+    if (sy_str_u64(sy_str_from(text), &v) < 0 || v > UINT32_MAX)
+        return false;
+    *ret = (uint32_t)v;
+    return true;
+}
+
+/* "1-10,42" */
+static bool parse_seeds(struct simulation *s, const char *text)
+{
+    s->seeds.len = 0;
+    for (const char *at = text, *end; at; at = *end ? end + 1 : NULL) {
+        end = strchrnul(at, ',');
+        struct sy_str part = {at, (size_t)(end - at)};
+        const char *dash = part.len ? memchr(at, '-', part.len) : NULL;
+        struct sy_str first = {at, dash ? (size_t)(dash - at) : part.len};
+        uint64_t from, to;
+        if (sy_str_u64(first, &from) < 0)
+            return false;
+        to = from;
+        if (dash && sy_str_u64((struct sy_str){dash + 1, (size_t)(end - dash - 1)}, &to) < 0)
+            return false;
+        if (to < from || to - from >= SEEDS_MAX - s->seeds.len)
+            return false;
+        for (uint64_t seed = from; seed <= to && seed >= from; seed++)
+            sy_vec_push(&s->seeds, seed);
+    }
+    return true;
+}
+
+/* list: this command's, cut into pieces. */
+static int parse_policies(struct simulation *s, char *list)
+{
+    struct sy_err err = {0};
+
+    s->policies_len = 0;
+    for (char *at = list, *comma; at; at = comma) {
+        comma = strchr(at, ',');
+        if (comma)
+            *comma++ = '\0';
+        if (s->policies_len == POLICIES_MAX)
+            return cmd_usage_error(COMMAND, "more than %d policies", POLICIES_MAX);
+        if (sy_sim_policy(at, &s->profiles[s->policies_len], &err) < 0)
+            return cmd_usage_error(COMMAND, "--policy: %s", err.msg);
+        s->policies[s->policies_len++] = at;
+    }
+    return CMD_OK;
+}
+
+static int parse_scenario(struct simulation *s, const char *name)
+{
+    const struct sy_scenario *scenario = sy_scenario_find(name);
+
+    if (strcmp(name, "list") == 0) {
+        for (uint32_t i = 0; (scenario = sy_scenario_at(i)); i++)
+            printf("%-10s %s\n", scenario->name, scenario->says);
+        return -1;
+    }
+    if (!scenario)
+        return cmd_usage_error(COMMAND, "there is no scenario \"%s\"; --scenario list names all",
+                               name);
+    s->world.scenario = *scenario;
+    return CMD_OK;
+}
+
+/* -- runs -- */
+
+struct progress {
+    struct simulation *s;
+    uint32_t run;
+};
+
+static bool note_progress(void *arg, double done)
+{
+    struct progress *p = arg;
+
+    atomic_store(&p->s->states[p->run].done_permille, (unsigned)(done * 1000));
+    return atomic_load(&p->s->has_failed);
+}
+
+static void *work(void *arg)
+{
+    struct simulation *s = arg;
+
+    for (uint32_t run; (run = atomic_fetch_add(&s->next_run, 1)) < s->runs;) {
+        struct progress progress = {s, run};
+        struct sy_world_options options = s->world;
+        struct sy_err err = {0};
+        options.profile = &s->profiles[run / s->seeds.len];
+        options.seed = s->seeds.p[run % s->seeds.len];
+        options.progress = note_progress;
+        options.arg = &progress;
+        if (sy_world_run(&options, &s->figures[run], &err) < 0) {
+            pthread_mutex_lock(&s->lock);
+            if (!atomic_exchange(&s->has_failed, true)) {
+                s->err = err;
+                sy_err_wrap(&s->err, err.code, "%s", s->policies[run / s->seeds.len]);
+            }
+            pthread_mutex_unlock(&s->lock);
+        }
+        atomic_store(&s->states[run].done_permille, 1000);
+        atomic_fetch_add(&s->runs_done, 1);
+    }
+    return NULL;
+}
+
+static void show_progress(struct simulation *s)
+{
+    enum { WIDTH = 40 };
+    uint64_t sum = 0;
+    char bar[WIDTH + 1];
+
+    for (uint32_t i = 0; i < s->runs; i++)
+        sum += atomic_load(&s->states[i].done_permille);
+    unsigned percent = (unsigned)(sum / (10 * (uint64_t)(s->runs ? s->runs : 1)));
+    for (unsigned i = 0; i < WIDTH; i++)
+        bar[i] = i * 100 < percent * WIDTH ? '#' : '.';
+    bar[WIDTH] = '\0';
+    fprintf(stderr, "\r[%s] %3u%%  %u of %u runs", bar, percent, atomic_load(&s->runs_done),
+            s->runs);
+}
+
+static int run_all(struct simulation *s)
+{
+    pthread_t threads[JOBS_MAX];
+    uint32_t started = 0;
+    bool is_terminal = isatty(STDERR_FILENO);
+
+    s->runs = s->policies_len * (uint32_t)s->seeds.len;
+    s->figures = sy_xcalloc(s->runs, sizeof(*s->figures));
+    s->states = sy_xcalloc(s->runs, sizeof(*s->states));
+    pthread_mutex_init(&s->lock, NULL);
+    while (started < s->jobs && started < s->runs &&
+           pthread_create(&threads[started], NULL, work, s) == 0)
+        started++;
+    if (!started)
+        work(s);
+    while (is_terminal && atomic_load(&s->runs_done) < s->runs) {
+        show_progress(s);
+        usleep(100000);
+    }
+    for (uint32_t i = 0; i < started; i++)
+        pthread_join(threads[i], NULL);
+    if (is_terminal)
+        fputs("\r\033[K", stderr);
+    pthread_mutex_destroy(&s->lock);
+    if (!atomic_load(&s->has_failed))
+        return CMD_OK;
+    fprintf(stderr, "%s: %s\n", COMMAND, s->err.msg);
+    return CMD_FAILED;
+}
+
+static int put(const struct sy_buf *b, FILE *to)
+{
+    return !b->failed && fwrite(b->p, 1, b->len, to) == b->len && fflush(to) == 0 ? CMD_OK
+                                                                                  : CMD_FAILED;
+}
+
+static int tell(const struct simulation *s)
+{
+    struct sy_comparison comparison = {
+        .scenario = s->world.scenario,
+        .nodes = s->world.nodes,
+        .hours = s->world.hours,
+        .warmup_hours = s->world.warmup_hours,
+        .is_measured = s->world.is_measured,
+        .policies = s->policies,
+        .policies_len = s->policies_len,
+        .seeds = s->seeds.p,
+        .seeds_len = (uint32_t)s->seeds.len,
+        .figures = s->figures,
+    };
+    struct sy_buf out;
+
+    sy_buf_init(&out, (size_t)1 << 28);
+    if (s->wants_json)
+        sy_compare_json(&comparison, &out);
+    else
+        sy_compare_table(&comparison, &out);
+    int status = put(&out, stdout);
+    sy_buf_done(&out);
+    return status;
+}
+
+enum flag {
+    FLAG_SCENARIO = 256,
+    FLAG_POLICY,
+    FLAG_SEEDS,
+    FLAG_NODES,
+    FLAG_HOURS,
+    FLAG_WARMUP,
+    FLAG_LOAD,
+    FLAG_MEASURED,
+    FLAG_JOBS,
+    FLAG_JSON,
+    FLAG_EXACT,
+};
+
+static const struct option FLAGS[] = {
+    {"scenario", required_argument, NULL, FLAG_SCENARIO},
+    {"policy", required_argument, NULL, FLAG_POLICY},
+    {"seeds", required_argument, NULL, FLAG_SEEDS},
+    {"nodes", required_argument, NULL, FLAG_NODES},
+    {"hours", required_argument, NULL, FLAG_HOURS},
+    {"warmup", required_argument, NULL, FLAG_WARMUP},
+    {"load", required_argument, NULL, FLAG_LOAD},
+    {"measured", required_argument, NULL, FLAG_MEASURED},
+    {"jobs", required_argument, NULL, FLAG_JOBS},
+    {"json", no_argument, NULL, FLAG_JSON},
+    {"exact", no_argument, NULL, FLAG_EXACT},
+    {"help", no_argument, NULL, 'h'},
+    {0},
+};
+
+static int wrong_value(const char *flag)
+{
+    return cmd_usage_error(COMMAND, "--%s: \"%s\" is not a value for it", flag, optarg);
+}
+
+/* What the flags that are no plain numbers say; -1 when all is done. */
+static int take_flag(struct simulation *s, int c, double *load)
+{
+    switch (c) {
+    case FLAG_SCENARIO:
+        return parse_scenario(s, optarg);
+    case FLAG_POLICY:
+        return parse_policies(s, optarg);
+    case FLAG_SEEDS:
+        return parse_seeds(s, optarg) ? CMD_OK : wrong_value("seeds");
+    case FLAG_NODES:
+        return parse_u32(optarg, &s->world.nodes) ? CMD_OK : wrong_value("nodes");
+    case FLAG_HOURS:
+        return parse_double(optarg, &s->world.hours) ? CMD_OK : wrong_value("hours");
+    case FLAG_WARMUP:
+        return parse_double(optarg, &s->world.warmup_hours) ? CMD_OK : wrong_value("warmup");
+    case FLAG_LOAD:
+        return parse_double(optarg, load) ? CMD_OK : wrong_value("load");
+    case FLAG_JOBS:
+        return parse_u32(optarg, &s->jobs) && s->jobs && s->jobs <= JOBS_MAX ? CMD_OK
+                                                                             : wrong_value("jobs");
+    case FLAG_MEASURED:
+        s->world.is_measured = strcmp(optarg, "on") == 0;
+        return s->world.is_measured || strcmp(optarg, "off") == 0 ? CMD_OK
+                                                                  : wrong_value("measured");
+    case FLAG_JSON:
+        s->wants_json = true;
+        return CMD_OK;
+    case FLAG_EXACT:
+        s->world.exact = true;
+        return CMD_OK;
+    case 'h':
+        fputs(USAGE, stdout);
+        return -1;
+    default:
+        return CMD_USAGE;
+    }
+}
+
+static int simulate(struct simulation *s, int argc, char **argv, char *policies)
+{
+    double load = 0;
+    int status = CMD_OK;
+
+    s->world = (struct sy_world_options){.scenario = *sy_scenario_at(0),
+                                         .nodes = 60,
+                                         .hours = 12,
+                                         .warmup_hours = 4,
+                                         .is_measured = true};
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    s->jobs = processors < 1 ? 1 : processors > JOBS_MAX ? JOBS_MAX : (uint32_t)processors;
+    parse_seeds(s, "1-10");
+    for (int c; status == CMD_OK && (c = cmd_next_flag(argc, argv, FLAGS, COMMAND)) != -1;)
+        status = take_flag(s, c, &load);
+    if (status == CMD_OK && optind < argc)
+        status = cmd_usage_error(COMMAND, "what is \"%s\"?", argv[optind]);
+    if (status == CMD_OK && !s->policies_len)
+        status = parse_policies(s, policies);
+    if (status != CMD_OK)
+        return status < 0 ? CMD_OK : status;
+    if (load != 0)
+        s->world.scenario.load = load;
+    status = run_all(s);
+    return status == CMD_OK ? tell(s) : status;
+}
+
+int cmd_simulate(int argc, char **argv)
+{
+    struct simulation *s = sy_xcalloc(1, sizeof(*s));
+    char policies[] = "DynamicWeight,LeastAllocated,MostAllocated";
+
+    int status = simulate(s, argc, argv, policies);
+    for (uint32_t i = 0; i < s->runs; i++)
+        sy_figures_done(&s->figures[i]);
+    free(s->figures);
+    free(s->states);
+    sy_vec_done(&s->seeds);
+    free(s);
+    return status;
+}
