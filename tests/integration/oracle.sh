@@ -12,6 +12,8 @@ share=${ORACLE_SHARE:-100}
 fresh=(core:4000 spread:4000 affinity:4000 resources:3000 volumes:3000 preemption:2000)
 pending=''
 failed=0
+fixed_wanted=5000
+declare -A compared=() # cases by kind: regression, fixed, fresh
 
 make -s -C "$root" build/release/oracle-check || exit 1
 check=$root/build/release/oracle-check
@@ -29,6 +31,7 @@ compare() {
         return
     fi
     cases=${BASH_REMATCH[1]} differences=${BASH_REMATCH[2]}
+    compared[${what%% *}]=$((${compared[${what%% *}]:-0} + cases))
     if ((cases < wanted)); then
         echo "not ok - $what: $cases cases of $wanted"
         failed=1
@@ -60,4 +63,9 @@ for entry in "${fresh[@]}"; do
     # Piped: both sides work at once, and hundreds of megabytes stay off the disk.
     compare "$mix" "fresh $mix" "$count" <("$dir/oracle" --seed "$seed" --mix "$mix" --cases "$count")
 done
+if ((${compared[fixed]:-0} < fixed_wanted)); then
+    echo "not ok - ${compared[fixed]:-0} fixed cases of $fixed_wanted"
+    failed=1
+fi
+echo "cases: ${compared[fresh]:-0} fresh, ${compared[fixed]:-0} fixed, ${compared[regression]:-0} past differences"
 exit "$failed"

@@ -29,8 +29,11 @@ static bool load_nominee(struct oracle_case *c, struct json_object *object)
 
     if (!oracle_load_pod(c, object, &n.pod))
         return false;
-    if (n.node != SY_NONE && n.pod != SY_NONE)
+    if (n.node != SY_NONE && n.pod != SY_NONE) {
+        /* As its own shape does in the scheduler, where every nominated pod has one. */
+        sy_cluster_note_spec(&c->cluster, &c->cluster.pods.p[n.pod].spec->spec);
         sy_vec_push(&c->shapes.nominees, n);
+    }
     return true;
 }
 
