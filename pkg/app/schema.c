@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/duration.h"
+#include "base/duration.h"
 #include "base/clock.h"
 #include "base/mem.h"
 

@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "app/duration.h"
+#include "base/duration.h"
 #include "base/log.h"
 
 #define HEAD "apiVersion: steelyard.dev/v1\nkind: SteelyardConfiguration\n"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "app/duration.h"
+#include "base/duration.h"
 
 #include <errno.h>
 #include <inttypes.h>
