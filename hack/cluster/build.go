@@ -39,6 +39,7 @@ var tools = []tool{
 	{"kubectl", "kubernetes", kubernetes + "/cmd/kubectl", kubernetes},
 	{"kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", "sigs.k8s.io/kwok"},
 	{"helm", "helm", "helm.sh/helm/v3/cmd/helm", "helm.sh/helm/v3"},
+	{"metrics-server", "metrics-server", "sigs.k8s.io/metrics-server/cmd/metrics-server", "sigs.k8s.io/metrics-server"},
 }
 
 func toolNamed(name string) (tool, error) {
