@@ -40,11 +40,14 @@ static const char USAGE[] =
     "  patch              pods/status\n"
     "  delete             pods, for preemption\n"
     "  create, patch      events (events.k8s.io)\n"
+    "  create             tokenreviews (authentication.k8s.io) and subjectaccessreviews\n"
+    "                     (authorization.k8s.io), for who may ask /steelyard/v1\n"
     "Nodes and pods it cannot do without. Of the others it watches what the profiles need, and "
     "where\n"
     "one is refused it says what is lost and goes on.\n"
     "\n"
-    "Endpoints: /livez, /readyz, /healthz (?verbose) and /metrics.\n";
+    "Endpoints, http and https on one port: /livez, /readyz, /healthz (?verbose) and /metrics are\n"
+    "open; /steelyard/v1/ takes bearer tokens whose user may get the path (nonResourceURLs).\n";
 
 enum { OVERRIDES_MAX = 256, FLAG_CONFIG = 1, FLAG_CORES, FLAG_VALIDATE, FLAG_OVERRIDE };
 

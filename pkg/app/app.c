@@ -13,12 +13,15 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "app/access.h"
 #include "app/feed.h"
 #include "app/outbox.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "net/tls_server.h"
 #include "sched/inputs.h"
+#include "serve/api.h"
 #include "serve/serve.h"
 
 /* Enough to fill the server with binds, few enough that its answers are not kept waiting: at the
@@ -66,7 +69,10 @@ struct app {
     struct sy_outbox *outbox;
     struct sy_feed *feeds[SY_FEEDS];
     struct sy_server *server;
+    struct sy_tls_server *tls;
     struct sy_serve *serve;
+    struct sy_access *access;
+    struct sy_api *api;
 
     struct sy_deferred *turn;
     struct sy_timer *deadline; /* of the scheduler */
@@ -568,18 +574,43 @@ static int start_server(struct app *a, struct sy_err *err)
 
     if (a->now.config.port < 0)
         return 0;
-    return sy_server_new(a->loop, address, (uint16_t)a->now.config.port, &a->server, err);
+    int r = sy_server_new(a->loop, address, (uint16_t)a->now.config.port, &a->server, err);
+    if (r || !a->now.config.tls)
+        return r;
+    r = sy_tls_server_new(a->now.config.tls_cert_file, a->now.config.tls_key_file, &a->tls, err);
+    if (r)
+        return sy_err_wrap(err, r, "server.tls");
+    sy_server_use_tls(a->server, a->tls);
+    return 0;
+}
+
+static void start_endpoints(struct app *a)
+{
+    a->serve = sy_serve_new(a->server, &(struct sy_serve_options){.sched = a->sched,
+                                                                  .strings = a->strings,
+                                                                  .collect = collect,
+                                                                  .check = checks,
+                                                                  .arg = a});
+    a->access = sy_access_new(a->kube);
+    a->api = sy_api_new(a->server, &(struct sy_api_options){.sched = a->sched,
+                                                            .strings = a->strings,
+                                                            .gate = sy_access_check,
+                                                            .gate_arg = a->access,
+                                                            .now = sy_clock_boot_ns,
+                                                            .wall_now = sy_clock_wall_ns,
+                                                            .version = a->options->version});
 }
 
 static void say_serving(const struct app *a)
 {
     const char *address = a->now.config.bind_address;
 
-    sy_log_info("serving /livez, /readyz, /healthz and /metrics", "address", address, "port",
-                SY_FMT("%u", sy_server_port(a->server)));
+    sy_log_info("serving /livez, /readyz, /healthz, /metrics and /steelyard/v1", "address", address,
+                "port", SY_FMT("%u", sy_server_port(a->server)), "tls", a->tls ? "yes" : "no");
     if (strncmp(address, "127.", 4) != 0 && strcmp(address, "::1") != 0)
-        sy_log_warn("the endpoints ask nobody who they are and can be reached from other machines",
-                    "address", address);
+        sy_log_warn(
+            "all but /steelyard/v1 asks nobody who they are and can be reached from other machines",
+            "address", address);
 }
 
 static int start(struct app *a, struct sy_err *err)
@@ -591,11 +622,7 @@ static int start(struct app *a, struct sy_err *err)
         return r;
     start_sched(a);
     if (a->server)
-        a->serve = sy_serve_new(a->server, &(struct sy_serve_options){.sched = a->sched,
-                                                                      .strings = a->strings,
-                                                                      .collect = collect,
-                                                                      .check = checks,
-                                                                      .arg = a});
+        start_endpoints(a);
     a->turn = sy_deferred_new(a->loop, on_turn, a);
     a->deadline = sy_timer_new(a->loop, want_turn, a);
     a->tick = sy_timer_new(a->loop, on_tick, a);
@@ -619,8 +646,11 @@ static void end(struct app *a)
 {
     for (int i = 0; i < SY_FEEDS; i++)
         sy_feed_free(a->feeds[i]);
+    sy_access_free(a->access);
     if (a->server)
         sy_server_free(a->server);
+    sy_tls_server_free(a->tls);
+    sy_api_free(a->api);
     sy_serve_free(a->serve);
     sy_outbox_free(a->outbox);
     sy_kube_free(a->kube);

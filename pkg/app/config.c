@@ -247,11 +247,31 @@ static const struct sy_option CLIENT[] = {
     {0},
 };
 
+static void check_tls(const void *base, const struct sy_schema_at *at)
+{
+    const struct sy_config *c = base;
+
+    if (!c->tls_cert_file != !c->tls_key_file)
+        sy_schema_problem(at, c->tls_cert_file ? "certFile" : "keyFile",
+                          "certFile and keyFile go together: give both or neither");
+}
+
+static const struct sy_option TLS[] = {
+    {"enabled", SY_OPTION_BOOL, AT(tls), .initial = "true",
+     .help = "answer https on the same port beside http; only over it, or from this machine, are "
+             "tokens taken"},
+    {"certFile", SY_OPTION_TEXT, AT(tls_cert_file),
+     .help = "PEM, read again when it changes; absent: a self-signed one is made in memory"},
+    {"keyFile", SY_OPTION_TEXT, AT(tls_key_file), .help = "its key, PEM without a passphrase"},
+    {0},
+};
+
 static const struct sy_option SERVER[] = {
     {"bindAddress", SY_OPTION_TEXT, AT(bind_address), .initial = "127.0.0.1",
      .check = check_address, .help = "of /livez, /readyz, /healthz and /metrics"},
     {"port", SY_OPTION_PORT, AT(port), .initial = SY_DEFAULT_PORT_TEXT, .least = 0, .most = 65535,
      .help = "0: any free one, which is logged; off: none"},
+    {"tls", SY_OPTION_MAP, .fields = TLS, .check_map = check_tls, .help = "of the same port"},
     {0},
 };
 
@@ -304,7 +324,7 @@ static const struct sy_option CONFIG[] = {
      .unique_key = "schedulerName", .check_map = check_profile,
      .help = "instead of schedulerNames: names with their policies"},
     {"clientConnection", SY_OPTION_MAP, .fields = CLIENT, .help = "to the API server"},
-    {"server", SY_OPTION_MAP, .fields = SERVER, .help = "health and metrics"},
+    {"server", SY_OPTION_MAP, .fields = SERVER, .help = "health, metrics, explain"},
     {"logging", SY_OPTION_MAP, .fields = LOGGING, .help = "log lines, to standard error"},
     {"queue", SY_OPTION_MAP, .fields = QUEUE, .help = "pods that wait"},
     {"binding", SY_OPTION_MAP, .fields = BINDING, .help = "binds"},
@@ -356,7 +376,7 @@ static const struct sy_option KUBE_QUEUE[] = {
 };
 
 static const struct sy_option KUBE_OURS[] = {
-    {"server", SY_OPTION_MAP, .fields = SERVER, .help = "health and metrics"},
+    {"server", SY_OPTION_MAP, .fields = SERVER, .help = "health, metrics, explain"},
     {"logging", SY_OPTION_MAP, .fields = LOGGING, .help = "log lines, to standard error"},
     {"queue", SY_OPTION_MAP, .fields = KUBE_QUEUE, .help = "pods that wait"},
     {"binding", SY_OPTION_MAP, .fields = BINDING, .help = "binds"},

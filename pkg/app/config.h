@@ -60,9 +60,11 @@ struct sy_config {
     int64_t burst;
     bool json_only;
     char *bind_address;
-    int64_t port;      /* 0: any free one; -1: no server */
-    int64_t log_level; /* enum sy_log_level */
-    int64_t log_json;  /* 1: JSON */
+    int64_t port; /* 0: any free one; -1: no server */
+    bool tls;
+    char *tls_cert_file, *tls_key_file; /* both or neither: then one is made in memory */
+    int64_t log_level;                  /* enum sy_log_level */
+    int64_t log_json;                   /* 1: JSON */
     int64_t backoff_initial_ns;
     int64_t backoff_max_ns;
     int64_t sweep_ns;

@@ -147,6 +147,10 @@ static int parse_field(char *line, struct sy_request *r)
             r->has_body = true;
     } else if (strcasecmp(line, "Transfer-Encoding") == 0) {
         r->has_body = true;
+    } else if (strcasecmp(line, "Authorization") == 0) {
+        if (r->authorization)
+            return -EINVAL; /* two readers could take different ones */
+        r->authorization = value;
     }
     return 0;
 }

@@ -19,8 +19,9 @@ struct sy_request {
         const char *value;           /* "" when there is no '=' */
     } params[SY_REQUEST_MAX_PARAMS]; /* decoded; further ones are dropped */
     size_t params_len;
-    bool keep_alive; /* the connection may carry another request */
-    bool has_body;   /* a body follows the head; it is not framed here */
+    const char *authorization; /* value of that field, NULL without one; a secret */
+    bool keep_alive;           /* the connection may carry another request */
+    bool has_body;             /* a body follows the head; it is not framed here */
 };
 
 /* in/out: text, `len` bytes ending in the empty line, cut up in place; *ret borrows from it.

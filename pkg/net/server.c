@@ -1,25 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The HTTP server: accepting, one request at a time per connection, deadlines. A connection waits
- * for its answer to be taken before it reads on, so a peer that does not read costs one answer. */
+ * for its answer to be taken before it reads on, so a peer that does not read costs one answer.
+ * Whether it is TLS shows in its first byte, which is looked at before anything reads. */
 #include "net/server.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <event2/listener.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "base/vec.h"
 #include "net/request.h"
+#include "net/tls_server.h"
+
+enum { TLS_HANDSHAKE_RECORD = 0x16 };
 
 struct route {
     char *path;
@@ -30,9 +38,13 @@ struct route {
 struct connection {
     struct sy_server *server;
     struct connection *prev, *next; /* oldest activity first */
+    struct event *first_byte; /* until it is known what the peer speaks: then there is a `bev` */
     struct bufferevent *bev;
+    SSL *ssl; /* of bev; NULL: plain */
+    struct sy_exchange *deferred;
     struct sy_timer *deadline;
-    bool is_busy; /* a request has begun, or an answer is not taken yet */
+    bool is_local; /* the peer is on this machine */
+    bool is_busy;  /* a request has begun, or an answer is not taken yet */
     bool is_answering;
     bool close_when_sent;
     bool is_draining; /* answered and shut; what still comes is dropped until the peer closes */
@@ -41,6 +53,7 @@ struct connection {
 struct sy_server {
     struct sy_loop *loop;
     struct evconnlistener *listener;
+    struct sy_tls_server *tls; /* borrowed; NULL: none */
     uint16_t port;
     SY_VEC(struct route) routes;
     struct connection *first, *last;
@@ -49,10 +62,14 @@ struct sy_server {
 };
 
 struct sy_exchange {
-    struct connection *connection;
-    struct sy_request request;
+    struct connection *connection; /* NULL: gone; deferred ones only */
+    struct sy_request request;     /* borrows from `head` */
     bool is_head;
     bool is_replied;
+    bool is_deferred;
+    bool is_in_handler; /* whose caller frees it, else sy_reply() does */
+    size_t head_len;
+    char head[];
 };
 
 /* ---- connections ---- */
@@ -89,7 +106,15 @@ static void connection_free(struct connection *c)
     connection_unlink(c);
     c->server->connections--;
     sy_timer_free(c->deadline);
-    bufferevent_free(c->bev);
+    if (c->deferred)
+        c->deferred->connection = NULL;
+    if (c->first_byte) {
+        evutil_socket_t fd = event_get_fd(c->first_byte);
+        event_free(c->first_byte);
+        close(fd);
+    }
+    if (c->bev)
+        bufferevent_free(c->bev);
     free(c);
 }
 
@@ -119,6 +144,7 @@ static const char *status_text(int status)
         {404, "Not Found"},
         {405, "Method Not Allowed"},
         {413, "Content Too Large"},
+        {429, "Too Many Requests"},
         {431, "Request Header Fields Too Large"},
         {500, "Internal Server Error"},
         {503, "Service Unavailable"},
@@ -132,14 +158,30 @@ static const char *status_text(int status)
     return "Status";
 }
 
-void sy_reply(struct sy_exchange *x, int status, const char *content_type, struct sy_str body)
+static struct sy_exchange *exchange_new(struct connection *c, size_t head_len)
+{
+    struct sy_exchange *x = sy_xcalloc(1, sizeof(*x) + head_len);
+
+    x->connection = c;
+    x->head_len = head_len;
+    x->is_in_handler = true;
+    return x;
+}
+
+static void exchange_free(struct sy_exchange *x)
+{
+    if (x->connection && x->is_deferred)
+        x->connection->deferred = NULL;
+    explicit_bzero(x->head, x->head_len); /* it may hold credentials */
+    free(x);
+}
+
+static void write_reply(struct sy_exchange *x, int status, const char *content_type,
+                        struct sy_str body)
 {
     struct connection *c = x->connection;
     struct evbuffer *out = bufferevent_get_output(c->bev);
 
-    if (x->is_replied)
-        return;
-    x->is_replied = true;
     if (x->request.has_body || !x->request.keep_alive)
         c->close_when_sent = true;
     evbuffer_add_printf(out,
@@ -148,13 +190,34 @@ void sy_reply(struct sy_exchange *x, int status, const char *content_type, struc
                         "Content-Length: %zu\r\n"
                         "Cache-Control: no-store\r\n"
                         "X-Content-Type-Options: nosniff\r\n"
-                        "%s%s\r\n",
+                        "%s%s%s\r\n",
                         status, status_text(status), content_type, body.len,
                         status == 405 ? "Allow: GET, HEAD\r\n" : "",
+                        status == 401 ? "WWW-Authenticate: Bearer\r\n" : "",
                         c->close_when_sent ? "Connection: close\r\n" : "");
     if (!x->is_head)
         evbuffer_add(out, body.p, body.len);
     c->is_answering = true;
+    give_time(c, SY_SERVER_REQUEST_TIMEOUT_S);
+}
+
+void sy_reply(struct sy_exchange *x, int status, const char *content_type, struct sy_str body)
+{
+    if (x->is_replied)
+        return;
+    x->is_replied = true;
+    if (x->connection)
+        write_reply(x, status, content_type, body);
+    if (!x->is_in_handler)
+        exchange_free(x);
+}
+
+void sy_exchange_defer(struct sy_exchange *x)
+{
+    if (x->is_replied)
+        return;
+    x->is_deferred = true;
+    x->connection->deferred = x;
 }
 
 static void reply_text(struct sy_exchange *x, int status)
@@ -177,7 +240,7 @@ static void dispatch(struct connection *c, struct sy_exchange *x)
             reply_text(x, 405);
         else
             route->fn(route->arg, x);
-        if (!x->is_replied)
+        if (!x->is_replied && !x->is_deferred)
             reply_text(x, 500);
         return;
     }
@@ -199,15 +262,28 @@ static size_t head_length(struct evbuffer *in)
     return at.pos < 0 ? 0 : (size_t)at.pos + eol_len;
 }
 
+/* x has room for the head, which is in the buffer. */
+static void answer(struct connection *c, struct sy_exchange *x)
+{
+    evbuffer_remove(bufferevent_get_input(c->bev), x->head, x->head_len);
+    int code = sy_request_parse(x->head, x->head_len, &x->request);
+    if (code) {
+        x->request.keep_alive = false;
+        reply_text(x, code == -EPROTONOSUPPORT ? 505 : 400);
+    } else {
+        dispatch(c, x);
+    }
+    x->is_in_handler = false;
+    if (x->is_replied)
+        exchange_free(x);
+}
+
 /* Answers the request in the buffer if it is whole. Returns whether it did. */
 static bool answer_one(struct connection *c)
 {
     struct evbuffer *in = bufferevent_get_input(c->bev);
-    struct sy_exchange x = {.connection = c};
-    char head[SY_SERVER_MAX_HEAD_BYTES];
     size_t len;
     char first;
-    int code;
 
     /* A robust server skips empty lines before a request (RFC 9112, 2.2). */
     while (evbuffer_copyout(in, &first, 1) == 1 && (first == '\r' || first == '\n'))
@@ -221,20 +297,16 @@ static bool answer_one(struct connection *c)
         give_time(c, SY_SERVER_REQUEST_TIMEOUT_S);
     }
     len = head_length(in);
-    if (len > sizeof(head) || (!len && evbuffer_get_length(in) >= sizeof(head))) {
-        reply_text(&x, 431);
+    if (len > SY_SERVER_MAX_HEAD_BYTES ||
+        (!len && evbuffer_get_length(in) >= SY_SERVER_MAX_HEAD_BYTES)) {
+        struct sy_exchange *x = exchange_new(c, 0);
+        reply_text(x, 431);
+        exchange_free(x);
         return true;
     }
     if (!len)
         return false;
-    evbuffer_remove(in, head, len);
-    code = sy_request_parse(head, len, &x.request);
-    if (code) {
-        x.request.keep_alive = false;
-        reply_text(&x, code == -EPROTONOSUPPORT ? 505 : 400);
-        return true;
-    }
-    dispatch(c, &x);
+    answer(c, exchange_new(c, len));
     return true;
 }
 
@@ -262,6 +334,9 @@ static void on_written(struct bufferevent *bev, void *arg)
     c->is_answering = false;
     if (c->close_when_sent) {
         /* Closing with input unread would reset the connection and could take the answer along. */
+        if (c->ssl)
+            SSL_shutdown(c->ssl);
+        ERR_clear_error();
         shutdown(bufferevent_getfd(bev), SHUT_WR);
         c->is_draining = true;
         give_time(c, SY_SERVER_REQUEST_TIMEOUT_S);
@@ -284,13 +359,68 @@ static void on_progress(struct evbuffer *out SY_UNUSED, const struct evbuffer_cb
         give_time(c, SY_SERVER_REQUEST_TIMEOUT_S);
 }
 
-static void on_end(struct bufferevent *bev SY_UNUSED, short what SY_UNUSED, void *arg)
+static void on_end(struct bufferevent *bev SY_UNUSED, short what, void *arg)
 {
-    connection_free(arg);
+    if (!(what & BEV_EVENT_CONNECTED)) /* that: TLS is set up */
+        connection_free(arg);
+}
+
+/* Whatever speaks TLS or not, from here on it is bytes of HTTP. Returns whether there was memory;
+ * the descriptor is the bufferevent's then. */
+static bool begin(struct connection *c, evutil_socket_t fd, bool is_tls)
+{
+    struct event_base *base = sy_loop_base(c->server->loop);
+
+    if (is_tls) {
+        c->ssl = sy_tls_server_accept(c->server->tls);
+        if (!c->ssl)
+            return false;
+        /* Frees the SSL also when it fails. */
+        c->bev = bufferevent_openssl_socket_new(base, fd, c->ssl, BUFFEREVENT_SSL_ACCEPTING,
+                                                BEV_OPT_CLOSE_ON_FREE);
+    } else {
+        c->bev = bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE);
+    }
+    if (!c->bev)
+        return false;
+    bufferevent_setcb(c->bev, on_read, on_written, on_end, c);
+    bufferevent_setwatermark(c->bev, EV_READ, 0, SY_SERVER_MAX_HEAD_BYTES);
+    evbuffer_add_cb(bufferevent_get_output(c->bev), on_progress, c);
+    bufferevent_enable(c->bev, EV_READ | EV_WRITE);
+    return true;
+}
+
+static void on_first_byte(evutil_socket_t fd, short what SY_UNUSED, void *arg)
+{
+    struct connection *c = arg;
+    unsigned char byte = 0;
+    ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR) && event_add(c->first_byte, NULL) == 0)
+        return;
+    if (n <= 0 || !begin(c, fd, byte == TLS_HANDSHAKE_RECORD)) {
+        connection_free(c);
+        return;
+    }
+    event_free(c->first_byte);
+    c->first_byte = NULL;
+}
+
+static bool is_loopback(const struct sockaddr *peer)
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)peer;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)peer;
+
+    if (peer->sa_family == AF_INET)
+        return ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    if (peer->sa_family != AF_INET6)
+        return false;
+    return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) ||
+           (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) && v6->sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
 }
 
 static void on_accept(struct evconnlistener *listener SY_UNUSED, evutil_socket_t fd,
-                      struct sockaddr *peer SY_UNUSED, int peer_len SY_UNUSED, void *arg)
+                      struct sockaddr *peer, int peer_len SY_UNUSED, void *arg)
 {
     struct sy_server *s = arg;
     struct connection *c;
@@ -308,21 +438,22 @@ static void on_accept(struct evconnlistener *listener SY_UNUSED, evutil_socket_t
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     c = sy_xcalloc(1, sizeof(*c));
     c->server = s;
-    c->bev = bufferevent_socket_new(sy_loop_base(s->loop), fd, BEV_OPT_CLOSE_ON_FREE);
-    if (!c->bev) {
-        close(fd);
-        free(c);
-        return;
-    }
+    c->is_local = is_loopback(peer);
     c->deadline = sy_timer_new(s->loop, deadline_passed, c);
     s->connections++;
     connection_link(c);
-    bufferevent_setcb(c->bev, on_read, on_written, on_end, c);
-    bufferevent_setwatermark(c->bev, EV_READ, 0, SY_SERVER_MAX_HEAD_BYTES);
-    evbuffer_add_cb(bufferevent_get_output(c->bev), on_progress, c);
     /* The first request has no more time than any other. */
     give_time(c, SY_SERVER_REQUEST_TIMEOUT_S);
-    bufferevent_enable(c->bev, EV_READ | EV_WRITE);
+    if (s->tls) {
+        c->first_byte = event_new(sy_loop_base(s->loop), fd, EV_READ, on_first_byte, c);
+        if (c->first_byte && event_add(c->first_byte, NULL) == 0)
+            return;
+    } else if (begin(c, fd, false)) {
+        return;
+    }
+    if (!c->first_byte) /* else it is closed with the event */
+        close(fd);
+    connection_free(c);
 }
 
 /* Out of descriptors, most likely: the listener would stay readable and spin. An idle connection
@@ -464,6 +595,29 @@ void sy_server_handle(struct sy_server *s, const char *path, sy_handler_fn *fn, 
         }
     }
     sy_vec_push(&s->routes, (struct route){.path = sy_xstrdup(path), .fn = fn, .arg = arg});
+}
+
+void sy_server_use_tls(struct sy_server *s, struct sy_tls_server *tls)
+{
+    s->tls = tls;
+}
+
+const char *sy_exchange_bearer(const struct sy_exchange *x)
+{
+    static const char SCHEME[] = "Bearer";
+    const char *value = x->request.authorization;
+
+    if (!value || strncasecmp(value, SCHEME, sizeof(SCHEME) - 1) != 0 ||
+        value[sizeof(SCHEME) - 1] != ' ')
+        return NULL;
+    value += sizeof(SCHEME) - 1;
+    value += strspn(value, " ");
+    return *value ? value : NULL;
+}
+
+bool sy_exchange_is_private(const struct sy_exchange *x)
+{
+    return x->connection && (x->connection->ssl || x->connection->is_local);
 }
 
 const char *sy_exchange_path(const struct sy_exchange *x)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * HTTP/1.1 server on the loop: health, metrics and what pkg/serve adds. GET and HEAD only. Sizes,
- * time and the number of connections are capped, and slow peers are cut, so that a peer cannot
- * take the daemon's memory or descriptors. (libevent's evhttp has neither a cap on connections nor
+ * HTTP/1.1 server on the loop: health, metrics and what pkg/serve adds. GET and HEAD only. One port
+ * speaks plain HTTP and, once told to, TLS: the first byte tells. Sizes, time and the number of
+ * connections are capped, and slow peers are cut, so that a peer cannot take the daemon's memory or
+ * descriptors. (libevent's evhttp has neither a cap on connections nor
  * a deadline for a request that trickles in, so this reads requests itself.) */
 #pragma once
 
@@ -10,6 +11,7 @@
 #include "base/str.h"
 #include "net/loop.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum {
@@ -22,8 +24,8 @@ enum {
 struct sy_server;
 struct sy_exchange; /* one request being answered */
 
-/* Must reply with sy_reply() before it returns; else the peer gets 500. Must not free the server.
- */
+/* Must reply with sy_reply() before it returns, or else call sy_exchange_defer(); if it did neither
+ * the peer gets 500. Must not free the server. */
 typedef void sy_handler_fn(void *arg, struct sy_exchange *x);
 
 /* address: IPv4 or IPv6 literal, "" for every address; port 0 picks a free one. Errors name address
@@ -35,9 +37,24 @@ uint16_t sy_server_port(const struct sy_server *s);
 /* Exact path match, GET and HEAD only; other methods get 405, other paths 404. path is copied. A
  * second call for the same path replaces the handler. */
 void sy_server_handle(struct sy_server *s, const char *path, sy_handler_fn *fn, void *arg);
+/* Connections that begin with a TLS hello are TLS from now on: 1.2 or newer, under the certificate
+ * that tls has at that time. tls is borrowed for the server's life. */
+struct sy_tls_server;
+void sy_server_use_tls(struct sy_server *s, struct sy_tls_server *tls);
 /* Path of the request without the query; the decoded value of a query parameter or NULL ("" when it
- * has none). Borrowed until the handler returns. */
+ * has none). Borrowed until the reply. */
 const char *sy_exchange_path(const struct sy_exchange *x);
 const char *sy_exchange_query(const struct sy_exchange *x, const char *name);
-/* body is copied; HEAD sends its length only. A second reply to the same exchange is dropped. */
+/* The token of "Authorization: Bearer TOKEN", or NULL. A secret: never log it. Borrowed until the
+ * reply. */
+const char *sy_exchange_bearer(const struct sy_exchange *x);
+/* Whether nobody on the way could read or change the request: it came over TLS, or from this very
+ * machine. */
+bool sy_exchange_is_private(const struct sy_exchange *x);
+/* From inside the handler: the reply comes later. x stays valid until then, and sy_reply() must be
+ * called exactly once, also when the peer has gone or the server was freed meanwhile (it is then
+ * dropped): it frees x. The peer waits at most SY_SERVER_REQUEST_TIMEOUT_S. */
+void sy_exchange_defer(struct sy_exchange *x);
+/* body is copied; HEAD sends its length only. A second reply to an exchange that was not deferred
+ * is dropped. */
 void sy_reply(struct sy_exchange *x, int status, const char *content_type, struct sy_str body);

@@ -242,6 +242,9 @@ static void all_problems_at_once(void **state)
 static void single_problems(void **state)
 {
     (void)state;
+    one_problem(
+        "server: {tls: {certFile: c.pem}}\n",
+        "f.yaml:3: server.tls.certFile: certFile and keyFile go together: give both or neither");
     one_problem("server: {port: 65536}\n",
                 "f.yaml:3: server.port: 65536 is out of range; give 0 to 65535");
     one_problem("server: {port: -2}\n",

@@ -28,6 +28,10 @@ struct fixture {
     struct sy_server *server;
     int calls;
     char last_query[64];
+    char last_bearer[64];
+    bool was_private;
+    struct sy_timer *later;
+    struct sy_exchange *waiting;
 };
 
 static void hello(void *arg, struct sy_exchange *x)
@@ -55,6 +59,43 @@ static void large(void *arg SY_UNUSED, struct sy_exchange *x)
     free(text);
 }
 
+static void secret(void *arg, struct sy_exchange *x)
+{
+    struct fixture *f = arg;
+    const char *token = sy_exchange_bearer(x);
+
+    f->calls++;
+    f->was_private = sy_exchange_is_private(x);
+    snprintf(f->last_bearer, sizeof(f->last_bearer), "%s", token ? token : "(none)");
+    sy_reply(x, token ? 200 : 401, "text/plain", SY_STR("secret\n"));
+}
+
+static void answer_later(void *arg)
+{
+    struct fixture *f = arg;
+
+    snprintf(f->last_query, sizeof(f->last_query), "%s", sy_exchange_query(f->waiting, "name"));
+    sy_reply(f->waiting, 200, "text/plain", SY_STR("at last\n"));
+    f->waiting = NULL;
+}
+
+static void later(void *arg, struct sy_exchange *x)
+{
+    struct fixture *f = arg;
+
+    f->calls++;
+    f->waiting = x;
+    sy_exchange_defer(x);
+    if (!sy_exchange_query(x, "never"))
+        sy_timer_arm(f->later, 20 * SY_NS_PER_MS);
+}
+
+static void deferred_and_at_once(void *arg SY_UNUSED, struct sy_exchange *x)
+{
+    sy_exchange_defer(x);
+    sy_reply(x, 200, "text/plain", SY_STR("at once\n"));
+}
+
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
@@ -65,6 +106,10 @@ static int setup(void **state)
     sy_server_handle(f->server, "/hello", hello, f);
     sy_server_handle(f->server, "/mute", mute, f);
     sy_server_handle(f->server, "/large", large, f);
+    sy_server_handle(f->server, "/secret", secret, f);
+    sy_server_handle(f->server, "/later", later, f);
+    sy_server_handle(f->server, "/both", deferred_and_at_once, f);
+    f->later = sy_timer_new(f->loop, answer_later, f);
     *state = f;
     return 0;
 }
@@ -74,6 +119,7 @@ static int teardown(void **state)
     struct fixture *f = *state;
 
     sy_server_free(f->server);
+    sy_timer_free(f->later);
     sy_loop_free(f->loop);
     free(f);
     return 0;
@@ -358,6 +404,70 @@ static void addresses_are_checked(void **state)
     sy_server_free(NULL);
 }
 
+static void tokens_are_handed_on(void **state)
+{
+    struct fixture *f = *state;
+
+    expect(f, "GET /secret HTTP/1.1\r\nAuthorization: bearer  abc.def\r\n\r\n", "HTTP/1.1 200",
+           NULL);
+    assert_string_equal(f->last_bearer, "abc.def");
+    assert_true(f->was_private); /* plain, but from this machine */
+    expect(f, "GET /secret HTTP/1.1\r\nAuthorization: Basic YTpi\r\n\r\n", "HTTP/1.1 401",
+           "WWW-Authenticate: Bearer\r\n");
+    expect(f, "GET /secret HTTP/1.1\r\nAuthorization: Bearer \r\n\r\n", "HTTP/1.1 401", NULL);
+    expect(f, "GET /secret HTTP/1.1\r\n\r\n", "HTTP/1.1 401", NULL);
+    assert_int_equal(f->calls, 4);
+    expect(f, "GET /secret HTTP/1.1\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n",
+           "HTTP/1.1 400", NULL);
+    assert_int_equal(f->calls, 4);
+}
+
+static void an_answer_may_come_later(void **state)
+{
+    struct fixture *f = *state;
+
+    expect(f, "GET /later?name=kept HTTP/1.1\r\n\r\n", "HTTP/1.1 200 OK\r\n", "\r\n\r\nat last\n");
+    assert_string_equal(f->last_query, "kept");
+    assert_null(f->waiting);
+    expect(f, "GET /both HTTP/1.1\r\n\r\n", "HTTP/1.1 200 OK\r\n", "\r\n\r\nat once\n");
+    /* What follows on the connection waits for its turn. */
+    expect(
+        f,
+        "GET /later?name=1 HTTP/1.1\r\n\r\nGET /hello?name=2 HTTP/1.1\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 200 OK\r\n", "at last\nHTTP/1.1 200 OK\r\n");
+    assert_string_equal(f->last_query, "2");
+}
+
+static void stop_when_waiting(void *arg)
+{
+    struct fixture *f = arg;
+
+    if (f->waiting)
+        sy_loop_stop(f->loop);
+    else
+        sy_timer_arm(f->later, SY_NS_PER_MS);
+}
+
+/* The one who asked and the server itself may be gone when the answer is there. */
+static void a_late_answer_to_nobody_is_dropped(void **state)
+{
+    static const char ASK[] = "GET /later?never HTTP/1.1\r\n\r\n";
+    struct fixture *f = *state;
+    int fd = dial(sy_server_port(f->server));
+
+    assert_int_equal(send(fd, ASK, sizeof(ASK) - 1, MSG_NOSIGNAL), sizeof(ASK) - 1);
+    sy_timer_free(f->later);
+    f->later = sy_timer_new(f->loop, stop_when_waiting, f);
+    sy_timer_arm(f->later, SY_NS_PER_MS);
+    assert_int_equal(sy_loop_run(f->loop, NULL), 0);
+    assert_non_null(f->waiting);
+    sy_server_free(f->server);
+    f->server = NULL;
+    assert_false(sy_exchange_is_private(f->waiting));
+    sy_reply(f->waiting, 200, "text/plain", SY_STR("nobody hears this"));
+    close(fd);
+}
+
 static void parameters_are_capped(void **state SY_UNUSED)
 {
     char text[1024] = "GET /x?", *at = text + strlen(text);
@@ -386,6 +496,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_large_answer_arrives_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(connections_are_capped, setup, teardown),
         cmocka_unit_test_setup_teardown(addresses_are_checked, setup, teardown),
+        cmocka_unit_test_setup_teardown(tokens_are_handed_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_answer_may_come_later, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_late_answer_to_nobody_is_dropped, setup, teardown),
         cmocka_unit_test(parameters_are_capped),
     };
 
