@@ -328,6 +328,14 @@ void sy_sim_node_ready(struct sy_sim *s, uint32_t node, bool is_ready)
     tell_node(s, node);
 }
 
+void sy_sim_node_load(struct sy_sim *s, uint32_t node, struct sy_load_sample sample)
+{
+    sample.at_ns += EPOCH_NS;
+    s->faults.refused +=
+        sy_sched_load(s->sched, s->nodes.p[node].id, &sample, s->now) != SY_LOAD_TAKEN;
+    s->has_input = true;
+}
+
 uint32_t sy_sim_pod_add(struct sy_sim *s, struct sy_sim_room requests, int32_t priority)
 {
     uint32_t pod = (uint32_t)s->pods.len;

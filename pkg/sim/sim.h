@@ -34,7 +34,7 @@ struct sy_sim_faults {
     uint64_t bound_twice;       /* binds of a pod that had a node */
     uint64_t overcommitted;     /* binds that took a node past its allocatable */
     uint64_t bound_not_ready;   /* binds decided while the node was known not to be ready */
-    uint64_t refused;           /* inputs that the core did not take */
+    uint64_t refused;           /* inputs that the core did not take, samples included */
     uint64_t exact_differences; /* of sy_sched_stats */
 };
 
@@ -60,7 +60,7 @@ struct sy_sim_room {
 uint32_t sy_sim_node_add(struct sy_sim *s, struct sy_sim_room allocatable, uint32_t max_pods);
 /* What the node controller does: the Ready condition and its taints. */
 void sy_sim_node_ready(struct sy_sim *s, uint32_t node, bool is_ready);
-/* A measurement reaches the core; `at` is when its window ended. */
+/* A measurement reaches the core now; its at_ns is virtual time since the start. */
 void sy_sim_node_load(struct sy_sim *s, uint32_t node, struct sy_load_sample sample);
 
 /* A pod is created and waits for a node. */

@@ -14,7 +14,8 @@ enum {
     TICK_S = 10,
     LOOK_TICKS = 3, /* the measures look at each node so often */
 
-    WINDOW_TICKS = 6,
+    SAMPLE_TICKS = 6, /* how often, and over how long, real load is measured */
+    MINUTE_TICKS = 6,
     AUDIT_TICKS = 360,
     APPS = 60,
     GROUP_MAX = 20, /* pods that come at once */
@@ -26,6 +27,9 @@ static const double GROUP_MEAN = 3;
 /* kube-controller-manager's node-monitor-grace-period and the default toleration of pods. */
 static const sy_time_ns NOTICE_NS = 40 * SY_NS_PER_S;
 static const sy_time_ns EVICT_NS = 300 * SY_NS_PER_S;
+/* A sample is scraped and read some time after its window ended, and is not quite right. */
+static const sy_time_ns SAMPLE_DELAY_NS = 15 * SY_NS_PER_S;
+static const double SAMPLE_NOISE = 0.03;
 static const double BURST_WINDOW_S = 300, TENANT_WINDOW_S = 1800, DAY_S = 6 * 3600;
 static const int64_t MIB = 1 << 20;
 
@@ -65,8 +69,10 @@ struct world_node {
     SY_VEC(uint32_t) pods;
     double cpu, memory, stretch; /* as of the last tick */
     double requested_cpu_milli;
-    double cpu_window[WINDOW_TICKS], memory_window[WINDOW_TICKS];
-    uint32_t window_len;
+    double cpu_sum, memory_sum; /* of what could be measured, since the last sample */
+    uint32_t sum_ticks;
+    double cpu_read, memory_read; /* of the last full window; read_ticks 0: none */
+    uint32_t read_ticks;
 };
 
 struct world {
@@ -370,7 +376,8 @@ static void come_back(void *arg, uint32_t node, uint32_t outage SY_UNUSED)
 
     n->is_up = true;
     n->stretch = 1;
-    n->window_len = 0;
+    n->cpu_sum = n->memory_sum = 0;
+    n->sum_ticks = 0;
     for (size_t i = 0; i < n->pods.len; i++)
         begin_start(w, n->pods.p[i]);
     if (n->is_noticed)
@@ -432,9 +439,9 @@ static void measure_use(struct world *w, uint32_t node, double now_s)
         chance(w, 3, node, floor(now_s / TENANT_WINDOW_S)) < n->tenant_chance)
         n->cpu += n->tenant_share;
     n->stretch = fmax(1, fmax(n->cpu, n->memory));
-    n->cpu_window[n->window_len % WINDOW_TICKS] = n->cpu;
-    n->memory_window[n->window_len % WINDOW_TICKS] = n->memory;
-    n->window_len++;
+    n->cpu_sum += fmin(1, n->cpu); /* no meter shows what is wanted beyond what is there */
+    n->memory_sum += fmin(1, n->memory);
+    n->sum_ticks++;
 }
 
 static void do_work(struct world *w, uint32_t node)
@@ -472,6 +479,48 @@ static void look(struct world *w, sy_time_ns now)
                                     });
     }
     sy_gauge_look(&w->gauge, w->looked.p, (uint32_t)w->looked.len, LOOK_TICKS * TICK_NS, now);
+}
+
+static void sample(struct world *w, uint32_t node, enum sy_load_metric metric, double share,
+                   sy_time_ns window_ns)
+{
+    double noise = between(&w->samples, 1 - SAMPLE_NOISE, 1 + SAMPLE_NOISE);
+
+    sy_sim_node_load(w->sim, node,
+                     (struct sy_load_sample){.metric = metric,
+                                             .value = share * noise,
+                                             .is_share = true,
+                                             .at_ns = sy_sim_now(w->sim) - SAMPLE_DELAY_NS,
+                                             .window_ns = window_ns});
+}
+
+/* What the sources of measured load have read of the windows that ended a while ago. */
+static void deliver_samples(void *arg, uint32_t a SY_UNUSED, uint32_t b SY_UNUSED)
+{
+    struct world *w = arg;
+
+    for (uint32_t i = 0; i < w->nodes.len; i++) {
+        struct world_node *n = &w->nodes.p[i];
+        if (!n->read_ticks)
+            continue;
+        sample(w, i, SY_LOAD_CPU, n->cpu_read, n->read_ticks * TICK_NS);
+        sample(w, i, SY_LOAD_MEMORY, n->memory_read, n->read_ticks * TICK_NS);
+    }
+}
+
+static void end_windows(struct world *w)
+{
+    for (size_t i = 0; i < w->nodes.len; i++) {
+        struct world_node *n = &w->nodes.p[i];
+        n->read_ticks = n->is_up ? n->sum_ticks : 0;
+        if (n->read_ticks) {
+            n->cpu_read = n->cpu_sum / n->read_ticks;
+            n->memory_read = n->memory_sum / n->read_ticks;
+        }
+        n->cpu_sum = n->memory_sum = 0;
+        n->sum_ticks = 0;
+    }
+    sy_sim_at(w->sim, sy_sim_now(w->sim) + SAMPLE_DELAY_NS, deliver_samples, w, 0, 0);
 }
 
 static void stop(struct world *w, int status)
@@ -516,9 +565,11 @@ static void tick(void *arg, uint32_t a SY_UNUSED, uint32_t b SY_UNUSED)
     }
     if (w->ticks % LOOK_TICKS == 0)
         look(w, now);
+    if (w->options.is_measured && w->ticks % SAMPLE_TICKS == 0)
+        end_windows(w);
     if (w->ticks % AUDIT_TICKS == 0)
         audit(w);
-    if (w->options.progress && w->ticks % WINDOW_TICKS == 0 &&
+    if (w->options.progress && w->ticks % MINUTE_TICKS == 0 &&
         w->options.progress(w->options.arg, (double)now / (double)w->end))
         stop(w, sy_err_set(w->err, -ECANCELED, "stopped"));
     if (now + TICK_NS <= w->end && !w->status)
