@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/weights.h"
 
+#include <math.h>
+
 #include "policy/plugins.h"
 
 static enum sy_load_metric metric_of(const struct sy_cluster *c, uint32_t column)
@@ -71,11 +73,24 @@ static double ratio(int64_t part, int64_t whole)
     return whole > 0 ? (double)part / (double)whole : 0;
 }
 
-static double utilization_of(const struct sy_cluster *c, uint32_t node)
+/* A node is as full as its fullest resource: a mean would call one with no memory left half free.
+ */
+static double fullest(const struct sy_cluster *c, const struct sy_shape_view *shape, uint32_t node)
 {
-    return (sy_share_used(c, SY_COLUMN_CPU_MILLI, node, 0) +
-            sy_share_used(c, SY_COLUMN_MEMORY_BYTES, node, 0)) /
-           2;
+    int64_t cpu_milli = 0, memory_bytes = 0;
+    double most = 0;
+
+    for (uint32_t i = 0; shape && i < shape->requests_len; i++) {
+        uint32_t column = shape->request_columns[i];
+        if (column == SY_COLUMN_CPU_MILLI)
+            cpu_milli = shape->request_amounts[i];
+        else if (column == SY_COLUMN_MEMORY_BYTES)
+            memory_bytes = shape->request_amounts[i];
+        else if (column != SY_NONE && column != SY_COLUMN_PODS)
+            most = fmax(most, sy_share_used(c, column, node, shape->request_amounts[i]));
+    }
+    most = fmax(most, sy_share_used(c, SY_COLUMN_CPU_MILLI, node, cpu_milli));
+    return fmax(most, sy_share_used(c, SY_COLUMN_MEMORY_BYTES, node, memory_bytes));
 }
 
 void sy_node_weight(const struct sy_cluster *c, const struct sy_shape_view *shape, uint32_t node,
@@ -86,7 +101,7 @@ void sy_node_weight(const struct sy_cluster *c, const struct sy_shape_view *shap
          ratio(c->columns[SY_COLUMN_MEMORY_BYTES].allocatable[node], c->max_memory_bytes)) /
         2;
     ret->performance = (double)c->performance[node];
-    ret->headroom = 1 - (shape ? sy_utilization_with(shape, node) : utilization_of(c, node));
+    ret->headroom = 1 - fullest(c, shape, node);
     ret->reliability = (double)c->reliability[node];
     ret->weight = ret->capacity * ret->performance * ret->headroom * ret->reliability;
 }

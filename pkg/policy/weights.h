@@ -36,8 +36,8 @@ struct sy_node_weight {
     double reliability;
     double weight; /* their product */
 };
-/* As the node is (shape NULL: headroom over cpu and memory), or with the shape's pod on it and the
- * resources that it asks for. O(requests). */
+/* As the node is (shape NULL), or with the shape's pod on it. Headroom is what is left of the
+ * fullest resource: of cpu, memory and what the pod asks for. O(requests). */
 void sy_node_weight(const struct sy_cluster *c, const struct sy_shape_view *shape, uint32_t node,
                     struct sy_node_weight *ret);
 

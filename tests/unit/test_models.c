@@ -68,7 +68,7 @@ static void test_factors_of_a_node(void **state)
     close_to(w.capacity, (0.25 + 0.5) / 2, 1e-9);
     close_to(w.performance, 0.5, 0);
     close_to(w.reliability, 0.75, 0);
-    assert_true(w.headroom > 0 && w.headroom < 1);
+    close_to(w.headroom, 0.5, 1e-9); /* of cpu; three quarters of the memory are free */
     close_to(w.weight, w.capacity * 0.5 * w.headroom * 0.75, 1e-9);
 
     struct sy_utilization_term terms[8];
