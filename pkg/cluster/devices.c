@@ -4,8 +4,10 @@
 #include "cluster/devices.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "cluster/cluster.h"
+#include "model/resources.h"
 
 static const size_t OBJECT_MAX_BYTES = (size_t)64 << 20;
 
@@ -34,10 +36,12 @@ static struct sy_devices_slot *find(const struct sy_devices_table *t, struct key
     return slot == SY_MAP_NONE ? NULL : &t->all.p[slot];
 }
 
-static void note_change(struct sy_cluster *c)
+static void note_change(struct sy_cluster *c, enum sy_devices_kind kind)
 {
     c->devices.generation++;
     c->generation++;
+    if (kind == SY_DEVICES_CLASS)
+        c->epoch++; /* NodeResourcesFit leaves resources that a class stands for to us */
 }
 
 static struct sy_devices_slot *add(struct sy_devices_table *t, struct key key)
@@ -55,14 +59,17 @@ static struct sy_devices_slot *add(struct sy_devices_table *t, struct key key)
     return &t->all.p[slot];
 }
 
-static void drop(struct sy_devices_table *t, struct sy_devices_slot *s)
+static void drop(struct sy_cluster *c, enum sy_devices_kind kind, struct sy_devices_slot *s)
 {
+    struct sy_devices_table *t = &c->devices.tables[kind];
     uint32_t slot = (uint32_t)(s - t->all.p);
 
+    sy_device_index_remove(c, kind, slot);
     sy_map_del(&t->by_name, key_hash((struct key){s->ns, s->name}), slot);
     sy_arena_done(&s->arena);
     *s = (struct sy_devices_slot){0};
     sy_vec_push(&t->free, slot);
+    note_change(c, kind);
 }
 
 static int pack(enum sy_devices_kind kind, const void *object, struct sy_arena *arena,
@@ -97,14 +104,17 @@ int sy_devices_upsert(struct sy_cluster *c, enum sy_devices_kind kind, const voi
     int r = pack(kind, object, &arena, &packed);
     if (r < 0)
         return r;
-    if (s)
+    if (s) {
+        sy_device_index_remove(c, kind, (uint32_t)(s - t->all.p));
         sy_arena_done(&s->arena);
-    else
+    } else {
         s = add(t, key);
+    }
     s->arena = arena;
     s->object = packed;
     s->seen = true;
-    note_change(c);
+    sy_device_index_add(c, kind, (uint32_t)(s - t->all.p));
+    note_change(c, kind);
     return 0;
 }
 
@@ -112,10 +122,8 @@ void sy_devices_delete(struct sy_cluster *c, enum sy_devices_kind kind, sy_sid n
 {
     struct sy_devices_slot *s = find(&c->devices.tables[kind], (struct key){ns, name});
 
-    if (!s)
-        return;
-    drop(&c->devices.tables[kind], s);
-    note_change(c);
+    if (s)
+        drop(c, kind, s);
 }
 
 void sy_devices_replace_begin(struct sy_cluster *c, enum sy_devices_kind kind)
@@ -128,14 +136,11 @@ void sy_devices_replace_begin(struct sy_cluster *c, enum sy_devices_kind kind)
 
 void sy_devices_replace_end(struct sy_cluster *c, enum sy_devices_kind kind)
 {
-    struct sy_devices_table *t = &c->devices.tables[kind];
     struct sy_devices_slot *s;
 
-    SY_VEC_FOREACH (s, &t->all) {
-        if (!s->object || s->seen)
-            continue;
-        drop(t, s);
-        note_change(c);
+    SY_VEC_FOREACH (s, &c->devices.tables[kind].all) {
+        if (s->object && !s->seen)
+            drop(c, kind, s);
     }
 }
 
@@ -145,6 +150,36 @@ const struct sy_device_class *sy_devices_class(const struct sy_cluster *c, sy_si
         find(&c->devices.tables[SY_DEVICES_CLASS], (struct key){0, name});
 
     return s ? &s->object->class : NULL;
+}
+
+/* Whether x rather than y stands for a resource that both name. */
+static bool is_preferred(const struct sy_cluster *c, const struct sy_device_class *x,
+                         const struct sy_device_class *y)
+{
+    if (x->created_wall_ns != y->created_wall_ns)
+        return x->created_wall_ns > y->created_wall_ns;
+    return strcmp(sy_strings_getz(c->strings, x->name), sy_strings_getz(c->strings, y->name)) < 0;
+}
+
+const struct sy_device_class *sy_devices_class_for(const struct sy_cluster *c, sy_sid resource)
+{
+    static const char PREFIX[] = SY_DEVICE_CLASS_PREFIX;
+    const struct sy_device_class *found = NULL;
+    const union sy_devices_object *o;
+    struct sy_str text = sy_strings_get(c->strings, resource);
+    uint32_t at = 0;
+
+    if (sy_str_starts(text, SY_STR(SY_DEVICE_CLASS_PREFIX))) {
+        size_t skip = sizeof(PREFIX) - 1;
+        sy_sid name = sy_strings_find(c->strings, (struct sy_str){text.p + skip, text.len - skip});
+        return name ? sy_devices_class(c, name) : NULL;
+    }
+    while ((o = sy_devices_next(c, SY_DEVICES_CLASS, &at))) {
+        if (o->class.extended_resource == resource && resource &&
+            (!found || is_preferred(c, &o->class, found)))
+            found = &o->class;
+    }
+    return found;
 }
 
 const struct sy_device_claim *sy_devices_claim(const struct sy_cluster *c, sy_sid ns, sy_sid name)
@@ -191,4 +226,5 @@ void sy_devices_done(struct sy_cluster *c)
         sy_vec_done(&t->free);
         sy_map_done(&t->by_name);
     }
+    sy_device_index_done(&c->devices.index);
 }

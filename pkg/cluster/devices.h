@@ -6,6 +6,7 @@
 
 #include "base/map.h"
 #include "base/vec.h"
+#include "cluster/device_index.h"
 #include "model/devices.h"
 
 #include <stdbool.h>
@@ -28,6 +29,7 @@ struct sy_devices_table {
 
 struct sy_devices {
     struct sy_devices_table tables[SY_DEVICES_KINDS];
+    struct sy_device_index index;
     uint64_t generation; /* grows with every change here */
     /* Whoever acts on our decisions writes allocations and reservations into claims before it
      * binds. While this is false, no pod with claims may be placed: it would start without its
@@ -48,6 +50,10 @@ void sy_devices_replace_end(struct sy_cluster *c, enum sy_devices_kind kind);
 /* By name; NULL when there is none. Valid until the object changes. */
 const struct sy_device_class *sy_devices_class(const struct sy_cluster *c, sy_sid name);
 const struct sy_device_claim *sy_devices_claim(const struct sy_cluster *c, sy_sid ns, sy_sid name);
+/* The class that stands for an extended resource, or that a resource's name names; NULL: none. Of
+ * several the newest, then the first by name. Source: deviceclass/extendedresourcecache in
+ * k8s.io/dynamic-resource-allocation v0.37.2. O(classes). */
+const struct sy_device_class *sy_devices_class_for(const struct sy_cluster *c, sy_sid resource);
 /* The objects of a kind: at starts at 0; NULL after the last. */
 const union sy_devices_object *sy_devices_next(const struct sy_cluster *c,
                                                enum sy_devices_kind kind, uint32_t *at);

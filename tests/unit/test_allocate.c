@@ -4,6 +4,7 @@
  * compared by the oracle; here is what it does not reach. */
 #include "cluster/allocate.h"
 
+#include "base/rng.h"
 #include "core.h"
 #include "kube/decode.h"
 
@@ -232,6 +233,190 @@ static void test_the_store_follows_a_list(void **state)
     assert_string_equal(sy_strings_getz(f->k.strings, gpu), "gpu");
 }
 
+/* A pool of two devices that differ in `n`, and share 8 of `mem`. */
+static void put_shared(struct fixture *f, const char *policy)
+{
+    char json[1024];
+
+    snprintf(
+        json, sizeof(json),
+        "{\"metadata\":{\"name\":\"s\"},\"spec\":{\"driver\":\"d\",\"nodeName\":\"n1\",\"pool\":{"
+        "\"name\":\"p\",\"generation\":1,\"resourceSliceCount\":1},\"devices\":[{\"name\":"
+        "\"gpu-0\",\"allowMultipleAllocations\":true,\"attributes\":{\"n\":{\"int\":0}},"
+        "\"capacity\":{\"mem\":{\"value\":\"8\"%s}}},{\"name\":\"gpu-1\",\"attributes\":{\"n\":{"
+        "\"int\":0}}}]}}",
+        policy);
+    put(f, SY_DEVICES_SLICE, json);
+}
+
+#define ASKS(amount) ",\"capacity\":{\"requests\":{\"mem\":\"" amount "\"}}"
+
+/* What the first pick takes of `mem`, in thousandths; less than 0: not found. */
+static int64_t taken(struct fixture *f, struct sy_err *err)
+{
+    const struct sy_device_claim *claim =
+        sy_devices_claim(&f->c, core_id(&f->k, "default"), core_id(&f->k, "c"));
+    const struct sy_device_pick *picks;
+    struct sy_allocator *a;
+    uint32_t len;
+
+    sy_arena_reset(&f->arena);
+    int r = sy_allocator_new(&f->c, &f->arena, &claim, 1, &a, err);
+    if (!r)
+        r = sy_allocator_try(a, f->node, &picks, &len, err);
+    if (r != 1)
+        return r < 0 ? r : -1;
+    assert_int_equal(picks[0].consumed_len, 1);
+    return picks[0].consumed[0].value.whole * 1000 + picks[0].consumed[0].value.nano / 1000000;
+}
+
+static void test_request_policies_round_up(void **state)
+{
+    static const struct {
+        const char *policy, *request;
+        int64_t milli; /* -1: none will do */
+    } CASES[] = {
+        {"", "", 8000},
+        {"", ASKS("3"), 3000},
+        {"", ASKS("9"), -1},
+        {",\"requestPolicy\":{\"default\":\"2\",\"validValues\":[\"2\",\"4\"]}", "", 2000},
+        {",\"requestPolicy\":{\"default\":\"2\",\"validValues\":[\"2\",\"4\"]}", ASKS("3"), 4000},
+        {",\"requestPolicy\":{\"default\":\"2\",\"validValues\":[\"2\",\"4\"]}", ASKS("5"), -1},
+#define RANGE(step)                                                                                \
+    ",\"requestPolicy\":{\"default\":\"1\",\"validRange\":{\"min\":\"1\",\"max\":\"6\"," step "}}"
+        {RANGE("\"step\":\"2\""), "", 1000},
+        {RANGE("\"step\":\"2\""), ASKS("500m"), 1000},
+        {RANGE("\"step\":\"2\""), ASKS("2"), 3000},
+        {RANGE("\"step\":\"2\""), ASKS("5"), 5000},
+        {RANGE("\"step\":\"2\""), ASKS("5500m"), -1}, /* 7 is past max */
+        {RANGE("\"step\":\"250m\""), ASKS("1100m"), 1250},
+    };
+
+    for (size_t i = 0; i < SY_ARRAY_LEN(CASES); i++) {
+        struct fixture *f = *state;
+        char request[512];
+        put_class(f);
+        put_shared(f, CASES[i].policy);
+        snprintf(request, sizeof(request), EXACTLY("r", "1", "%s"), CASES[i].request);
+        put_claim(f, request);
+        int64_t got = taken(f, NULL);
+        if (got != CASES[i].milli)
+            fail_msg("%s%s: %lld", CASES[i].policy, CASES[i].request, (long long)got);
+    }
+}
+
+static void test_what_no_range_can_express_fails(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_err err = {0};
+
+    put_class(f);
+    put_shared(f, RANGE("\"step\":\"250m\""));
+    put_claim(f, EXACTLY("r", "1", ASKS("1500u")));
+    assert_int_equal(taken(f, &err), 1000); /* below min: min */
+    put_claim(f, EXACTLY("r", "1", ASKS("1100100u")));
+    assert_int_equal(taken(f, &err), -EINVAL);
+    assert_string_equal(err.msg,
+                        "claim default/c, request r: checking capacity for device d/p/gpu-0: "
+                        "capacity \"mem\": capacity request cannot be represented in the device's "
+                        "range arithmetic: request 1100100u is not a representable milli value");
+}
+
+static void test_devices_of_distinct_attributes(void **state)
+{
+    struct fixture *f = *state;
+    char text[512], json[1024];
+
+    put_class(f);
+    for (int same = 0; same < 2; same++) {
+        snprintf(json, sizeof(json),
+                 "{\"metadata\":{\"name\":\"c\",\"namespace\":\"default\"},\"spec\":{\"devices\":{"
+                 "\"requests\":[" EXACTLY("r", "2", "") "],\"constraints\":[{\"%sAttribute\":"
+                                                        "\"d/n\"}]}}}",
+                 same ? "match" : "distinct");
+        put(f, SY_DEVICES_CLAIM, json);
+        put_slice(f, 2, 1, 1); /* n is 0 and 1 */
+        assert_int_equal(find(f, text, NULL), !same);
+        sy_devices_delete(&f->c, SY_DEVICES_SLICE, 0, core_id(&f->k, "s1"));
+        put_shared(f, ""); /* n is 0 twice */
+        assert_int_equal(find(f, text, NULL), same);
+        sy_devices_delete(&f->c, SY_DEVICES_SLICE, 0, core_id(&f->k, "s"));
+    }
+}
+
+/* Objects come, change and go at random: the index is as one made anew. */
+static void test_the_index_follows_the_store(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_rng rng;
+    char json[1024];
+
+    sy_rng_seed(&rng, 7);
+    for (int i = 0; i < 3000; i++) {
+        uint32_t what = sy_rng_below(&rng, 8), n = sy_rng_below(&rng, 12);
+        uint32_t node = sy_rng_below(&rng, 4), pool = sy_rng_below(&rng, 3);
+        snprintf(json, sizeof(json), "%c%u", what < 5 ? 's' : 'c', n);
+        if (what == 4 || what == 7) {
+            sy_devices_delete(&f->c, what == 4 ? SY_DEVICES_SLICE : SY_DEVICES_CLAIM,
+                              what == 4 ? 0 : core_id(&f->k, "x"), core_id(&f->k, json));
+        } else if (what < 4) {
+            char where[64] = "\"allNodes\":true";
+            if (node)
+                snprintf(where, sizeof(where), "\"nodeName\":\"n%u\"", node);
+            snprintf(json, sizeof(json),
+                     "{\"metadata\":{\"name\":\"s%u\"},\"spec\":{\"driver\":\"d%u\",%s,\"pool\":{"
+                     "\"name\":\"p%u\",\"generation\":%d,\"resourceSliceCount\":1}}}",
+                     n, pool / 2, where, pool, i);
+            put(f, SY_DEVICES_SLICE, json);
+        } else {
+            snprintf(
+                json, sizeof(json),
+                "{\"metadata\":{\"name\":\"c%u\",\"namespace\":\"x\",\"annotations\":{"
+                "\"resource.kubernetes.io/extended-resource-claim\":\"%s\"},\"ownerReferences\":"
+                "[{\"uid\":\"u%u\",\"controller\":true}]},\"status\":{\"allocation\":{\"devices\":{"
+                "\"results\":[{\"request\":\"r\",\"driver\":\"d\",\"pool\":\"p\",\"device\":"
+                "\"g%u\"},{\"request\":\"r\",\"driver\":\"d\",\"pool\":\"p\",\"device\":\"g%u\","
+                "\"adminAccess\":%s}]}}}}",
+                n, node ? "true" : "no", n, node, pool, i % 2 ? "true" : "false");
+            put(f, SY_DEVICES_CLAIM, json);
+        }
+        const char *wrong = sy_device_index_audit(&f->c);
+        if (wrong)
+            fail_msg("step %d: %s", i, wrong);
+    }
+    assert_null(sy_device_index_for_pod(&f->c, SY_STR("nobody")));
+}
+
+static const char *class_for(struct fixture *f, const char *resource)
+{
+    const struct sy_device_class *class = sy_devices_class_for(&f->c, core_id(&f->k, resource));
+
+    return class ? sy_strings_getz(f->k.strings, class->name) : "none";
+}
+
+static void test_the_newest_class_stands_for_a_resource(void **state)
+{
+    static const char *const CLASSES[][2] = {{"b", "2026-01-01T00:00:00Z"},
+                                             {"c", "2025-01-01T00:00:00Z"},
+                                             {"a", "2026-01-01T00:00:00Z"}};
+    struct fixture *f = *state;
+    uint64_t epoch = f->c.epoch;
+    char json[512];
+
+    assert_string_equal(class_for(f, "x.y/gpu"), "none");
+    for (size_t i = 0; i < SY_ARRAY_LEN(CLASSES); i++) {
+        snprintf(json, sizeof(json),
+                 "{\"metadata\":{\"name\":\"%s\",\"creationTimestamp\":\"%s\"},\"spec\":{"
+                 "\"extendedResourceName\":\"x.y/gpu\"}}",
+                 CLASSES[i][0], CLASSES[i][1]);
+        put(f, SY_DEVICES_CLASS, json);
+        assert_string_equal(class_for(f, "x.y/gpu"), i == 2 ? "a" : "b");
+    }
+    assert_string_equal(class_for(f, "deviceclass.resource.kubernetes.io/c"), "c");
+    assert_string_equal(class_for(f, "deviceclass.resource.kubernetes.io/d"), "none");
+    assert_true(f->c.epoch > epoch);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -243,6 +428,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_errors_name_the_claim, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_search_without_end_is_ended, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_store_follows_a_list, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_request_policies_round_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_no_range_can_express_fails, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_devices_of_distinct_attributes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_index_follows_the_store, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_newest_class_stands_for_a_resource, setup,
+                                        teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
