@@ -54,6 +54,7 @@ void sy_cluster_done(struct sy_cluster *c)
     sy_devices_done(c);
     sy_workloads_done(c);
     sy_load_done(c);
+    sy_turns_done(c);
     sy_vec_done(&c->trial_nodes);
     sy_trial_done(c);
     for (size_t i = 0; i < c->namespaces.len; i++)
@@ -68,6 +69,8 @@ void sy_cluster_done(struct sy_cluster *c)
     free(c->relief.ring);
     free(c->performance);
     free(c->reliability);
+    free(c->start_s);
+    free(c->starting);
     sy_arena_done(&c->scratch);
     memset(c, 0, sizeof(*c));
 }
@@ -106,6 +109,15 @@ void sy_cluster_set_factors(struct sy_cluster *c, uint32_t node, float performan
     c->performance[node] = performance;
     c->reliability[node] = reliability;
     touch_node(c, node, false);
+}
+
+void sy_cluster_set_start(struct sy_cluster *c, uint32_t node, float start_s)
+{
+    if (c->start_s[node] == start_s)
+        return;
+    c->start_s[node] = start_s;
+    if (c->starts_matter)
+        touch_node(c, node, false);
 }
 
 /* -- resource columns -- */
@@ -159,6 +171,8 @@ static void grow_nodes(struct sy_cluster *c)
     GROW(c->used_nonzero_memory_bytes);
     GROW(c->performance);
     GROW(c->reliability);
+    GROW(c->start_s);
+    GROW(c->starting);
     for (uint32_t i = 0; i < c->columns_len; i++) {
         GROW(c->columns[i].allocatable);
         GROW(c->columns[i].used);
@@ -166,6 +180,7 @@ static void grow_nodes(struct sy_cluster *c)
 #undef GROW
     sy_counters_grow(c, old, room);
     sy_load_grow(c, old, room);
+    sy_turns_grow(c, old, room);
     c->nodes_room = room;
 }
 
@@ -201,6 +216,8 @@ static uint32_t ensure_node(struct sy_cluster *c, sy_sid name)
     n->pods_len = 0;
     c->node_flags[slot] = 0;
     c->performance[slot] = c->reliability[slot] = 1;
+    c->start_s[slot] = 0;
+    sy_turns_forget(c, slot);
     sy_map_add(&c->node_by_name, sy_hash_u64(name), slot);
     return slot;
 }
@@ -445,6 +462,11 @@ static void count_ports(struct sy_cluster *c, const struct sy_pod_spec *spec, ui
     }
 }
 
+static uint32_t is_starting(const struct sy_pod_slot *p)
+{
+    return (p->flags & SY_POD_RUNNING) == 0;
+}
+
 /* Adds the pod to, or takes it from, every sum kept per node. */
 static void account(struct sy_cluster *c, uint32_t pod, uint32_t node, int sign)
 {
@@ -467,6 +489,7 @@ static void attach(struct sy_cluster *c, uint32_t pod, uint32_t slot)
         c->pods.p[n->first_pod].prev_on_node = pod;
     n->first_pod = pod;
     n->pods_len++;
+    c->starting[slot] += is_starting(p);
     sy_load_pod_on_node(c, pod, slot, 1);
     touch_node(c, slot, false);
 }
@@ -489,6 +512,7 @@ static uint32_t detach(struct sy_cluster *c, uint32_t pod)
         c->pods.p[p->next_on_node].prev_on_node = p->prev_on_node;
     n->pods_len--;
     p->node = SY_NONE;
+    c->starting[slot] -= is_starting(p);
     sy_load_pod_on_node(c, pod, slot, -1);
     touch_node(c, slot, true);
     release_node_if_unused(c, slot);
@@ -669,7 +693,16 @@ int sy_cluster_pod_upsert(struct sy_cluster *c, const struct sy_pod *pod, uint32
     p->owner = owner;
     p->nominated_node = pod->nominated_node;
     p->started_wall_ns = pod->started_wall_ns;
-    p->flags = (uint16_t)(flags | (p->flags & KEPT_FLAGS));
+    flags |= p->flags & KEPT_FLAGS;
+    bool starts = p->node != SY_NONE && ((p->flags ^ flags) & SY_POD_RUNNING);
+    if (starts)
+        c->starting[p->node] -= is_starting(p);
+    p->flags = flags;
+    if (starts) {
+        c->starting[p->node] += is_starting(p);
+        if (c->starts_matter)
+            touch_node(c, p->node, false);
+    }
     if (node != SY_NONE) {
         account(c, slot, node, 1);
         sy_load_follow(c, node);
@@ -938,10 +971,14 @@ void sy_cluster_mark(const struct sy_cluster *c)
     }
 }
 
-/* What one node's sums should be, from its list of pods; returns the number of pods in the list. */
-static uint32_t recount(const struct sy_cluster *c, uint32_t node, int64_t *used, int64_t *nonzero)
+/* What one node's sums should be, from its list of pods: *starting too; returns the number of pods
+ * in the list. */
+static uint32_t recount(const struct sy_cluster *c, uint32_t node, int64_t *used, int64_t *nonzero,
+                        uint32_t *starting)
 {
     uint32_t pods = 0;
+
+    *starting = 0;
 
     memset(used, 0, SY_COLUMNS_MAX * sizeof(*used));
     nonzero[0] = nonzero[1] = 0;
@@ -954,6 +991,7 @@ static uint32_t recount(const struct sy_cluster *c, uint32_t node, int64_t *used
                 used[column] += bounded(totals->requests.p[j].amount);
         }
         used[SY_COLUMN_PODS]++;
+        *starting += is_starting(&c->pods.p[i]);
         nonzero[0] += bounded(totals->nonzero_cpu_milli);
         nonzero[1] += bounded(totals->nonzero_memory_bytes);
         pods++;
@@ -985,16 +1023,21 @@ static bool right_ports(const struct sy_cluster *c, uint32_t node)
 const char *sy_cluster_audit(const struct sy_cluster *c, char *text, size_t text_size)
 {
     int64_t used[SY_COLUMNS_MAX], nonzero[2];
-    uint32_t listed = 0, charged = 0, assumed = 0, alive = 0;
+    uint32_t listed = 0, charged = 0, assumed = 0, alive = 0, starting;
 
     for (uint32_t n = 0; n < c->nodes_len; n++) {
         if (!c->nodes[n].node.name)
             continue;
-        uint32_t pods = recount(c, n, used, nonzero);
+        uint32_t pods = recount(c, n, used, nonzero, &starting);
         listed += pods;
         const char *name = sy_strings_getz(c->strings, c->nodes[n].node.name);
         if (!right_ports(c, n)) {
             snprintf(text, text_size, "node %s: host ports differ from the pods'", name);
+            return text;
+        }
+        if (starting != c->starting[n]) {
+            snprintf(text, text_size, "node %s: %u pods start, %u counted", name, starting,
+                     c->starting[n]);
             return text;
         }
         if (pods != c->nodes[n].pods_len) {

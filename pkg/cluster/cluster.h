@@ -19,6 +19,7 @@
 #include "cluster/specs.h"
 #include "cluster/storage.h"
 #include "cluster/trial.h"
+#include "cluster/turns.h"
 #include "cluster/workloads.h"
 #include "model/node.h"
 #include "model/pod.h"
@@ -132,6 +133,9 @@ struct sy_cluster {
     int64_t *used_nonzero_memory_bytes;
     float *performance; /* factors of the dynamic weight in [0,1]; 1 for a node without history */
     float *reliability;
+    float *start_s;     /* how long pods take there from bind to running, s; 0: not known yet */
+    uint32_t *starting; /* pods that are charged and do not run yet */
+    bool starts_matter; /* some scorer reads these two: then they are changes of the node */
     struct sy_map node_by_name; /* hash of the name's id to slot */
     SY_VEC(uint32_t) free_nodes;
 
@@ -168,6 +172,7 @@ struct sy_cluster {
     struct sy_devices devices;
     struct sy_workloads workloads;
     struct sy_load load;
+    struct sy_turns turns[SY_TURNS];
 };
 
 void sy_cluster_init(struct sy_cluster *c, struct sy_strings *strings);
@@ -250,6 +255,9 @@ void sy_cluster_touch(struct sy_cluster *c, uint32_t node, bool relief);
 /* Sets the factors of the dynamic weight that are learned, in [0,1]. */
 void sy_cluster_set_factors(struct sy_cluster *c, uint32_t node, float performance,
                             float reliability);
+
+/* Sets what was learned of the time from bind to running. */
+void sy_cluster_set_start(struct sy_cluster *c, uint32_t node, float start_s);
 
 /* Notes that pods' labels are compared with a selector from now on. */
 void sy_cluster_note_selector(struct sy_cluster *c, const struct sy_selector *selector);

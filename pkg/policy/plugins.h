@@ -26,6 +26,10 @@ extern const struct sy_scorer sy_scorer_dynamic_resources;
 extern const struct sy_scorer sy_scorer_volume_binding;
 extern const struct sy_scorer sy_scorer_utilization;
 extern const struct sy_scorer sy_scorer_dynamic_weight;
+extern const struct sy_scorer sy_scorer_round_robin;
+extern const struct sy_scorer sy_scorer_least_connections;
+extern const struct sy_scorer sy_scorer_response_time;
+extern const struct sy_scorer sy_scorer_static_weights;
 extern const struct sy_scorer sy_scorer_taint_toleration;
 extern const struct sy_scorer sy_scorer_node_affinity;
 extern const struct sy_scorer sy_scorer_node_resources_fit;
@@ -63,3 +67,11 @@ double sy_utilization_with(const struct sy_shape_view *shape, uint32_t node);
 
 /* Sets the verdict to one reason; returns true. */
 bool sy_refuse(struct sy_verdict *v, enum sy_code code, sy_sid reason);
+
+/* -- strategies that deal in proportion to weights, over turns (cluster/turns.h) -- */
+
+/* Points of a node that would have paid `pass + cost` once it got the pod: all for one that is due,
+ * half for one that is `scale` later. scale > 0; the same for all nodes and as in the stamp. */
+int64_t sy_turn_points(const struct sy_turns *t, uint32_t node, double cost, double scale);
+/* The stamp that goes with it: moves when the points of all nodes do. */
+uint64_t sy_turn_stamp(const struct sy_turns *t, double scale);

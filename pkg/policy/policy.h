@@ -148,6 +148,10 @@ struct sy_scorer {
     /* Turns raw scores into points in place. NULL: they are points. */
     void (*normalize)(const struct sy_shape_view *shape, const void *state, const uint32_t *nodes,
                       uint32_t nodes_len, int64_t *scores);
+    /* The pod is about to be assumed on the node: for strategies that remember whose turn it is.
+     * May change what score() says of that node, and of others what stamp() tells. NULL: nothing.
+     */
+    void (*placed)(const struct sy_shape_view *shape, const void *state, uint32_t node);
 };
 
 /* Whether the pod's nodeSelector and required node affinity take the node; what the profile adds is
@@ -185,6 +189,22 @@ struct sy_utilization_point { /* of requestedToCapacityRatio.shape */
     int32_t score;            /* 0..10 */
 };
 
+/* How a weight decides. docs/models.md compares them. */
+enum sy_selection {
+    SY_SELECT_LEVEL,  /* the node that carries least for its weight */
+    SY_SELECT_SHARES, /* each node gets the share of arriving demand that its weight earns */
+    SY_SELECT_BEST,   /* the node of the largest weight */
+};
+
+/* Nodes with the label have the weight; the first that matches counts. */
+struct sy_static_weight {
+    const char *key;
+    const char *value; /* NULL: any */
+    int32_t weight;    /* 0..1000 */
+};
+
+enum { SY_STATIC_WEIGHT_MAX = 1000 };
+
 struct sy_policy_args {
     enum sy_scoring_strategy fit_strategy;
     struct sy_scoring_resource fit_resources[SY_ARG_LIST_MAX];
@@ -217,6 +237,13 @@ struct sy_policy_args {
         added_affinity; /* NodeAffinity.addedAffinity, required part; borrowed */
     const struct sy_preferred_node_term *added_preferred;
     uint32_t added_preferred_len;
+    /* Our own strategies. */
+    enum sy_selection dynamic_selection;
+    enum sy_selection static_selection; /* BEST, else SHARES */
+    const char *static_label; /* of nodes: its value is the weight, where it is a number */
+    const struct sy_static_weight *static_weights; /* borrowed */
+    uint32_t static_weights_len;
+    int32_t static_default; /* of other nodes */
 };
 /* kube-scheduler's defaults. */
 void sy_policy_args_default(struct sy_policy_args *args);

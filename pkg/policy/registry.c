@@ -22,7 +22,9 @@ static const struct sy_scorer *const SCORERS[] = {
     &sy_scorer_node_resources_fit, &sy_scorer_node_resources_balanced_allocation,
     &sy_scorer_image_locality,     &sy_scorer_pod_topology_spread,
     &sy_scorer_inter_pod_affinity, &sy_scorer_volume_binding,
-    &sy_scorer_dynamic_resources,
+    &sy_scorer_dynamic_resources,  &sy_scorer_round_robin,
+    &sy_scorer_least_connections,  &sy_scorer_response_time,
+    &sy_scorer_static_weights,
 };
 
 const struct sy_filter *sy_filter_at(uint32_t i)
@@ -67,6 +69,9 @@ void sy_policy_args_default(struct sy_policy_args *args)
         .hard_pod_affinity_weight = 1,
         .preemption_min_candidates_percent = 10,
         .preemption_min_candidates = 100,
+        .static_selection = SY_SELECT_SHARES,
+        .static_label = "steelyard.dev/weight",
+        .static_default = 1,
     };
 }
 

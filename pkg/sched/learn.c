@@ -54,6 +54,7 @@ static void publish(const struct sy_learner *l, struct sy_cluster *c, uint32_t n
                                 (1 - sy_failure_probability(0)));
 
     sy_cluster_set_factors(c, node, performance, reliability);
+    sy_cluster_set_start(c, node, h->start_s);
 }
 
 /* A burst of samples in one instant must still count: each weighs at least 5 %. */

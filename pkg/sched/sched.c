@@ -962,7 +962,9 @@ static void attempt(struct sy_sched *s, uint32_t i, sy_time_ns now)
         return;
     }
     end_nomination(s, e);
+    sy_shape_placed(&s->shapes, shape, out.node);
     if (sy_cluster_assume(&s->cluster, e->pod, out.node) < 0) {
+        sy_cluster_touch(&s->cluster, out.node, false);
         drop_entry(s, i); /* bound behind our back: nothing left to do */
         return;
     }

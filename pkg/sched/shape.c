@@ -905,6 +905,16 @@ struct sy_outcome sy_shape_best(struct sy_shapes *s, struct sy_shape *shape)
     return out;
 }
 
+void sy_shape_placed(struct sy_shapes *s, struct sy_shape *shape, uint32_t node)
+{
+    resolve_view(s, shape);
+    for (uint32_t i = 0; i < shape->plugins->local_scorers_len; i++) {
+        const struct ready_scorer *r = &shape->plugins->local_scorers[i];
+        if (r->scorer->placed)
+            r->scorer->placed(&shape->view, r->state, node);
+    }
+}
+
 struct sy_survey sy_shape_survey(struct sy_shapes *s, struct sy_shape *shape)
 {
     struct ready_filter ready[SY_FILTERS_MAX];
