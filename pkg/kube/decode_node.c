@@ -44,6 +44,22 @@ static void build_images(struct build *b, const struct wire_list *from, struct s
     node->images = images;
 }
 
+static void build_addresses(struct build *b, const struct wire_list *from, struct sy_node *node)
+{
+    struct sy_str *ips = sy_build_array(b, from->len, sizeof(*ips));
+    const struct wire_address *address;
+
+    if (!ips)
+        return;
+    node->internal_ips = ips;
+    WIRE_FOREACH (address, from) {
+        if (sy_str_eqz(address->type, "InternalIP"))
+            ips[node->internal_ips_len++] = sy_build_text(b, address->address);
+        else if (sy_str_eqz(address->type, "Hostname") && !node->hostname.len)
+            node->hostname = sy_build_text(b, address->address);
+    }
+}
+
 static uint16_t features_of(const struct wire_list *names)
 {
     struct sy_features features = {0};
@@ -76,6 +92,7 @@ static void build_node(struct build *b, const struct wire_node *from, struct sy_
         node->capacity = sy_build_amounts(b, &from->status->capacity);
         node->ready = sy_build_condition(&from->status->conditions, SY_STR("Ready"), &ready);
         node->ready_changed_wall_ns = ready ? ready->changed_wall_ns : 0;
+        build_addresses(b, &from->status->addresses, node);
         build_images(b, &from->status->images, node);
         node->declared_features = features_of(&from->status->features);
     }

@@ -303,10 +303,15 @@ static const struct wire_message image_message = MESSAGE(wire_image,
     [1] = FIELD(wire_image, names, "names", WIRE_STR_LIST),
     [2] = FIELD(wire_image, size_bytes, "sizeBytes", WIRE_INT64));
 
+static const struct wire_message address_message = MESSAGE(wire_address,
+    [1] = FIELD(wire_address, type, "type", WIRE_STR),
+    [2] = FIELD(wire_address, address, "address", WIRE_STR));
+
 static const struct wire_message node_status_message = MESSAGE(wire_node_status,
     [1] = FIELD(wire_node_status, capacity, "capacity", WIRE_QUANTITY_MAP),
     [2] = FIELD(wire_node_status, allocatable, "allocatable", WIRE_QUANTITY_MAP),
     [4] = SUB(wire_node_status, conditions, "conditions", WIRE_MSG_LIST, node_condition_message),
+    [5] = SUB(wire_node_status, addresses, "addresses", WIRE_MSG_LIST, address_message),
     [8] = SUB(wire_node_status, images, "images", WIRE_MSG_LIST, image_message),
     [14] = FIELD(wire_node_status, features, "declaredFeatures", WIRE_STR_LIST));
 

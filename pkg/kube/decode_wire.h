@@ -334,10 +334,17 @@ struct wire_image {
     int64_t size_bytes;
 };
 
+struct wire_address {
+    struct wire_address *next;
+    struct sy_str type;
+    struct sy_str address;
+};
+
 struct wire_node_status {
     struct wire_list capacity;
     struct wire_list allocatable;
     struct wire_list conditions;
+    struct wire_list addresses;
     struct wire_list images;
     struct wire_list features;
 };

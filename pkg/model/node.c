@@ -19,6 +19,9 @@ int sy_node_copy(struct sy_arena *arena, const struct sy_node *node, struct sy_n
     copy.capacity = sy_copy_amounts(&c, node->capacity);
     copy.taints = sy_copy_array(&c, node->taints, node->taints_len, sizeof(*node->taints));
     copy.images = sy_copy_array(&c, node->images, node->images_len, sizeof(*node->images));
+    copy.internal_ips = NULL;
+    copy.internal_ips_len = 0;
+    copy.hostname = (struct sy_str){0};
     if (c.error)
         return c.error;
     *ret = copy;
@@ -120,5 +123,9 @@ int sy_node_dump(const struct sy_node *node, const struct sy_strings *strings, s
     sy_dump_number_line(&d, "created", node->created_wall_ns);
     dump_images(&d, node);
     sy_dump_number_line(&d, "declaredFeatures", node->declared_features);
+    for (uint32_t i = 0; i < node->internal_ips_len; i++)
+        sy_dump_str_line(&d, "internalIP", node->internal_ips[i]);
+    if (node->hostname.len)
+        sy_dump_str_line(&d, "hostname", node->hostname);
     return out->failed;
 }

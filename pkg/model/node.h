@@ -34,6 +34,10 @@ struct sy_node {
     const struct sy_image *images; /* sorted by name id, one entry per name */
     uint32_t images_len;
     uint16_t declared_features; /* status.declaredFeatures, 1 << enum sy_node_feature */
+    /* Addresses say which node a measurement is of. Only decoded nodes have them, copies do not. */
+    const struct sy_str *internal_ips;
+    uint32_t internal_ips_len;
+    struct sy_str hostname;
 };
 
 /* Copies node and all that it points to into arena. 0, -ENOMEM or -E2BIG; *ret only on success. */

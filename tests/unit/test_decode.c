@@ -533,6 +533,8 @@ static void test_node_fields(void **state)
     assert_int_equal(sy_decode_node(&f->d, SY_ENCODING_PROTOBUF, raw, &node, NULL), 0);
     free((char *)raw.p);
     assert_int_equal(node.annotations.len, 2);
+    assert_int_equal(node.internal_ips_len, 1);
+    assert_true(sy_str_eqz(node.internal_ips[0], "10.0.0.1"));
 }
 
 /* ---- JSON that is not what it should be ------------------------------------------------------ */

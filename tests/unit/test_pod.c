@@ -27,7 +27,7 @@ _Static_assert(sizeof(struct sy_resource_claim_ref) == 12, "new field in sy_reso
 _Static_assert(sizeof(struct sy_device_resource) == 32, "new field in sy_device_resource");
 _Static_assert(sizeof(struct sy_host_port) == 12, "new field in struct sy_host_port");
 _Static_assert(sizeof(struct sy_toleration) == 12, "new field in struct sy_toleration");
-_Static_assert(sizeof(struct sy_node) == 152, "new field in struct sy_node");
+_Static_assert(sizeof(struct sy_node) == 184, "new field in struct sy_node");
 
 enum { CAP = 1 << 20 };
 
