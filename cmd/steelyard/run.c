@@ -42,6 +42,8 @@ static const char USAGE[] =
     "  create, patch      events (events.k8s.io)\n"
     "  create             tokenreviews (authentication.k8s.io) and subjectaccessreviews\n"
     "                     (authorization.k8s.io), for who may ask /steelyard/v1\n"
+    "  list               nodes (metrics.k8s.io), nodemetrics (slo.koordinator.sh), where they are\n"
+    "                     sources of load\n"
     "Nodes and pods it cannot do without. Of the others it watches what the profiles need, and "
     "where\n"
     "one is refused it says what is lost and goes on.\n"

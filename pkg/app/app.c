@@ -15,6 +15,7 @@
 
 #include "app/access.h"
 #include "app/feed.h"
+#include "app/measure.h"
 #include "app/outbox.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -68,6 +69,7 @@ struct app {
     struct sy_kube *kube;
     struct sy_outbox *outbox;
     struct sy_feed *feeds[SY_FEEDS];
+    struct sy_measure *measure; /* NULL: nothing measures load */
     struct sy_server *server;
     struct sy_tls_server *tls;
     struct sy_serve *serve;
@@ -131,6 +133,8 @@ static void say_synced(struct app *a)
     sy_log_info("synchronised with the API server", "server", sy_kube_server(a->kube), "nodes",
                 SY_FMT("%u", c->nodes_alive), "pods", SY_FMT("%u", c->pods_alive), "took",
                 SY_FMT("%.3fs", (double)took_ms / 1000));
+    if (a->measure)
+        sy_measure_start(a->measure);
 }
 
 /* Whether pods may be decided now. Logs when that changes. */
@@ -220,7 +224,8 @@ static void on_tick(void *arg)
     struct app *a = arg;
     bool before = a->was_active;
 
-    if (is_active(a) != before)
+    /* What was measured fades with time alone. */
+    if (is_active(a) != before || a->measure)
         sy_deferred_trigger(a->turn);
     sy_timer_arm(a->tick, TICK_NS);
 }
@@ -286,6 +291,7 @@ static int start_feeds(struct app *a, struct sy_err *err)
         .kube = a->kube,
         .sched = a->sched,
         .strings = a->strings,
+        .join = sy_measure_join(a->measure),
         .on_input = want_turn,
         .on_error = on_feed_error,
         .arg = a,
@@ -325,6 +331,8 @@ static void collect(void *arg, struct sy_figures *ret)
             sy_feed_figures(a->feeds[i], ret);
     }
     sy_outbox_figures(a->outbox, ret);
+    if (a->measure)
+        sy_measure_figures(a->measure, ret);
     ret->config_reloads = a->reloads;
     ret->config_reload_errors = a->reload_errors;
     ret->strings_swept = a->strings_swept;
@@ -613,6 +621,20 @@ static void say_serving(const struct app *a)
             "address", address);
 }
 
+static int start_measure(struct app *a, struct sy_err *err)
+{
+    struct sy_measure_options options = {
+        .loop = a->loop,
+        .kube = a->kube,
+        .sched = a->sched,
+        .strings = a->strings,
+        .on_input = want_turn,
+        .arg = a,
+    };
+
+    return sy_measure_new(&a->started.load, &options, &a->measure, err);
+}
+
 static int start(struct app *a, struct sy_err *err)
 {
     int r = sy_loop_new(&a->loop, err);
@@ -631,8 +653,7 @@ static int start(struct app *a, struct sy_err *err)
     a->signals[1] = sy_signal_new(a->loop, SIGINT, on_stop, a);
     a->signals[2] = sy_signal_new(a->loop, SIGHUP, on_reload, a);
     sy_timer_arm(a->tick, TICK_NS);
-    r = start_feeds(a, err);
-    if (r)
+    if ((r = start_measure(a, err)) || (r = start_feeds(a, err)))
         return r;
     if (a->server)
         say_serving(a);
@@ -646,6 +667,7 @@ static void end(struct app *a)
 {
     for (int i = 0; i < SY_FEEDS; i++)
         sy_feed_free(a->feeds[i]);
+    sy_measure_free(a->measure);
     sy_access_free(a->access);
     if (a->server)
         sy_server_free(a->server);

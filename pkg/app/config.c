@@ -311,6 +311,13 @@ static const struct sy_option EVENTS[] = {
     {0},
 };
 
+#define LOAD                                                                                       \
+    {                                                                                              \
+        "load", SY_OPTION_MAP, AT(load), .fields = sy_config_load_options,                         \
+                                         .check_map = sy_config_load_check,                        \
+                                         .help = "what is measured on the nodes"                   \
+    }
+
 static const struct sy_option CONFIG[] = {
     {"apiVersion", SY_OPTION_TEXT, AT(api_version), .is_live = true, .is_required = true,
      .initial = SY_CONFIG_API_VERSION, .check = check_api_version},
@@ -329,6 +336,7 @@ static const struct sy_option CONFIG[] = {
     {"queue", SY_OPTION_MAP, .fields = QUEUE, .help = "pods that wait"},
     {"binding", SY_OPTION_MAP, .fields = BINDING, .help = "binds"},
     {"events", SY_OPTION_MAP, .fields = EVENTS, .help = "events about pods"},
+    LOAD,
     {0},
 };
 
@@ -381,6 +389,7 @@ static const struct sy_option KUBE_OURS[] = {
     {"queue", SY_OPTION_MAP, .fields = KUBE_QUEUE, .help = "pods that wait"},
     {"binding", SY_OPTION_MAP, .fields = BINDING, .help = "binds"},
     {"events", SY_OPTION_MAP, .fields = EVENTS, .help = "events about pods"},
+    LOAD,
     {0},
 };
 

@@ -5,6 +5,7 @@
  * reference. Wiring belongs in app.c. */
 #pragma once
 
+#include "app/load_config.h"
 #include "app/plugin_args.h"
 #include "app/plugins.h"
 #include "app/schema.h"
@@ -72,6 +73,7 @@ struct sy_config {
     int64_t bind_timeout_ns;
     bool events;
     int64_t events_max_queued;
+    struct sy_config_load load;
 };
 
 /* One flag given: the option that it sets, as "server.port". */

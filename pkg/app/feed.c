@@ -41,6 +41,9 @@ static int upsert_node(struct sy_feed *f, enum sy_encoding enc, struct sy_str ra
     struct sy_node node;
     int r = sy_decode_node(&f->decode, enc, raw, &node, NULL);
 
+    if (!r && f->options.join)
+        sy_load_join_set(f->options.join, sy_strings_get(f->options.strings, node.name),
+                         node.internal_ips, node.internal_ips_len, node.hostname);
     return r ? r : sy_sched_node(f->options.sched, &node, now);
 }
 
@@ -56,6 +59,8 @@ static void delete_node(struct sy_feed *f, const struct sy_meta *meta, sy_time_n
 {
     sy_sid name = sy_strings_find(f->options.strings, meta->name);
 
+    if (f->options.join)
+        sy_load_join_forget(f->options.join, meta->name);
     if (name)
         sy_sched_node_deleted(f->options.sched, name, now);
 }
@@ -67,11 +72,15 @@ static void delete_pod(struct sy_feed *f, const struct sy_meta *meta, sy_time_ns
 
 static void begin_nodes(struct sy_feed *f)
 {
+    if (f->options.join)
+        sy_load_join_replace_begin(f->options.join);
     sy_sched_nodes_replace_begin(f->options.sched);
 }
 
 static void end_nodes(struct sy_feed *f, sy_time_ns now)
 {
+    if (f->options.join)
+        sy_load_join_replace_end(f->options.join);
     sy_sched_nodes_replace_end(f->options.sched, now);
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "kube/reflector.h"
+#include "load/join.h"
 #include "model/workload.h"
 #include "sched/sched.h"
 #include "serve/metrics.h"
@@ -25,6 +26,7 @@ struct sy_feed_options {
     struct sy_kube *kube; /* borrowed, as all here */
     struct sy_sched *sched;
     struct sy_strings *strings;
+    struct sy_load_join *join; /* NULL: nobody wants the nodes' addresses */
     /* Something changed that the scheduler may act on. */
     void (*on_input)(void *arg);
     /* Each error that makes the feed wait. resource: "pods". loss: what does not work without it,

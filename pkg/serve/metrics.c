@@ -247,6 +247,7 @@ int sy_metrics_write(struct sy_sched *sched, const struct sy_strings *strings,
     sy_expo_u64(&e, 1, "version", f->version, "compiler", f->compiler, NULL);
     write_scheduling(&e, sched, f);
     write_utilization(&e, sched, strings);
+    sy_load_metrics_write(&e, sy_sched_cluster(sched), f->loads, f->loads_len);
     write_reflectors(&e, f);
     write_client(&e, f);
     one_gauge(&e, "steelyard_scheduling",

@@ -6,6 +6,7 @@
 
 #include "base/strings.h"
 #include "sched/sched.h"
+#include "serve/load_metrics.h"
 #include "serve/process.h"
 
 #include <stdint.h>
@@ -37,6 +38,8 @@ struct sy_figures {
     uint64_t odd_values;
     uint64_t config_reloads, config_reload_errors;
     uint64_t strings_swept;
+    struct sy_load_source_figures loads[SY_LOAD_FIGURES_MAX];
+    uint32_t loads_len;
     bool is_scheduling;
 };
 
