@@ -165,7 +165,7 @@ void sy_outbox_decide(void *arg, const struct sy_decision *d)
         break;
     case SY_DECIDE_CONDITION:
         sy_actions_condition(o->actions, d->ns, d->name, d->uid, d->reason, d->message,
-                             d->nominated_node);
+                             d->nominated_node, d->generation);
         break;
     case SY_DECIDE_EVENT:
         if (o->events)
@@ -173,7 +173,7 @@ void sy_outbox_decide(void *arg, const struct sy_decision *d)
                                 d->name, d->uid, d->message);
         break;
     case SY_DECIDE_EVICT:
-        sy_actions_preempt(o->actions, d->ns, d->name, d->uid, d->message);
+        sy_actions_preempt(o->actions, d->ns, d->name, d->uid, d->message, d->generation);
         break;
     case SY_DECIDE_VOLUME:
         write_volume(o, d->ticket, d->volume);

@@ -689,6 +689,7 @@ int sy_cluster_pod_upsert(struct sy_cluster *c, const struct sy_pod *pod, uint32
     sy_specs_unref_labels(c->specs, p->labels);
     p->spec = spec;
     p->labels = labels;
+    p->generation = pod->generation;
     p->priority = pod->priority;
     p->owner = owner;
     p->nominated_node = pod->nominated_node;

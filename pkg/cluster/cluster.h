@@ -82,7 +82,8 @@ struct sy_pod_slot {
     char *name; /* owned block: name NUL uid NUL */
     const char *uid;
     uint64_t uid_hash;
-    uint64_t owner; /* sy_cluster_owner_hash() of its controlling owner */
+    uint64_t owner;     /* sy_cluster_owner_hash() of its controlling owner */
+    int64_t generation; /* metadata.generation */
     int64_t created_wall_ns;
     int64_t started_wall_ns;
     sy_time_ns bound_ns; /* when our bind was acknowledged; 0: not ours or long ago */

@@ -86,6 +86,7 @@ struct condition {
     char *reason;
     char *message;
     char *nominated; /* NULL: leave */
+    int64_t generation;
     sy_http_id call;
     bool is_sent;
     bool is_again;     /* changed while it was under way */
@@ -584,7 +585,7 @@ static void send_condition(struct sy_actions *a, struct condition *c)
     sy_body_segment(&a->path, c->name);
     sy_buf_adds(&a->path, "/status");
     sy_body_condition(&a->body, c->uid, c->reason, c->message, c->nominated,
-                      unschedulable_since(a, c->key));
+                      unschedulable_since(a, c->key), c->generation);
     struct sy_kube_call call = {
         .method = "PATCH",
         .path = a->path.p,
@@ -609,7 +610,8 @@ static void send_condition(struct sy_actions *a, struct condition *c)
 }
 
 void sy_actions_condition(struct sy_actions *a, const char *ns, const char *name, const char *uid,
-                          const char *reason, const char *message, const char *nominated_node)
+                          const char *reason, const char *message, const char *nominated_node,
+                          int64_t generation)
 {
     uint64_t key = hash_text(a, uid);
     uint32_t i = sy_map_get(&a->conditions_by_uid, key, condition_eq, a, uid);
@@ -621,6 +623,7 @@ void sy_actions_condition(struct sy_actions *a, const char *ns, const char *name
         .reason = sy_xstrdup(reason),
         .message = sy_body_cut(message, SY_NOTE_MAX),
         .nominated = sy_xstrdup(nominated_node),
+        .generation = generation,
     };
 
     if (!c) {
@@ -646,6 +649,7 @@ void sy_actions_condition(struct sy_actions *a, const char *ns, const char *name
     c->reason = fresh.reason;
     c->message = fresh.message;
     c->nominated = fresh.nominated;
+    c->generation = fresh.generation;
     c->is_again = c->is_sent;
 }
 
@@ -1006,9 +1010,9 @@ static void on_evict_failed(void *arg, const char *uid, const struct sy_err *err
 }
 
 void sy_actions_preempt(struct sy_actions *a, const char *ns, const char *name, const char *uid,
-                        const char *message)
+                        const char *message, int64_t generation)
 {
-    sy_evictions_add(a->evictions, ns, name, uid, message);
+    sy_evictions_add(a->evictions, ns, name, uid, message, generation);
 }
 
 void sy_actions_volume(struct sy_actions *a, const struct sy_volume_write *write)

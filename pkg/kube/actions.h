@@ -79,16 +79,17 @@ uint32_t sy_actions_binds_in_flight(const struct sy_actions *a);
 
 /* Sets condition PodScheduled=False (strategic-merge PATCH on .../status). reason: "Unschedulable",
  * "SchedulerError"; nominated_node NULL leaves it, "" clears it. Repeats for the same UID that are
- * still queued are merged, the last wins. */
+ * still queued are merged, the last wins. generation: of the pod, as observed; 0: not known. */
 void sy_actions_condition(struct sy_actions *a, const char *ns, const char *name, const char *uid,
-                          const char *reason, const char *message, const char *nominated_node);
+                          const char *reason, const char *message, const char *nominated_node,
+                          int64_t generation);
 
 /* Makes a pod go, as kube-scheduler's preemption does: condition DisruptionTarget=True (reason
  * PreemptionByScheduler), then a plain deletion with the pod's own grace period; both name the UID
  * and are repeated as SY_RETRY_SAFE says. 404 and 409 (the UID is another's) are success. Strings
- * are copied, message is cut as a note is. */
+ * are copied, message is cut as a note is. generation: of the pod, as observed; 0: not known. */
 void sy_actions_preempt(struct sy_actions *a, const char *ns, const char *name, const char *uid,
-                        const char *message);
+                        const char *message, int64_t generation);
 
 /* Keeps a volume for a claim, or tells a claim the node that its volume is made for, as the binder
  * of kube-scheduler's VolumeBinding does. Repeated as SY_RETRY_SAFE says. */

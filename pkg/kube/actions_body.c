@@ -267,19 +267,27 @@ void sy_body_series(struct sy_buf *out, const struct sy_body_event *e)
 /* ---- conditions ---------------------------------------------------------------------------------
  */
 
-void sy_body_condition(struct sy_buf *out, const char *uid, const char *reason, const char *message,
-                       const char *nominated_node, int64_t transition_wall_ns)
+/* The end of the condition and of the list that it is in. */
+static void add_transition(struct sy_buf *out, int64_t wall_ns, int64_t generation)
 {
     char time[SY_RFC3339_MAX];
 
-    sy_rfc3339_format(transition_wall_ns, 0, time);
+    sy_rfc3339_format(wall_ns, 0, time);
+    if (generation)
+        sy_buf_addf(out, ",\"observedGeneration\":%" PRId64, generation);
+    sy_buf_addf(out, ",\"lastTransitionTime\":\"%s\"}]", time);
+}
+
+void sy_body_condition(struct sy_buf *out, const char *uid, const char *reason, const char *message,
+                       const char *nominated_node, int64_t transition_wall_ns, int64_t generation)
+{
     add_json_field(out, "{\"metadata\":{\"uid\":", uid);
     add_json_field(out,
                    "},\"status\":{\"conditions\":[{\"type\":\"PodScheduled\",\"status\":\"False\","
                    "\"lastProbeTime\":null,\"reason\":",
                    reason);
     add_json_field(out, ",\"message\":", message);
-    sy_buf_addf(out, ",\"lastTransitionTime\":\"%s\"}]", time);
+    add_transition(out, transition_wall_ns, generation);
     if (nominated_node && *nominated_node)
         add_json_field(out, ",\"nominatedNodeName\":", nominated_node);
     else if (nominated_node)
@@ -291,18 +299,16 @@ void sy_body_condition(struct sy_buf *out, const char *uid, const char *reason, 
  */
 
 void sy_body_disruption(struct sy_buf *out, const char *uid, const char *message,
-                        int64_t now_wall_ns)
+                        int64_t now_wall_ns, int64_t generation)
 {
-    char time[SY_RFC3339_MAX];
-
-    sy_rfc3339_format(now_wall_ns, 0, time);
     add_json_field(out, "{\"metadata\":{\"uid\":", uid);
     add_json_field(
         out,
         "},\"status\":{\"conditions\":[{\"type\":\"DisruptionTarget\",\"status\":\"True\","
         "\"lastProbeTime\":null,\"reason\":\"PreemptionByScheduler\",\"message\":",
         message);
-    sy_buf_addf(out, ",\"lastTransitionTime\":\"%s\"}]}}", time);
+    add_transition(out, now_wall_ns, generation);
+    sy_buf_adds(out, "}}");
 }
 
 void sy_body_delete(struct sy_buf *out, const char *uid)

@@ -41,14 +41,15 @@ void sy_body_event_name(struct sy_buf *out, const struct sy_body_event *e);
 void sy_body_series(struct sy_buf *out, const struct sy_body_event *e);
 
 /* Strategic merge patch of pods/status: PodScheduled=False. nominated_node: NULL leaves it, ""
- * clears it. transition_wall_ns: since when it is False. */
+ * clears it. transition_wall_ns: since when it is False. generation: of the pod, as observed; 0
+ * leaves it out. */
 void sy_body_condition(struct sy_buf *out, const char *uid, const char *reason, const char *message,
-                       const char *nominated_node, int64_t transition_wall_ns);
+                       const char *nominated_node, int64_t transition_wall_ns, int64_t generation);
 
 /* Strategic merge patch of pods/status: DisruptionTarget=True for preemption. now_wall_ns: when it
- * became so. */
+ * became so. generation: as above. */
 void sy_body_disruption(struct sy_buf *out, const char *uid, const char *message,
-                        int64_t now_wall_ns);
+                        int64_t now_wall_ns, int64_t generation);
 /* DeleteOptions that hold for the pod with that UID only, with the pod's own grace period. */
 void sy_body_delete(struct sy_buf *out, const char *uid);
 

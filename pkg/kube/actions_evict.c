@@ -24,6 +24,7 @@ struct eviction {
     char *name;
     char *uid;
     char *message;
+    int64_t generation;
     sy_http_id call; /* 0: waits */
     bool is_marked;  /* the condition is written */
 };
@@ -83,7 +84,7 @@ static int send_step(struct sy_evictions *e, struct eviction *v, struct sy_err *
         sy_body_delete(&body, v->uid);
     } else {
         sy_buf_adds(&path, "/status");
-        sy_body_disruption(&body, v->uid, v->message, sy_clock_wall_ns());
+        sy_body_disruption(&body, v->uid, v->message, sy_clock_wall_ns(), v->generation);
     }
     if (path.failed || body.failed)
         return sy_err_set(err, -E2BIG, "the eviction of %.100s/%.100s is too large", v->ns,
@@ -188,7 +189,7 @@ void sy_evictions_free(struct sy_evictions *e)
 }
 
 void sy_evictions_add(struct sy_evictions *e, const char *ns, const char *name, const char *uid,
-                      const char *message)
+                      const char *message, int64_t generation)
 {
     struct eviction *v = sy_xcalloc(1, sizeof(*v));
 
@@ -197,6 +198,7 @@ void sy_evictions_add(struct sy_evictions *e, const char *ns, const char *name, 
     v->name = sy_xstrdup(name);
     v->uid = sy_xstrdup(uid);
     v->message = sy_body_cut(message, SY_NOTE_MAX);
+    v->generation = generation;
     TAILQ_INSERT_TAIL(&e->waiting, v, link);
     e->len++;
     next(e);

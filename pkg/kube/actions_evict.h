@@ -19,7 +19,7 @@ void sy_evictions_free(struct sy_evictions *e); /* NULL allowed */
 
 /* Strings are copied. */
 void sy_evictions_add(struct sy_evictions *e, const char *ns, const char *name, const char *uid,
-                      const char *message);
+                      const char *message, int64_t generation);
 /* While paused nothing is written: what waits, and what has its second step to do, fails with
  * -ECANCELED. */
 void sy_evictions_pause(struct sy_evictions *e, bool is_paused);

@@ -648,6 +648,7 @@ static void build_metadata(struct build *b, const struct wire_metadata *from, st
     pod->ns = sy_build_id_unless_empty(b, from->ns);
     pod->labels = sy_build_labels(b, &from->labels);
     pod->annotations = sy_build_annotations(b, &from->annotations);
+    pod->generation = from->generation;
     pod->created_wall_ns = from->created_wall_ns;
     pod->deleting_wall_ns = from->deleting_wall_ns;
     WIRE_FOREACH (owner, &from->owners) {

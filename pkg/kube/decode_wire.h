@@ -88,6 +88,7 @@ struct wire_metadata {
     struct sy_str ns;
     struct sy_str uid;
     struct sy_str resource_version;
+    int64_t generation;
     int64_t created_wall_ns;
     int64_t deleting_wall_ns;
     struct wire_list labels;

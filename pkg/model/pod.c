@@ -594,6 +594,7 @@ int sy_pod_dump(const struct sy_pod *pod, const struct sy_strings *strings, stru
     sy_dump_id_line(&d, "nominatedNode", pod->nominated_node);
     sy_dump_labels_line(&d, "labels", pod->labels);
     sy_dump_labels_line(&d, "annotations", pod->annotations);
+    sy_dump_number_line(&d, "generation", pod->generation);
     sy_dump_number_line(&d, "created", pod->created_wall_ns);
     sy_dump_number_line(&d, "started", pod->started_wall_ns);
     sy_dump_number_line(&d, "deleting", pod->deleting_wall_ns);

@@ -149,6 +149,7 @@ struct sy_pod {
     sy_sid nominated_node;          /* status.nominatedNodeName */
     struct sy_labels labels;
     struct sy_labels annotations; /* only keys that the decode context asks for */
+    int64_t generation;           /* metadata.generation; 0 when absent */
     int64_t created_wall_ns;
     int64_t started_wall_ns;  /* status.startTime; 0 when absent */
     int64_t deleting_wall_ns; /* metadata.deletionTimestamp; 0 when absent */

@@ -575,6 +575,7 @@ static void decide_about(struct sy_sched *s, const struct sy_entry *e, struct sy
     d->ns = sy_strings_getz(s->strings, p->ns);
     d->name = p->name;
     d->uid = p->uid;
+    d->generation = p->generation;
     if (!d->reporter)
         d->reporter = sy_strings_getz(s->strings, p->spec->spec.scheduler_name);
     s->decide(s->decide_arg, d);

@@ -60,6 +60,7 @@ struct sy_decision {
     const char *ns;
     const char *name;
     const char *uid;
+    int64_t generation;   /* of the pod, as the decision saw it; 0 when not known */
     const char *node;     /* BIND */
     const char *reporter; /* EVENT: the scheduler name that it comes from */
     const char *type;     /* EVENT: "Normal" or "Warning" */

@@ -356,8 +356,9 @@ static int start(struct probe *p, int argc, char **argv)
         bind_more(p);
     } else if (strcmp(command, "condition") == 0 && argc == 7) {
         start_actions(p);
-        sy_actions_condition(p->actions, argv[1], argv[2], argv[3], argv[4], "overwritten", NULL);
-        sy_actions_condition(p->actions, argv[1], argv[2], argv[3], argv[4], argv[5], argv[6]);
+        sy_actions_condition(p->actions, argv[1], argv[2], argv[3], argv[4], "overwritten", NULL,
+                             0);
+        sy_actions_condition(p->actions, argv[1], argv[2], argv[3], argv[4], argv[5], argv[6], 0);
     } else if (strcmp(command, "event") == 0 && argc == 7) {
         start_actions(p);
         for (uint32_t i = 0; i < number(argv[6]); i++)

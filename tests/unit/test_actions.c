@@ -211,29 +211,30 @@ static void test_event_name(void **state)
 static void test_condition(void **state)
 {
     (void)state;
-    sy_body_condition(&out, "u1", "Unschedulable", "0/3 nodes", NULL, 1700000000000000000);
+    sy_body_condition(&out, "u1", "Unschedulable", "0/3 nodes", NULL, 1700000000000000000, 0);
     assert_string_equal(out.p,
                         "{\"metadata\":{\"uid\":\"u1\"},\"status\":{\"conditions\":[{\"type\":"
                         "\"PodScheduled\",\"status\":\"False\",\"lastProbeTime\":null,"
                         "\"reason\":\"Unschedulable\",\"message\":\"0/3 nodes\","
                         "\"lastTransitionTime\":\"2023-11-14T22:13:20Z\"}]}}");
     sy_buf_reset(&out);
-    sy_body_condition(&out, "u1", "Unschedulable", "", "n1", 0);
+    sy_body_condition(&out, "u1", "Unschedulable", "", "n1", 0, 0);
     assert_non_null(strstr(out.p, "}],\"nominatedNodeName\":\"n1\"}}"));
     sy_buf_reset(&out);
-    sy_body_condition(&out, "u1", "Unschedulable", "", "", 0);
+    sy_body_condition(&out, "u1", "Unschedulable", "", "", 0, 7);
+    assert_non_null(strstr(out.p, ",\"observedGeneration\":7,\"lastTransitionTime\""));
     assert_non_null(strstr(out.p, "}],\"nominatedNodeName\":null}}"));
 }
 
 static void test_preemption(void **state)
 {
     (void)state;
-    sy_body_disruption(&out, "u1", "s: \"why\"", 1700000000000000000);
-    assert_string_equal(out.p,
-                        "{\"metadata\":{\"uid\":\"u1\"},\"status\":{\"conditions\":[{\"type\":"
-                        "\"DisruptionTarget\",\"status\":\"True\",\"lastProbeTime\":null,"
-                        "\"reason\":\"PreemptionByScheduler\",\"message\":\"s: \\\"why\\\"\","
-                        "\"lastTransitionTime\":\"2023-11-14T22:13:20Z\"}]}}");
+    sy_body_disruption(&out, "u1", "s: \"why\"", 1700000000000000000, 3);
+    assert_string_equal(
+        out.p, "{\"metadata\":{\"uid\":\"u1\"},\"status\":{\"conditions\":[{\"type\":"
+               "\"DisruptionTarget\",\"status\":\"True\",\"lastProbeTime\":null,"
+               "\"reason\":\"PreemptionByScheduler\",\"message\":\"s: \\\"why\\\"\","
+               "\"observedGeneration\":3,\"lastTransitionTime\":\"2023-11-14T22:13:20Z\"}]}}");
     sy_buf_reset(&out);
     sy_body_delete(&out, "u\"1");
     assert_string_equal(out.p, "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\","

@@ -286,11 +286,11 @@ static void test_conditions(void **state)
 {
     (void)state;
     begin(records, 0);
-    sy_actions_condition(actions, "ns", "p", "u1", "Unschedulable", "first", NULL);
+    sy_actions_condition(actions, "ns", "p", "u1", "Unschedulable", "first", NULL, 0);
     run_for_ms(30);
     /* Under way now: the next two become one. */
-    sy_actions_condition(actions, "ns", "p", "u1", "Unschedulable", "second", "n1");
-    sy_actions_condition(actions, "ns", "p", "u1", "Unschedulable", "third", "n2");
+    sy_actions_condition(actions, "ns", "p", "u1", "Unschedulable", "second", "n1", 0);
+    sy_actions_condition(actions, "ns", "p", "u1", "Unschedulable", "third", "n2", 0);
     run();
     assert_int_equal(fake.requests, 2);
     assert_string_equal(fake.log[1], "PATCH /api/v1/namespaces/ns/pods/p/status");
@@ -309,9 +309,9 @@ static void test_condition_then_bind(void **state)
 {
     (void)state;
     begin(records, 0);
-    sy_actions_condition(actions, "ns", "p", "u1", "Unschedulable", "first", NULL);
+    sy_actions_condition(actions, "ns", "p", "u1", "Unschedulable", "first", NULL, 0);
     run_for_ms(30);
-    sy_actions_condition(actions, "ns", "p", "u1", "Unschedulable", "second", NULL);
+    sy_actions_condition(actions, "ns", "p", "u1", "Unschedulable", "second", NULL, 0);
     sy_actions_bind(actions, 1, "ns", "p", "u1", "n1", NULL);
     assert_int_equal(sy_actions_binds_in_flight(actions), 0);
     run();
@@ -420,7 +420,7 @@ static void test_pause(void **state)
     begin(records, 0);
     sy_actions_pause(actions, true);
     sy_actions_bind(actions, 1, "ns", "p", "u1", "n1", NULL);
-    sy_actions_condition(actions, "ns", "q", "u2", "Unschedulable", "m", NULL);
+    sy_actions_condition(actions, "ns", "q", "u2", "Unschedulable", "m", NULL, 0);
     failed_scheduling("no room");
     run_for_ms(50);
     assert_outcomes("1:REFUSED");
@@ -468,7 +468,7 @@ static void test_preempt(void **state)
 {
     (void)state;
     begin(evicts_by_name, 0);
-    sy_actions_preempt(actions, "ns", "p", "u1", "why");
+    sy_actions_preempt(actions, "ns", "p", "u1", "why", 0);
     assert_false(sy_actions_is_idle(actions));
     run();
     assert_int_equal(fake.requests, 2);
@@ -478,21 +478,21 @@ static void test_preempt(void **state)
     assert_non_null(strstr(bodies[0], "\"message\":\"why\""));
     assert_non_null(strstr(bodies[1], "\"preconditions\":{\"uid\":\"u1\"}"));
     /* Gone, or another pod of that name: nothing is left to do. */
-    sy_actions_preempt(actions, "ns", "gone", "u2", "why");
+    sy_actions_preempt(actions, "ns", "gone", "u2", "why", 0);
     run();
     assert_int_equal(fake.requests, 3);
-    sy_actions_preempt(actions, "ns", "other", "u3", "why");
-    sy_actions_preempt(actions, "ns", "busy", "u4", "why");
+    sy_actions_preempt(actions, "ns", "other", "u3", "why", 0);
+    sy_actions_preempt(actions, "ns", "busy", "u4", "why", 0);
     run();
     assert_int_equal(fake.requests, 8);
     assert_int_equal(spared.len, 0);
     assert_int_equal(sy_actions_stats(actions)->evictions_done, 4);
     /* Not marked is not deleted. */
-    sy_actions_preempt(actions, "ns", "unmarked", "u5", "why");
+    sy_actions_preempt(actions, "ns", "unmarked", "u5", "why", 0);
     run();
     assert_int_equal(fake.requests, 9);
     assert_string_equal(spared.p, "u5");
-    sy_actions_preempt(actions, "ns", "undeleted", "u6", "why");
+    sy_actions_preempt(actions, "ns", "undeleted", "u6", "why", 0);
     run();
     assert_string_equal(spared.p, "u5 u6");
     assert_int_equal(last_error.code, -EPERM);
@@ -505,10 +505,10 @@ static void test_preempt_paused(void **state)
 {
     (void)state;
     begin(records, 0);
-    sy_actions_preempt(actions, "ns", "p", "u1", "why");
+    sy_actions_preempt(actions, "ns", "p", "u1", "why", 0);
     run_for_ms(30);
     sy_actions_pause(actions, true); /* between the two steps */
-    sy_actions_preempt(actions, "ns", "q", "u2", "why");
+    sy_actions_preempt(actions, "ns", "q", "u2", "why", 0);
     assert_int_equal(spared.len, 0);
     run();
     assert_string_equal(spared.p, "u2 u1");
@@ -517,7 +517,7 @@ static void test_preempt_paused(void **state)
     sy_actions_pause(actions, false);
     /* More than go side by side: all are done. */
     for (int i = 0; i < 40; i++)
-        sy_actions_preempt(actions, "ns", "p", "u1", "why");
+        sy_actions_preempt(actions, "ns", "p", "u1", "why", 0);
     run();
     assert_int_equal(fake.requests, 1 + 2 * 40);
     assert_int_equal(sy_actions_stats(actions)->evictions_done, 40);
@@ -530,13 +530,13 @@ static void test_free_early(void **state)
     (void)state;
     begin(records, 0);
     sy_actions_bind(actions, 1, "ns", "p", "u1", "n1", NULL);
-    sy_actions_condition(actions, "ns", "q", "u2", "Unschedulable", "m", NULL);
+    sy_actions_condition(actions, "ns", "q", "u2", "Unschedulable", "m", NULL, 0);
     failed_scheduling("no room");
     run_for_ms(30);
-    sy_actions_condition(actions, "ns", "q", "u2", "Unschedulable", "n", NULL);
+    sy_actions_condition(actions, "ns", "q", "u2", "Unschedulable", "n", NULL, 0);
     sy_actions_bind(actions, 2, "ns", "q", "u2", "n1", NULL); /* held by the condition */
     for (int i = 0; i < 20; i++)
-        sy_actions_preempt(actions, "ns", "p", "u3", "why");
+        sy_actions_preempt(actions, "ns", "p", "u3", "why", 0);
     run_for_ms(30);
     end();
     free_bodies();

@@ -253,6 +253,7 @@ static void test_typical_pod(void **state)
     assert_id(f, sy_labels_get(pod.labels, sy_strings_addz(f->strings, "tier")), "frontend");
     assert_int_equal(pod.annotations.len, 1);
     assert_id(f, pod.annotations.p[0].value, "none");
+    assert_int_equal(pod.generation, 3);
     assert_int_equal(pod.created_wall_ns, 1790000000 * SY_NS_PER_S);
     assert_int_equal(pod.started_wall_ns, 1790000001 * SY_NS_PER_S);
     assert_int_equal(pod.deleting_wall_ns, 0);

@@ -17,7 +17,7 @@
 /* A new field must be encoded, copied, marked and dumped, and changed in test_each_spec_field or
  * test_each_pod_field below. */
 _Static_assert(sizeof(struct sy_pod_spec) == 288, "new field in struct sy_pod_spec");
-_Static_assert(sizeof(struct sy_pod) == 464, "new field in struct sy_pod");
+_Static_assert(sizeof(struct sy_pod) == 472, "new field in struct sy_pod");
 _Static_assert(sizeof(struct sy_affinity_term) == 56, "new field in struct sy_affinity_term");
 _Static_assert(sizeof(struct sy_spread_constraint) == 48, "new field in sy_spread_constraint");
 _Static_assert(sizeof(struct sy_requirement) == 32, "new field in struct sy_requirement");
@@ -478,6 +478,7 @@ static void test_each_pod_field(void **state)
     OTHER(p->nominated_node);
     change_labels(f, &p->labels, dump, encoded);
     change_labels(f, &p->annotations, dump, encoded);
+    OTHER(p->generation);
     OTHER(p->created_wall_ns);
     OTHER(p->started_wall_ns);
     OTHER(p->deleting_wall_ns);

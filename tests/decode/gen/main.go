@@ -152,6 +152,7 @@ func nodeAffinity(terms ...v1.NodeSelectorTerm) *v1.Affinity {
 // What a running pod of a Deployment looks like, managedFields included.
 func typical() *v1.Pod {
 	p := pod("web-7d4b9c6f5d-x2x7k")
+	p.Generation = 3
 	p.GenerateName = "web-7d4b9c6f5d-"
 	p.Labels = map[string]string{"app": "web", "pod-template-hash": "7d4b9c6f5d", "tier": "frontend"}
 	p.Annotations = map[string]string{"prometheus.io/scrape": "true", "steelyard.dev/gang": "none"}
