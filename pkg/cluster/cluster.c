@@ -23,6 +23,7 @@ void sy_cluster_init(struct sy_cluster *c, struct sy_strings *strings)
     add_column(c, c->names.cpu);
     add_column(c, c->names.memory);
     add_column(c, c->names.ephemeral_storage);
+    c->storage.least_limit = INT32_MAX;
     add_column(c, c->names.pods);
 }
 

@@ -232,6 +232,14 @@ static void drop_object(struct sy_cluster *c, enum sy_storage_kind kind, uint32_
     t->len--;
 }
 
+static void note_limits(struct sy_storage *s, const struct sy_csi_node *node)
+{
+    for (uint32_t i = 0; i < node->drivers_len; i++) {
+        if (node->drivers[i].has_limit && node->drivers[i].limit < s->least_limit)
+            s->least_limit = node->drivers[i].limit;
+    }
+}
+
 int sy_storage_upsert(struct sy_cluster *c, enum sy_storage_kind kind, const void *object)
 {
     struct sy_storage_table *t = &c->storage.tables[kind];
@@ -261,6 +269,8 @@ int sy_storage_upsert(struct sy_cluster *c, enum sy_storage_kind kind, const voi
     s->seen = true;
     t->len++;
     join_group(c, kind, slot);
+    if (kind == SY_STORAGE_NODE)
+        note_limits(&c->storage, &packed->node);
     note_change(c);
     return 0;
 }

@@ -67,6 +67,8 @@ struct sy_storage {
     SY_VEC(uint32_t) free_groups;
     struct sy_map group_by_name;
     uint64_t generation; /* grows with every change here */
+    /* No CSINode has ever had a lower limit of volumes for any driver; INT32_MAX without one. */
+    int32_t least_limit;
 };
 
 /* Adds or updates an object (the kind's struct, borrowed). One whose resourceVersion is the one we

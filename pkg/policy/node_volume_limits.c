@@ -23,6 +23,7 @@ struct state {
     struct new_volume *volumes;
     uint32_t volumes_len;
     struct volume_key *attached; /* scratch for one node */
+    bool needs_driver;           /* one of the drivers has to be on the node */
     sy_sid too_many;
 };
 
@@ -176,6 +177,11 @@ static enum sy_pre prepare(const struct sy_shape_view *shape, struct sy_arena *a
     }
     state->too_many = sy_reason(shape, "node(s) exceed max volume count");
     collect_own(shape, state);
+    for (uint32_t i = 0; i < state->volumes_len; i++) {
+        const struct sy_csi_driver *driver =
+            sy_storage_driver(shape->cluster, state->volumes[i].key.driver);
+        state->needs_driver |= driver && driver->must_be_on_node;
+    }
     *ret_state = state;
     return SY_PRE_RUN;
 }
@@ -302,7 +308,10 @@ static int64_t least_limit(const struct state *state, const struct sy_csi_node *
  */
 static int64_t most_volumes(const struct sy_cluster *c, uint32_t node)
 {
-    const struct sy_group *g = sy_storage_group(c, SY_GROUP_ATTACHED, 0, c->nodes[node].node.name);
+    const struct sy_group *g =
+        c->storage.tables[SY_STORAGE_ATTACHMENT].len
+            ? sy_storage_group(c, SY_GROUP_ATTACHED, 0, c->nodes[node].node.name)
+            : NULL;
 
     return (int64_t)c->nodes[node].volumes_len + (g ? g->len : 0);
 }
@@ -360,10 +369,31 @@ static bool refuses(const struct sy_shape_view *shape, const void *arg, uint32_t
     return false;
 }
 
+/* Most nodes have so few volumes that they are below any node's limit. */
+static void sweep(const struct sy_shape_view *shape, const void *arg, uint32_t nodes_len,
+                  uint8_t *refused)
+{
+    const struct sy_cluster *c = shape->cluster;
+    const struct state *state = arg;
+    bool is_open = state->bad.code == SY_FIT && !state->needs_driver;
+    struct sy_verdict v;
+
+    if (is_open && !state->volumes_len)
+        return;
+    for (uint32_t node = 0; node < nodes_len; node++) {
+        if (refused[node] || !sy_cluster_node_is_alive(c, node))
+            continue;
+        if (is_open && most_volumes(c, node) + state->volumes_len <= c->storage.least_limit)
+            continue;
+        refused[node] = refuses(shape, arg, node, &v);
+    }
+}
+
 const struct sy_filter sy_filter_node_volume_limits = {
     .name = "NodeVolumeLimits",
     .is_global = true,
     .concerns = concerns,
     .prepare = prepare,
     .refuses = refuses,
+    .sweep = sweep,
 };

@@ -49,6 +49,7 @@ struct state {
     struct unbound
         *unbound; /* smallest request first; those with a node before, in the pod's order */
     uint32_t unbound_len;
+    bool is_open;       /* every node will do */
     struct found found; /* scratch for one node */
     bool *is_left;      /* scratch, parallel to unbound: no volume fits, one is to be made */
     sy_sid node_conflict;
@@ -361,6 +362,20 @@ static bool make_state(const struct sy_shape_view *shape, struct sy_arena *arena
     return true;
 }
 
+/* Whether all claims have volumes that any node reaches. */
+static bool passes_everywhere(const struct sy_cluster *c, const struct state *state)
+{
+    for (uint32_t i = 0; i < state->bound_len; i++) {
+        uint32_t volume = sy_storage_find(c, SY_STORAGE_VOLUME, 0, state->bound[i]->volume);
+        if (volume == SY_NO_OBJECT)
+            return false;
+        const struct sy_pv *pv = sy_storage_volume(c, volume);
+        if (pv->affinity.is_set || pv->affinity_of_driver.is_set)
+            return false;
+    }
+    return !state->unbound_len;
+}
+
 static enum sy_pre prepare(const struct sy_shape_view *shape, struct sy_arena *arena,
                            void **ret_state, struct sy_verdict *v)
 {
@@ -368,6 +383,7 @@ static enum sy_pre prepare(const struct sy_shape_view *shape, struct sy_arena *a
 
     if (!make_state(shape, arena, &state, v))
         return SY_PRE_REJECT;
+    state->is_open = passes_everywhere(shape->cluster, state);
     *ret_state = state;
     return SY_PRE_RUN;
 }
@@ -581,8 +597,10 @@ static bool refuses(const struct sy_shape_view *shape, const void *arg, uint32_t
                     struct sy_verdict *v)
 {
     struct state *state = (struct state *)(uintptr_t)arg; /* its scratch is written */
-    struct answer a = look(shape, state, node);
 
+    if (state->is_open)
+        return false;
+    struct answer a = look(shape, state, node);
     if (passes(&a))
         return false;
     if (a.error)
@@ -598,6 +616,19 @@ static bool refuses(const struct sy_shape_view *shape, const void *arg, uint32_t
     if (!a.has_volumes)
         v->reasons[v->reasons_len++] = state->no_volume;
     return true;
+}
+
+static void sweep(const struct sy_shape_view *shape, const void *arg, uint32_t nodes_len,
+                  uint8_t *refused)
+{
+    struct state *state = (struct state *)(uintptr_t)arg; /* its scratch is written */
+
+    for (uint32_t node = 0; !state->is_open && node < nodes_len; node++) {
+        if (refused[node] || !sy_cluster_node_is_alive(shape->cluster, node))
+            continue;
+        struct answer a = look(shape, state, node);
+        refused[node] = !passes(&a);
+    }
 }
 
 int sy_volume_plan(const struct sy_shape_view *shape, struct sy_arena *arena, uint32_t node,
@@ -625,6 +656,7 @@ const struct sy_filter sy_filter_volume_binding = {
     .concerns = sy_spec_has_claims,
     .prepare = prepare,
     .refuses = refuses,
+    .sweep = sweep,
 };
 
 /* -- the score -- */

@@ -305,19 +305,14 @@ static void end_nomination(struct sy_sched *s, struct sy_entry *e)
     if (e->nominated == SY_NO_ENTRY)
         return;
     e->nominated = SY_NO_ENTRY;
-    for (size_t n = 0; n < s->shapes.nominees.len; n++) {
-        if (s->shapes.nominees.p[n].pod == e->pod) {
-            sy_vec_swap_remove(&s->shapes.nominees, n);
-            return;
-        }
-    }
+    sy_shapes_end_nomination(&s->shapes, e->pod);
 }
 
 static void nominate(struct sy_sched *s, struct sy_entry *e, uint32_t node)
 {
     end_nomination(s, e);
     e->nominated = node;
-    sy_vec_push(&s->shapes.nominees, (struct sy_nominee){e->pod, node});
+    sy_shapes_nominate(&s->shapes, e->pod, node);
 }
 
 /* The entry's job is done, or its pod is nothing of ours any more. */
@@ -1074,14 +1069,21 @@ static void wake_relieved(struct sy_sched *s, sy_time_ns now)
     }
 }
 
-/* Room that was being made may be there: the pod that it is for looks at once. */
+/* Room that was being made may be there: the pod that it is for looks at once. While more of it is
+ * on its way, only if the pod fits already. */
 static void wake_nominees(struct sy_sched *s)
 {
     for (size_t n = 0; n < s->shapes.nominees.len; n++) {
         const struct sy_nominee *nominee = &s->shapes.nominees.p[n];
         uint32_t i = s->cluster.pods.p[nominee->pod].user;
-        if (entry(s, i)->state == SY_ENTRY_WAITING &&
-            entry(s, i)->nominated_seen != s->cluster.node_generation[nominee->node])
+        struct sy_entry *e = entry(s, i);
+        uint64_t generation = s->cluster.node_generation[nominee->node];
+        if (e->state != SY_ENTRY_WAITING || e->nominated_seen == generation)
+            continue;
+        e->nominated_seen = generation;
+        s->shapes.asking = nominee->pod;
+        if (!is_room_being_made(s, e) || sy_shape_is_stale(&s->shapes, shape_of(s, e)) ||
+            sy_shape_fits(&s->shapes, shape_of(s, e), nominee->node, NULL))
             enter_active(s, i);
     }
 }

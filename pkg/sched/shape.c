@@ -241,23 +241,22 @@ static struct key make_key(struct sy_shapes *s, const struct sy_pod_slot *pod,
     return key;
 }
 
-struct sy_shape *sy_shape_ref(struct sy_shapes *s, const struct sy_pod_slot *pod,
-                              const struct sy_profile *profile)
+/* Takes over the caller's reference to the key's labels. */
+static struct sy_shape *shape_of_key(struct sy_shapes *s, const struct key *key)
 {
-    struct key key = make_key(s, pod, profile);
-    uint32_t id = sy_map_get(&s->by_key, key_hash(&key), has_key, s, &key);
+    uint32_t id = sy_map_get(&s->by_key, key_hash(key), has_key, s, key);
 
     if (id != SY_MAP_NONE) {
-        sy_specs_unref_labels(s->cluster->specs, key.labels);
+        sy_specs_unref_labels(s->cluster->specs, key->labels);
     } else {
         struct sy_shape *shape = sy_xcalloc(1, sizeof(*shape));
-        shape->spec = sy_specs_retain(s->cluster->specs, pod->spec);
-        shape->labels = key.labels;
-        shape->ns = key.ns;
-        shape->owner = key.owner;
-        shape->pod = key.pod;
-        shape->pod_name = key.pod ? copy_names(pod) : NULL;
-        shape->profile = profile;
+        shape->spec = sy_specs_retain(s->cluster->specs, key->spec);
+        shape->labels = key->labels;
+        shape->ns = key->ns;
+        shape->owner = key->owner;
+        shape->pod = key->pod;
+        shape->profile = key->profile;
+        shape->base = shape;
         shape->view_epoch = UINT64_MAX;
         shape->plugins = sy_xcalloc(1, sizeof(*shape->plugins));
         sy_arena_init(&shape->arena, CYCLE_MAX_BYTES);
@@ -269,11 +268,54 @@ struct sy_shape *sy_shape_ref(struct sy_shapes *s, const struct sy_pod_slot *pod
             sy_vec_push(&s->all, shape);
         }
         shape->id = id;
-        sy_map_add(&s->by_key, key_hash(&key), id);
+        sy_map_add(&s->by_key, key_hash(key), id);
     }
     s->all.p[id]->selectors_generation = s->cluster->selectors_generation;
     s->all.p[id]->refs++;
     return s->all.p[id];
+}
+
+/* Whether no other pod will have this pod's shape, for its volumes and claims alone. */
+static bool is_one_off(const struct sy_pod_slot *pod, const struct sy_shape *shape)
+{
+    const struct sy_pod_spec *spec = &pod->spec->spec;
+
+    /* One reference is the shape's. */
+    return shape->pod || ((spec->volumes_len || spec->claims_len) && pod->spec->refs <= 2);
+}
+
+/* What no cached plugin looks at is left out, so that many shapes have the same base. */
+static struct sy_shape *find_base(struct sy_shapes *s, struct sy_shape *shape)
+{
+    struct sy_specs *specs = s->cluster->specs;
+    struct sy_pod_spec spec = shape->spec->spec;
+    struct key key = {.profile = shape->profile};
+
+    spec.volumes_len = spec.claims_len = spec.spread_len = 0;
+    spec.affinity_len = spec.preferred_affinity_len = 0;
+    spec.anti_affinity_len = spec.preferred_anti_affinity_len = 0;
+    key.spec = sy_specs_ref(specs, &spec);
+    if (!key.spec) /* no memory: its own cache will do */
+        return shape;
+    key.labels = sy_specs_ref_labels(specs, (struct sy_labels){0});
+    struct sy_shape *base = key.labels ? shape_of_key(s, &key) : shape;
+    sy_specs_unref(specs, key.spec);
+    return base;
+}
+
+struct sy_shape *sy_shape_ref(struct sy_shapes *s, const struct sy_pod_slot *pod,
+                              const struct sy_profile *profile)
+{
+    struct key key = make_key(s, pod, profile);
+    struct sy_shape *shape = shape_of_key(s, &key);
+
+    if (shape->refs > 1 || shape->cache)
+        return shape;
+    if (key.pod && !shape->pod_name)
+        shape->pod_name = copy_names(pod);
+    if (shape->base == shape && is_one_off(pod, shape))
+        shape->base = find_base(s, shape);
+    return shape;
 }
 
 bool sy_shape_is_stale(const struct sy_shapes *s, const struct sy_shape *shape)
@@ -292,7 +334,10 @@ static void release_if_unused(struct sy_shapes *s, struct sy_shape *shape)
     sy_map_del(&s->by_key, key_hash(&key), shape->id);
     s->all.p[shape->id] = NULL;
     sy_vec_push(&s->free, shape->id);
+    struct sy_shape *base = shape->base;
     free_shape(s, shape);
+    if (base != shape)
+        sy_shape_unref(s, base);
 }
 
 void sy_shape_unref(struct sy_shapes *s, struct sy_shape *shape)
@@ -613,7 +658,7 @@ static void build_cache(struct sy_shapes *s, struct sy_shape *shape)
 }
 
 /* Evaluates the nodes that changed since the cache was last right. */
-static void refresh_cache(struct sy_shapes *s, struct sy_shape *shape)
+static void refresh_own_cache(struct sy_shapes *s, struct sy_shape *shape)
 {
     struct sy_cluster *c = s->cluster;
     struct sy_shape_cache *cache = shape->cache;
@@ -637,6 +682,16 @@ static void refresh_cache(struct sy_shapes *s, struct sy_shape *shape)
     uint64_t stamp = stamp_of(shape);
     if (stamp != cache->stamp)
         score_anew(shape, stamp);
+}
+
+static void refresh_cache(struct sy_shapes *s, struct sy_shape *shape)
+{
+    refresh_own_cache(s, shape->base);
+    if (shape->base == shape)
+        return;
+    shape->last_used = ++s->use_clock;
+    weigh_kept(s, shape);
+    resolve_view(s, shape);
 }
 
 /* -- one cycle's pass of the global plugins -- */
@@ -673,7 +728,7 @@ static uint32_t prepare_global_filters(struct sy_shapes *s, struct sy_shape *sha
 static void filter_pass(struct sy_shapes *s, struct sy_shape *shape,
                         const struct ready_filter *ready, uint32_t len)
 {
-    const struct sy_shape_cache *cache = shape->cache;
+    const struct sy_shape_cache *cache = shape->base->cache;
 
     s->pass_nodes.len = 0;
     sy_vec_reserve(&s->pass_nodes, cache->nodes_len);
@@ -693,7 +748,7 @@ static void filter_pass(struct sy_shapes *s, struct sy_shape *shape,
 static void sweep_pass(struct sy_shapes *s, struct sy_shape *shape,
                        const struct ready_filter *ready, uint32_t len)
 {
-    const struct sy_shape_cache *cache = shape->cache;
+    const struct sy_shape_cache *cache = shape->base->cache;
     struct ready_filter single[SY_FILTERS_MAX]; /* those that are asked node by node */
     uint32_t single_len = 0;
 
@@ -719,6 +774,42 @@ static void sweep_pass(struct sy_shapes *s, struct sy_shape *shape,
 }
 
 /* -- claims of nominated pods -- */
+
+void sy_shapes_nominate(struct sy_shapes *s, uint32_t pod, uint32_t node)
+{
+    size_t at = s->nominees.len;
+
+    sy_vec_push(&s->nominees, (struct sy_nominee){pod, node});
+    for (; at && s->nominees.p[at - 1].node > node; at--)
+        s->nominees.p[at] = s->nominees.p[at - 1];
+    s->nominees.p[at] = (struct sy_nominee){pod, node};
+}
+
+void sy_shapes_end_nomination(struct sy_shapes *s, uint32_t pod)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < s->nominees.len; i++) {
+        if (s->nominees.p[i].pod != pod)
+            s->nominees.p[len++] = s->nominees.p[i];
+    }
+    s->nominees.len = len;
+}
+
+/* The first of the claims on a node that is not less. */
+static size_t first_claim(const struct sy_shapes *s, uint32_t node)
+{
+    size_t low = 0, high = s->nominees.len;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (s->nominees.p[middle].node < node)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
 
 static bool has_claim(const struct sy_shapes *s, const struct sy_nominee *n)
 {
@@ -759,9 +850,10 @@ static uint32_t claimed_verdict(struct sy_shapes *s, struct sy_shape *shape, uin
     bool asked_speaking_only = s->asks_speaking_only;
 
     sy_cluster_trial_begin(s->cluster);
-    for (size_t i = 0; i < s->nominees.len; i++) {
+    for (size_t i = first_claim(s, node); i < s->nominees.len && s->nominees.p[i].node == node;
+         i++) {
         const struct sy_nominee *n = &s->nominees.p[i];
-        if (n->node != node || !has_claim(s, n))
+        if (!has_claim(s, n))
             continue;
         sy_cluster_trial_restore(s->cluster, n->pod, node);
         sy_vec_push(&put, n->pod);
@@ -776,22 +868,41 @@ static uint32_t claimed_verdict(struct sy_shapes *s, struct sy_shape *shape, uin
     return verdict;
 }
 
+/* Where the node is in pass_nodes, or their number. */
+static size_t place_in_pass(const struct sy_shapes *s, uint32_t node)
+{
+    size_t low = 0, high = s->pass_nodes.len;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (s->pass_nodes.p[middle] < node)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < s->pass_nodes.len && s->pass_nodes.p[low] == node ? low : s->pass_nodes.len;
+}
+
 /* Takes nodes out of pass_nodes that do not pass with the claims on them. verdicts: also notes why,
- * in pass_verdict. */
+ * in pass_verdict; else nodes that do not pass anyway are left alone. */
 static void heed_claims(struct sy_shapes *s, struct sy_shape *shape, bool verdicts)
 {
+    uint32_t heeded = SY_NONE;
+
     for (size_t i = 0; i < s->nominees.len; i++) {
         uint32_t node = s->nominees.p[i].node;
-        if (!has_claim(s, &s->nominees.p[i]) || !sy_cluster_node_is_alive(s->cluster, node))
+        if (node == heeded || !has_claim(s, &s->nominees.p[i]) ||
+            !sy_cluster_node_is_alive(s->cluster, node))
+            continue;
+        heeded = node;
+        size_t at = place_in_pass(s, node);
+        if (!verdicts && at == s->pass_nodes.len)
             continue;
         uint32_t verdict = claimed_verdict(s, shape, node);
         if (verdict == VERDICT_FITS)
             continue;
         if (verdicts)
             s->pass_verdict.p[node] = verdict;
-        size_t at = 0;
-        while (at < s->pass_nodes.len && s->pass_nodes.p[at] != node)
-            at++;
         if (at < s->pass_nodes.len) {
             s->pass_nodes.len--;
             memmove(s->pass_nodes.p + at, s->pass_nodes.p + at + 1,
@@ -853,7 +964,7 @@ static void best_of_pass(struct sy_shapes *s, struct sy_shape *shape, uint32_t s
     sy_vec_reserve(&s->pass_scores, len);
     s->pass_total.len = s->pass_scores.len = len;
     for (uint32_t i = 0; i < len; i++)
-        s->pass_total.p[i] = shape->cache->score[s->pass_nodes.p[i]];
+        s->pass_total.p[i] = shape->base->cache->score[s->pass_nodes.p[i]];
     uint32_t scorers_len = len >= score_from ? shape->plugins->global_scorers_len : 0;
     for (uint32_t i = 0; i < scorers_len && out->reject.code == SY_FIT; i++)
         score_pass(s, shape, shape->plugins->global_scorers[i], out);
@@ -884,8 +995,9 @@ static struct sy_outcome look_for_best(struct sy_shapes *s, struct sy_shape *sha
     if (out.reject.code != SY_FIT)
         return out;
     bool claims = any_claims(s);
-    if (!len && !claims && (shape->cache->feasible <= 1 || global_scorers_are_constant(shape))) {
-        out.node = shape->cache->winner[1];
+    if (!len && !claims &&
+        (shape->base->cache->feasible <= 1 || global_scorers_are_constant(shape))) {
+        out.node = shape->base->cache->winner[1];
         return out;
     }
     sweep_pass(s, shape, ready, len);
@@ -938,7 +1050,7 @@ struct sy_survey sy_shape_survey(struct sy_shapes *s, struct sy_shape *shape)
     survey.nodes_len = (uint32_t)s->pass_nodes.len;
     survey.totals = out->reject.code == SY_FIT ? s->pass_total.p : NULL;
     survey.verdicts = s->pass_verdict.p;
-    survey.verdicts_len = shape->cache->nodes_len;
+    survey.verdicts_len = shape->base->cache->nodes_len;
     return survey;
 }
 
@@ -962,7 +1074,7 @@ bool sy_shape_is_relieved(struct sy_shapes *s, struct sy_shape *shape)
     }
     if (same_view && from == c->relief.len)
         return false;
-    if (!same_view || shape->cache || c->relief.len - from >= SY_LOG_ROOM || any_claims(s))
+    if (!same_view || shape->base->cache || c->relief.len - from >= SY_LOG_ROOM || any_claims(s))
         return sy_shape_best(s, shape).node != SY_NONE;
     /* Evicted: look at the changed nodes alone. */
     while (from < c->relief.len) {
@@ -972,6 +1084,34 @@ bool sy_shape_is_relieved(struct sy_shapes *s, struct sy_shape *shape)
             return true;
     }
     return false;
+}
+
+/* Of how many nodes a filter says something else when it is asked about all at once. */
+static uint32_t check_sweeps(struct sy_shapes *s, struct sy_shape *shape)
+{
+    struct ready_filter ready[SY_FILTERS_MAX];
+    struct sy_outcome out = {.node = SY_NONE};
+    uint32_t nodes_len = shape->base->cache->nodes_len, differences = 0;
+    struct sy_verdict v;
+
+    sy_arena_reset(&s->arena);
+    uint32_t len = prepare_global_filters(s, shape, ready, &out);
+    sy_vec_reserve(&s->pass_refused, nodes_len);
+    for (uint32_t i = 0; i < len && out.reject.code == SY_FIT; i++) {
+        const struct sy_filter *f = ready[i].filter;
+        if (!f->sweep || !nodes_len)
+            continue;
+        memset(s->pass_refused.p, 0, nodes_len);
+        f->sweep(&shape->view, ready[i].state, nodes_len, s->pass_refused.p);
+        for (uint32_t node = 0; node < nodes_len; node++) {
+            if (sy_cluster_node_is_alive(s->cluster, node))
+                differences += f->refuses(&shape->view, ready[i].state, node, &v) !=
+                               (s->pass_refused.p[node] != 0);
+        }
+    }
+    if (out.reject.code == SY_ERROR) /* as in sy_shape_best() */
+        drop_kept(s, shape);
+    return differences;
 }
 
 uint32_t sy_shape_check(struct sy_shapes *s, struct sy_shape *shape)
@@ -984,15 +1124,18 @@ uint32_t sy_shape_check(struct sy_shapes *s, struct sy_shape *shape)
     for (uint32_t node = 0; node < s->cluster->nodes_len; node++) {
         uint32_t verdict = local_verdict(s, shape, node);
         int64_t score = verdict == VERDICT_FITS ? local_score(shape, node) : 0;
-        if (verdict != shape->cache->verdict[node] ||
-            (verdict == VERDICT_FITS && shape->cache->score[node] != score))
+        if (verdict != shape->base->cache->verdict[node] ||
+            (verdict == VERDICT_FITS && shape->base->cache->score[node] != score))
             differences++;
         if (verdict == VERDICT_FITS && (best == SY_NONE || score > best_score)) {
             best = node;
             best_score = score;
         }
     }
-    return differences + (best != shape->cache->winner[1]);
+    differences += best != shape->base->cache->winner[1];
+    if (shape->plugins->reject.code == SY_FIT)
+        differences += check_sweeps(s, shape);
+    return differences;
 }
 
 /* -- the message -- */
@@ -1005,7 +1148,7 @@ static char *build_message(struct sy_shapes *s, const struct sy_shape *shape)
     if (!s->cluster->nodes_alive)
         return sy_xstrdup("no nodes available to schedule pods");
     uint32_t *per_verdict = sy_xcalloc(s->verdicts.len, sizeof(*per_verdict));
-    for (uint32_t node = 0; node < shape->cache->nodes_len; node++)
+    for (uint32_t node = 0; node < shape->base->cache->nodes_len; node++)
         per_verdict[s->pass_verdict.p[node]]++;
     for (uint32_t id = VERDICT_NO_NODE + 1; id < s->verdicts.len; id++) {
         for (uint32_t i = 0; per_verdict[id] && i < s->verdicts.p[id].reasons_len; i++)
@@ -1061,7 +1204,7 @@ void sy_shape_nodes_with_code(struct sy_shapes *s, struct sy_shape *shape, enum 
         return;
     filter_pass(s, shape, ready, len);
     heed_claims(s, shape, true);
-    for (uint32_t node = 0; node < shape->cache->nodes_len; node++) {
+    for (uint32_t node = 0; node < shape->base->cache->nodes_len; node++) {
         uint32_t verdict = s->pass_verdict.p[node];
         if (verdict != VERDICT_NO_NODE && s->verdicts.p[verdict].code == code)
             sy_vec_push(&ret->slots, node);

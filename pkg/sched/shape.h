@@ -31,6 +31,10 @@ struct sy_shape {
     struct sy_shape_view view;
     struct sy_arena arena; /* state of the cached plugins */
     struct sy_shape_plugins *plugins;
+    /* Whose cache is used: its own, or that of a shape that is the same to the cached plugins, a
+     * reference held. For pods that are the only ones of their shape, but for their volumes and
+     * claims like others. */
+    struct sy_shape *base;
     struct sy_shape_cache *cache;     /* NULL when not built or evicted */
     struct sy_kept kept[SY_KEPT_LEN]; /* goes with the cache */
     size_t kept_bytes;                /* of these, as counted in cache_bytes */
@@ -67,7 +71,7 @@ struct sy_shapes {
     uint64_t hits, builds, evaluated;
     /* Kept by whoever decides. As upstream's RunFilterPluginsWithNominatedPods: a node must pass
      * the filters also with the pods that have a claim on it and at least the priority of the
-     * pod that is asked for. */
+     * pod that is asked for. By node. */
     SY_VEC(struct sy_nominee) nominees;
     uint32_t asking; /* slot of the pod that the next looks are for; SY_NONE: no claim counts */
     /* As upstream, what-ifs of claims and of preemption ask only those global filters that had
@@ -101,6 +105,10 @@ struct sy_survey {
 
 void sy_shapes_init(struct sy_shapes *s, struct sy_cluster *cluster, size_t cache_bytes_max);
 void sy_shapes_done(struct sy_shapes *s);
+/* A pod, by slot, gets a claim on a node, in addition to others. O(claims). */
+void sy_shapes_nominate(struct sy_shapes *s, uint32_t pod, uint32_t node);
+/* The pod's claims are gone. O(claims). */
+void sy_shapes_end_nomination(struct sy_shapes *s, uint32_t pod);
 /* The shape of a pod under a profile, with one reference for the caller (a queue entry). The
  * profile must outlive it. */
 struct sy_shape *sy_shape_ref(struct sy_shapes *s, const struct sy_pod_slot *pod,
@@ -136,7 +144,8 @@ void sy_shape_nodes_with_code(struct sy_shapes *s, struct sy_shape *shape, enum 
  * may be NULL. */
 bool sy_shape_fits(struct sy_shapes *s, struct sy_shape *shape, uint32_t node,
                    struct sy_verdict *ret);
-/* Recomputes verdicts and scores of all nodes; returns how many differ from the cache. */
+/* Recomputes verdicts and scores of all nodes; returns how many differ from the cache, or between a
+ * filter's two ways to be asked. */
 uint32_t sy_shape_check(struct sy_shapes *s, struct sy_shape *shape);
 /* Throws all caches away (profiles changed). */
 void sy_shapes_drop_caches(struct sy_shapes *s);

@@ -529,6 +529,36 @@ static void test_preempts_the_least(void **state)
     assert_int_equal(sy_sched_stats(f->s)->preemption_victims, 3); /* rival's own victim on a */
 }
 
+/* One victim of several that is gone is no reason to look at all nodes, unless it was enough. */
+static void test_waits_for_the_last_victim(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t attempts;
+
+    put_node(f, core_node(&f->k, "a", 1000, 4096, 0));
+    put_pod(f, running(f, "one", "a", 300, 0));
+    put_pod(f, running(f, "two", "a", 300, 0));
+    put_pod(f, running(f, "three", "a", 300, 0));
+    put_pod(f, running(f, "other", "a", 100, 200));
+    put_pod(f, important(f, "vip", 900, 100));
+    run(f);
+    assert_int_equal(count(f, SY_DECIDE_EVICT), 3);
+    attempts = sy_sched_stats(f->s)->attempts_unschedulable;
+    sy_sched_pod_deleted(f->s, SY_STR("uid-one"), f->now);
+    run(f);
+    assert_int_equal(sy_sched_stats(f->s)->attempts_unschedulable, attempts);
+    sy_sched_pod_deleted(f->s, SY_STR("uid-other"), f->now);
+    run(f);
+    assert_null(heard(f, SY_DECIDE_BIND, "vip"));
+    sy_sched_pod_deleted(f->s, SY_STR("uid-two"), f->now);
+    run(f);
+    assert_null(heard(f, SY_DECIDE_BIND, "vip"));
+    assert_int_equal(sy_sched_stats(f->s)->attempts_unschedulable, attempts);
+    sy_sched_pod_deleted(f->s, SY_STR("uid-three"), f->now);
+    run(f);
+    assert_non_null(heard(f, SY_DECIDE_BIND, "vip"));
+}
+
 static void test_preempts_only_ours_and_not_when_told_never(void **state)
 {
     struct fixture *f = *state;
@@ -731,6 +761,7 @@ int main(void)
         TEST(test_reload_keeps_pods_and_places),
         TEST(test_slow_and_failing_nodes_weigh_less),
         TEST(test_preempts_the_least),
+        TEST(test_waits_for_the_last_victim),
         TEST(test_preempts_only_ours_and_not_when_told_never),
         TEST(test_preemption_can_be_held),
         TEST(test_budgets_are_respected_where_possible),

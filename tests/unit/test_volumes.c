@@ -645,6 +645,32 @@ static void test_a_driver_that_must_be_on_the_node(void **state)
     assert_non_null(heard(f, SY_DECIDE_BIND, "p"));
 }
 
+/* Pods with a claim each are alike but for that: nodes are not judged anew for each. */
+static void test_pods_with_a_claim_each_share_what_is_known_of_nodes(void **state)
+{
+    struct fixture *f = *state;
+    char name[16];
+
+    put_node(f, "n2");
+    put_limit(f, "n1", "csi", 3);
+    put_limit(f, "n2", "csi", 2);
+    for (uint32_t i = 0; i < 6; i++) {
+        snprintf(name, sizeof(name), "p%u", i);
+        put_bound(f, name, name, "csi");
+        struct sy_pod pod = make_pod(f, name, name);
+        put_pod(f, &pod);
+        run(f);
+        const struct said *bind = heard(f, SY_DECIDE_BIND, name);
+        if (bind)
+            acknowledge(f, pod, *bind);
+        else
+            assert_int_equal(i, 5); /* five volumes fit */
+    }
+    assert_says(f, "p5", "2 node(s) exceed max volume count");
+    assert_int_equal(sy_sched_stats(f->s)->attempts_scheduled, 5);
+    assert_int_equal(sy_sched_stats(f->s)->shape_builds, 1);
+}
+
 static void test_disks_that_pods_name_count_too(void **state)
 {
     struct fixture *f = *state;
@@ -710,6 +736,7 @@ int main(void)
         TEST(test_an_ephemeral_volume_is_its_pods),
         TEST(test_attached_volumes_count_once),
         TEST(test_a_driver_that_must_be_on_the_node),
+        TEST(test_pods_with_a_claim_each_share_what_is_known_of_nodes),
         TEST(test_disks_that_pods_name_count_too),
         TEST(test_affinity_where_a_driver_took_over),
     };

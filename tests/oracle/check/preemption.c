@@ -32,7 +32,7 @@ static bool load_nominee(struct oracle_case *c, struct json_object *object)
     if (n.node != SY_NONE && n.pod != SY_NONE) {
         /* As its own shape does in the scheduler, where every nominated pod has one. */
         sy_cluster_note_spec(&c->cluster, &c->cluster.pods.p[n.pod].spec->spec);
-        sy_vec_push(&c->shapes.nominees, n);
+        sy_shapes_nominate(&c->shapes, n.pod, n.node);
     }
     return true;
 }
