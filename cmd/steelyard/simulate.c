@@ -14,6 +14,7 @@
 #include "cmd.h"
 #include "sim/compare.h"
 #include "sim/policies.h"
+#include "sim/report.h"
 
 static const char COMMAND[] = "steelyard simulate";
 
@@ -34,6 +35,8 @@ static const char USAGE[] =
     "  --load L            cpu requested over all cpu, in place of the scenario's\n"
     "  --measured on|off   whether the scheduler gets measurements of real load (default on)\n"
     "  --jobs N            runs at once (default: one a processor)\n"
+    "  --report FILE       write an HTML page with plots\n"
+    "  --svg DIR           write each plot as an SVG file\n"
     "  --json              print JSON in place of tables\n"
     "  --exact             have the core check each cached answer (slow)\n";
 
@@ -51,6 +54,7 @@ struct simulation {
     SY_VEC(uint64_t) seeds;
     uint32_t jobs;
     bool wants_json;
+    const char *report_file, *svg_dir; /* NULL: none */
 
     uint32_t runs;
     struct sy_figures *figures; /* by run */
@@ -231,10 +235,39 @@ static int run_all(struct simulation *s)
     return CMD_FAILED;
 }
 
+/* -- results -- */
+
 static int put(const struct sy_buf *b, FILE *to)
 {
-    return !b->failed && fwrite(b->p, 1, b->len, to) == b->len && fflush(to) == 0 ? CMD_OK
-                                                                                  : CMD_FAILED;
+    bool ok = !b->failed && fwrite(b->p, 1, b->len, to) == b->len && fflush(to) == 0;
+
+    return ok ? CMD_OK : CMD_FAILED;
+}
+
+static int put_file(const struct sy_buf *b, const char *path)
+{
+    FILE *f = fopen(path, "we");
+    int status = f ? put(b, f) : CMD_FAILED;
+
+    if (f && fclose(f) != 0)
+        status = CMD_FAILED;
+    if (status != CMD_OK)
+        fprintf(stderr, "%s: %s: %s\n", COMMAND, path, strerror(errno));
+    return status;
+}
+
+static int write_plots(const struct sy_comparison *c, const char *dir, struct sy_buf *out)
+{
+    int status = CMD_OK;
+
+    for (uint32_t plot = 0; plot < SY_PLOTS && status == CMD_OK; plot++) {
+        char *path = sy_xasprintf("%s/%s.svg", dir, sy_plot_name(plot));
+        sy_buf_reset(out);
+        sy_plot_svg(c, plot, true, out);
+        status = put_file(out, path);
+        free(path);
+    }
+    return status;
 }
 
 static int tell(const struct simulation *s)
@@ -259,6 +292,13 @@ static int tell(const struct simulation *s)
     else
         sy_compare_table(&comparison, &out);
     int status = put(&out, stdout);
+    if (status == CMD_OK && s->report_file) {
+        sy_buf_reset(&out);
+        sy_report_html(&comparison, &out);
+        status = put_file(&out, s->report_file);
+    }
+    if (status == CMD_OK && s->svg_dir)
+        status = write_plots(&comparison, s->svg_dir, &out);
     sy_buf_done(&out);
     return status;
 }
@@ -274,6 +314,8 @@ enum flag {
     FLAG_MEASURED,
     FLAG_JOBS,
     FLAG_JSON,
+    FLAG_REPORT,
+    FLAG_SVG,
     FLAG_EXACT,
 };
 
@@ -288,6 +330,8 @@ static const struct option FLAGS[] = {
     {"measured", required_argument, NULL, FLAG_MEASURED},
     {"jobs", required_argument, NULL, FLAG_JOBS},
     {"json", no_argument, NULL, FLAG_JSON},
+    {"report", required_argument, NULL, FLAG_REPORT},
+    {"svg", required_argument, NULL, FLAG_SVG},
     {"exact", no_argument, NULL, FLAG_EXACT},
     {"help", no_argument, NULL, 'h'},
     {0},
@@ -325,6 +369,12 @@ static int take_flag(struct simulation *s, int c, double *load)
                                                                   : wrong_value("measured");
     case FLAG_JSON:
         s->wants_json = true;
+        return CMD_OK;
+    case FLAG_REPORT:
+        s->report_file = optarg;
+        return CMD_OK;
+    case FLAG_SVG:
+        s->svg_dir = optarg;
         return CMD_OK;
     case FLAG_EXACT:
         s->world.exact = true;

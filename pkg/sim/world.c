@@ -93,13 +93,13 @@ struct world {
 };
 
 static const struct sy_scenario SCENARIOS[] = {
-    {"balance", "uneven nodes, noisy neighbours, slow and flaky nodes", .load = 0.7, .noisy = 0.2,
+    {"balance", "uneven nodes, noisy neighbours, slow and flaky nodes", .load = 0.6, .noisy = 0.2,
      .tenants = 0.2, .slow = 0.12, .flaky = 0.1, .are_uneven = true},
-    {"even", "equal nodes, pods that use what they request or less", .load = 0.7},
-    {"uneven", "uneven nodes alone", .load = 0.7, .are_uneven = true},
-    {"noisy", "noisy pods and tenants on equal nodes", .load = 0.7, .noisy = 0.2, .tenants = 0.2},
-    {"slow", "nodes that start pods slowly", .load = 0.7, .slow = 0.12},
-    {"flaky", "nodes that fail", .load = 0.7, .flaky = 0.1},
+    {"even", "equal nodes, pods that use what they request or less", .load = 0.6},
+    {"uneven", "uneven nodes alone", .load = 0.6, .are_uneven = true},
+    {"noisy", "noisy pods and tenants on equal nodes", .load = 0.6, .noisy = 0.2, .tenants = 0.2},
+    {"slow", "nodes that start pods slowly", .load = 0.6, .slow = 0.12},
+    {"flaky", "nodes that fail", .load = 0.6, .flaky = 0.1},
 };
 
 const struct sy_scenario *sy_scenario_at(uint32_t i)
