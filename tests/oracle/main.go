@@ -29,20 +29,16 @@ func main() {
 const usage = `usage: oracle [--seed N] [--cases N] [--from N] [--mix NAME]   cases to stdout, one a line
        oracle stats FILE                                     what the cases of a file cover
        oracle verify FILE                                    ask again, compare with the file
+       oracle answer FILE                                    ask again, cases with the new answers to stdout
        oracle replay FILE                                    hold a live scheduler's placements against the plugins`
 
 func run(args []string) error {
-	if len(args) > 0 && (args[0] == "stats" || args[0] == "verify" || args[0] == "replay") {
+	commands := map[string]func(string, io.Writer) error{"stats": stats, "verify": verify, "answer": answer, "replay": replay}
+	if len(args) > 0 && commands[args[0]] != nil {
 		if len(args) != 2 {
 			return fmt.Errorf("%s wants one file\n%s", args[0], usage)
 		}
-		if args[0] == "stats" {
-			return stats(args[1], os.Stdout)
-		}
-		if args[0] == "replay" {
-			return replay(args[1], os.Stdout)
-		}
-		return verify(args[1], os.Stdout)
+		return commands[args[0]](args[1], os.Stdout)
 	}
 	fs := flag.NewFlagSet("oracle", flag.ContinueOnError)
 	fs.Usage = func() { fmt.Fprintln(os.Stderr, usage) }
@@ -153,4 +149,20 @@ func verify(path string, w io.Writer) error {
 		return fmt.Errorf("%d of %d cases differ", differ, total)
 	}
 	return nil
+}
+
+// answer asks about the clusters of a file and prints the cases with what it hears:
+// for clusters made or changed by hand.
+func answer(path string, w io.Writer) error {
+	e, err := newEngine()
+	if err != nil {
+		return err
+	}
+	out := json.NewEncoder(w)
+	return eachCase(path, func(_ []byte, c *Case) error {
+		if err := e.ask(c); err != nil {
+			return err
+		}
+		return out.Encode(c)
+	})
 }
