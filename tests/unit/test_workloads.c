@@ -200,7 +200,8 @@ static void hear(void *arg, const struct sy_decision *d)
         snprintf(f->bound, sizeof(f->bound), "%s %s", d->name, d->node);
 }
 
-static void start(struct fixture *f)
+/* listed: default constraints of the profile, or NULL. */
+static void start_with(struct fixture *f, struct sy_spread_constraint *listed)
 {
     struct sy_profile profile;
     struct sy_sched_options options = {
@@ -209,6 +210,12 @@ static void start(struct fixture *f)
     *f = (struct fixture){.now = 1000 * SY_NS_PER_S};
     core_init(&f->k);
     sy_profile_kube(&profile, "steelyard");
+    if (listed) {
+        listed->topology_key = core_id(&f->k, "kubernetes.io/hostname");
+        profile.args.spread_defaults_are_listed = true;
+        profile.args.spread_defaults = listed;
+        profile.args.spread_defaults_len = 1;
+    }
     f->s = sy_sched_new(f->k.strings, &options, hear, f);
     for (int i = 1; i <= 3; i++) {
         char name[16];
@@ -217,6 +224,11 @@ static void start(struct fixture *f)
         node.labels = core_label(&f->k, "kubernetes.io/hostname", name);
         assert_int_equal(sy_sched_node(f->s, &node, f->now), 0);
     }
+}
+
+static void start(struct fixture *f)
+{
+    start_with(f, NULL);
 }
 
 static void end(struct fixture *f)
@@ -303,6 +315,88 @@ static void namespaces_wake(void **state)
     end(&f);
 }
 
+/* n1 has a pod of the group that the default constraint counts; n2 and n3 are full of others. */
+static void put_skewed(struct fixture *f)
+{
+    struct sy_pod pod = core_pod(&f->k, "peer", 100, 64, 0);
+
+    pod.labels = core_label(&f->k, "app", "web");
+    pod.owner_uid = SY_STR("u-set");
+    pod.node = core_id(&f->k, "n1");
+    put(f, pod);
+    for (int i = 2; i <= 3; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "full%d", i);
+        pod = core_pod(&f->k, name, 8000, 64, 0);
+        snprintf(name, sizeof(name), "n%d", i);
+        pod.node = core_id(&f->k, name);
+        put(f, pod);
+    }
+}
+
+static struct sy_pod web(struct fixture *f, const char *name)
+{
+    struct sy_pod pod = core_pod(&f->k, name, 100, 64, 0);
+
+    pod.labels = core_label(&f->k, "app", "web");
+    pod.owner_uid = SY_STR("u-set");
+    return pod;
+}
+
+/* What the default constraints count comes from Services and controllers: a change of one of these
+ * alone wakes who waits for it. */
+static void selectors_wake(void **state)
+{
+    struct sy_spread_constraint listed = {.max_skew = 1,
+                                          .when_unsatisfiable = SY_DO_NOT_SCHEDULE,
+                                          .honor_affinity = true,
+                                          .selector = {.is_nil = true}};
+    struct fixture f;
+
+    (void)state;
+    start_with(&f, &listed);
+    struct sy_label *label = sy_arena_alloc(&f.k.arena, sizeof(*label));
+    *label = (struct sy_label){core_id(&f.k, "app"), core_id(&f.k, "web")};
+    struct sy_workload service = {.ns = core_id(&f.k, "default"), .name = core_id(&f.k, "s")};
+    struct sy_requirement req = {
+        .key = label->key, .op = SY_OP_IN, .values = &label->value, .values_len = 1};
+    struct sy_workload set = {.ns = service.ns,
+                              .name = service.name,
+                              .uid = SY_STR("u-set"),
+                              .selector = {.reqs = &req, .len = 1}};
+    service.labels = (struct sy_labels){label, 1};
+    put_skewed(&f);
+
+    put_workload(&f, SY_WORKLOAD_SERVICE, service);
+    put(&f, web(&f, "a"));
+    assert_string_equal(run(&f), "");
+    sy_sched_workload_deleted(f.s, SY_WORKLOAD_SERVICE, service.ns, service.name, SY_STR(""));
+    assert_string_equal(run(&f), "a n1");
+
+    /* A selector that is another one. */
+    put_workload(&f, SY_WORKLOAD_SERVICE, service);
+    put(&f, web(&f, "b"));
+    assert_string_equal(run(&f), "");
+    service.labels = core_label(&f.k, "app", "db");
+    put_workload(&f, SY_WORKLOAD_SERVICE, service);
+    assert_string_equal(run(&f), "b n1");
+
+    put_workload(&f, SY_WORKLOAD_REPLICA_SET, set);
+    put(&f, web(&f, "c"));
+    assert_string_equal(run(&f), "");
+    sy_sched_workload_deleted(f.s, SY_WORKLOAD_REPLICA_SET, 0, 0, set.uid);
+    assert_string_equal(run(&f), "c n1");
+
+    /* A list that has it no more. */
+    put_workload(&f, SY_WORKLOAD_STATEFUL_SET, set);
+    put(&f, web(&f, "d"));
+    assert_string_equal(run(&f), "");
+    sy_sched_workloads_replace_begin(f.s, SY_WORKLOAD_STATEFUL_SET);
+    sy_sched_workloads_replace_end(f.s, SY_WORKLOAD_STATEFUL_SET);
+    assert_string_equal(run(&f), "d n1");
+    end(&f);
+}
+
 static void unknown_namespaces_hold(void **state)
 {
     struct fixture f;
@@ -363,7 +457,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_encodings),       cmocka_unit_test(bare_objects),
         cmocka_unit_test(namespaces_wake),      cmocka_unit_test(unknown_namespaces_hold),
-        cmocka_unit_test(kinds_are_kept_apart),
+        cmocka_unit_test(kinds_are_kept_apart), cmocka_unit_test(selectors_wake),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
