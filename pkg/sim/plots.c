@@ -39,11 +39,10 @@ static void put_number(struct sy_buf *out, double x, double y, const char *ancho
 {
     char text[64];
 
-    snprintf(text, sizeof(text), "%.*f%s%s",
-             v >= 100 || v == floor(v) ? 0
-             : v >= 10                 ? 1
-                                       : 2,
-             v, *unit ? " " : "", unit);
+    if (v < 100)
+        snprintf(text, sizeof(text), "%.3g%s%s", v, *unit ? " " : "", unit);
+    else
+        snprintf(text, sizeof(text), "%.0f%s%s", v, *unit ? " " : "", unit);
     sy_svg_text(out, x, y, anchor, class, text);
 }
 
@@ -67,6 +66,7 @@ static void bars(const struct sy_comparison *c, enum sy_measure measure, bool is
     sy_svg_begin(out, WIDTH, bottom + FOOT_HEIGHT, info->title, is_alone);
     sy_svg_text(out, 12, 24, "start", "head", info->title);
     sy_svg_text(out, 12, 44, "start", "muted", info->says);
+    sy_svg_text(out, WIDTH - 12, 44, "end", "muted", "mean");
     for (double v = 0; v <= most * 1.001; v += step) {
         sy_svg_line(out, BAR_LEFT + v * scale, HEAD_HEIGHT, BAR_LEFT + v * scale, bottom, "grid");
         put_number(out, BAR_LEFT + v * scale, bottom + 18, "middle", "muted", v,
@@ -83,8 +83,7 @@ static void bars(const struct sy_comparison *c, enum sy_measure measure, bool is
             sy_svg_dot(out, BAR_LEFT + v * scale,
                        y + 3 + (BAR_HEIGHT - 6.0) * i / (c->seeds_len - 1));
         }
-        put_number(out, BAR_LEFT + fmax(s.mean, s.most) * scale + 8, y + 13, "start", "", s.mean,
-                   "");
+        put_number(out, WIDTH - 12, y + 13, "end", "", s.mean, "");
     }
     sy_svg_end(out);
 }

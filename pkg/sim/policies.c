@@ -9,6 +9,37 @@
 
 enum { NAME_MAX_BYTES = 64, WEIGHT_MAX = 10000 };
 
+static void least_allocated(struct sy_policy_args *args)
+{
+    args->fit_strategy = SY_LEAST_ALLOCATED;
+}
+
+static void most_allocated(struct sy_policy_args *args)
+{
+    args->fit_strategy = SY_MOST_ALLOCATED;
+}
+
+static void by_shares(struct sy_policy_args *args)
+{
+    args->dynamic_selection = SY_SELECT_SHARES;
+}
+
+static void by_best(struct sy_policy_args *args)
+{
+    args->dynamic_selection = SY_SELECT_BEST;
+}
+
+/* Scorers with an argument. */
+static const struct {
+    const char *name, *scorer;
+    void (*set)(struct sy_policy_args *args);
+} VARIANTS[] = {
+    {"LeastAllocated", "NodeResourcesFit", least_allocated},
+    {"MostAllocated", "NodeResourcesFit", most_allocated},
+    {"DynamicWeightShares", "DynamicWeight", by_shares},
+    {"DynamicWeightBest", "DynamicWeight", by_best},
+};
+
 static int add_scorer(struct sy_profile *p, struct sy_str part, struct sy_err *err)
 {
     const char *colon = part.len ? memchr(part.p, ':', part.len) : NULL;
@@ -22,9 +53,11 @@ static int add_scorer(struct sy_profile *p, struct sy_str part, struct sy_err *e
                           SY_STR_ARG(part), WEIGHT_MAX);
     snprintf(text, sizeof(text), SY_STR_FMT, SY_STR_ARG(name));
     const struct sy_scorer *scorer = sy_scorer_find(text);
-    if (strcmp(text, "LeastAllocated") == 0 || strcmp(text, "MostAllocated") == 0) {
-        p->args.fit_strategy = text[0] == 'L' ? SY_LEAST_ALLOCATED : SY_MOST_ALLOCATED;
-        scorer = sy_scorer_find("NodeResourcesFit");
+    for (size_t i = 0; i < SY_ARRAY_LEN(VARIANTS); i++) {
+        if (strcmp(text, VARIANTS[i].name) != 0)
+            continue;
+        scorer = sy_scorer_find(VARIANTS[i].scorer);
+        VARIANTS[i].set(&p->args);
     }
     if (!scorer)
         return sy_err_set(err, -EINVAL, "there is no policy \"" SY_STR_FMT "\"", SY_STR_ARG(name));
