@@ -35,6 +35,8 @@ struct sy_devices {
      * binds. While this is false, no pod with claims may be placed: it would start without its
      * devices, and they would be given to others. */
     bool are_written;
+    /* The same of claims made for extended resources that a device class stands for. */
+    bool extended_are_written;
 };
 
 /* Adds or updates an object (the kind's struct, borrowed). One whose resourceVersion is the one we

@@ -3,23 +3,38 @@
  * Resource claims: those that have their devices bind the pod to where these are; for the others
  * devices are looked for on each node (cluster/allocate.h). While nobody writes what was found into
  * the claims (sy_devices.are_written), a pod with claims waits and says why: bound without devices
- * it would never start. Extended resources that a device class stands for are not looked at. */
+ * it would never start. Extended resources that a device class stands for, and that the node has
+ * not from a device plugin, are looked for as one more claim (extended_resources.h). */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "cluster/allocate.h"
+#include "policy/extended_resources.h"
 #include "policy/plugins.h"
 
 enum { ALTERNATIVES_MAX = 8 }; /* FirstAvailableDeviceRequestMaxSize */
 
+/* The search for the pod's open claims and, where bits are set, for extended resources. */
+struct search {
+    struct search *next;
+    uint64_t served;
+    struct sy_device_claim extended;
+    const struct sy_device_claim **claims; /* the open ones, then `extended` when bits are set */
+    uint32_t claims_len;
+    struct sy_allocator *allocator; /* when there are any */
+    sy_sid failed;                  /* no node can be asked: the allocator's error */
+};
+
 struct state {
+    struct sy_arena *arena;
     const struct sy_device_claim **claims; /* of the pod, in the order of its spec */
     uint32_t claims_len;
     const struct sy_device_claim **open; /* those without an allocation, in the same order */
     uint32_t open_len;
-    struct sy_allocator *allocator; /* when there are open ones */
-    sy_sid failed;                  /* no node can be asked: the allocator's error */
+    struct sy_extended extended;         /* empty unless a class stands for something */
+    const struct sy_device_claim *stale; /* made for the pod's extended resources before */
+    struct search *searches;             /* that have come up so far, by what devices serve */
 };
 
 static sy_sid intern(const struct sy_shape_view *shape, const char *format, ...) SY_PRINTF(2, 3);
@@ -122,8 +137,8 @@ static bool gather(const struct sy_shape_view *shape, struct sy_arena *arena, st
 {
     const struct sy_pod_spec *spec = shape->spec;
 
-    state->claims = sy_arena_array(arena, spec->claims_len, sizeof(*state->claims));
-    state->open = sy_arena_array(arena, spec->claims_len, sizeof(*state->open));
+    state->claims = sy_arena_array(arena, (size_t)spec->claims_len + 1, sizeof(*state->claims));
+    state->open = sy_arena_array(arena, (size_t)spec->claims_len + 1, sizeof(*state->open));
     if (!state->claims || !state->open)
         return no_memory(shape, v);
     for (uint32_t i = 0; i < spec->claims_len; i++) {
@@ -134,6 +149,12 @@ static bool gather(const struct sy_shape_view *shape, struct sy_arena *arena, st
         if (!claim->is_allocated)
             state->open[state->open_len++] = claim;
     }
+    return true;
+}
+
+static bool has_all_classes(const struct sy_shape_view *shape, const struct state *state,
+                            struct sy_verdict *v)
+{
     for (uint32_t i = 0; i < state->open_len; i++) {
         if (!has_classes(shape, state->open[i], v))
             return false;
@@ -141,24 +162,38 @@ static bool gather(const struct sy_shape_view *shape, struct sy_arena *arena, st
     return true;
 }
 
+static bool gather_extended(const struct sy_shape_view *shape, struct sy_arena *arena,
+                            struct state *state, struct sy_verdict *v)
+{
+    if (!shape->spec->device_resources_len)
+        return true;
+    if (sy_extended_gather(shape, arena, &state->extended) < 0)
+        return no_memory(shape, v);
+    if (!state->extended.is_backed)
+        state->extended = (struct sy_extended){0};
+    else if (shape->pod_uid.len)
+        state->stale = sy_device_index_for_pod(shape->cluster, shape->pod_uid);
+    return true;
+}
+
 static enum sy_pre prepare(const struct sy_shape_view *shape, struct sy_arena *arena,
                            void **ret_state, struct sy_verdict *v)
 {
-    struct sy_err err = {0};
     struct state *state;
 
-    if (!shape->spec->claims_len)
+    if (!shape->spec->claims_len && !shape->spec->device_resources_len)
         return SY_PRE_SKIP;
-    if (!shape->cluster->devices.are_written)
+    if (shape->spec->claims_len && !shape->cluster->devices.are_written)
         return reject(v, SY_UNRESOLVABLE, shape->texts->claims_unsupported);
     state = sy_arena_alloc(arena, sizeof(*state));
     if (!state)
         return reject(v, SY_ERROR, shape->texts->no_memory);
-    if (!gather(shape, arena, state, v))
+    state->arena = arena;
+    if (!gather(shape, arena, state, v) || !gather_extended(shape, arena, state, v) ||
+        !has_all_classes(shape, state, v))
         return SY_PRE_REJECT;
-    if (state->open_len && sy_allocator_new(shape->cluster, arena, state->open, state->open_len,
-                                            &state->allocator, &err) < 0)
-        state->failed = intern(shape, "%s", err.msg);
+    if (!state->claims_len && !state->extended.len)
+        return SY_PRE_SKIP;
     *ret_state = state;
     return SY_PRE_RUN;
 }
@@ -168,23 +203,91 @@ static bool is_available(const struct sy_shape_view *shape, const struct sy_devi
 {
     const struct sy_node *n = &shape->cluster->nodes[node].node;
 
-    return sy_node_selector_matches(&claim->nodes, shape->cluster->strings, n->labels, n->name,
+    return !claim->has_failed &&
+           sy_node_selector_matches(&claim->nodes, shape->cluster->strings, n->labels, n->name,
                                     shape->texts->metadata_name);
+}
+
+/* Prepares what one kind of node needs; NULL without memory. */
+static struct search *new_search(const struct sy_shape_view *shape, struct state *state,
+                                 uint64_t served)
+{
+    struct search *search = sy_arena_alloc(state->arena, sizeof(*search));
+    struct sy_err err = {0};
+
+    if (!search)
+        return NULL;
+    search->served = served;
+    search->claims =
+        sy_arena_array(state->arena, (size_t)state->open_len + 1, sizeof(*search->claims));
+    if (!search->claims || (served && sy_extended_claim(shape, state->arena, &state->extended,
+                                                        served, &search->extended) < 0))
+        return NULL;
+    for (uint32_t i = 0; i < state->open_len; i++)
+        search->claims[search->claims_len++] = state->open[i];
+    if (served)
+        search->claims[search->claims_len++] = &search->extended;
+    if (search->claims_len && sy_allocator_new(shape->cluster, state->arena, search->claims,
+                                               search->claims_len, &search->allocator, &err) < 0)
+        search->failed = intern(shape, "%s", err.msg);
+    search->next = state->searches;
+    state->searches = search;
+    return search;
+}
+
+static struct search *search_for(const struct sy_shape_view *shape, struct state *state,
+                                 uint64_t served)
+{
+    struct search *search = state->searches;
+
+    while (search && search->served != served)
+        search = search->next;
+    return search ? search : new_search(shape, state, served);
+}
+
+/* What devices must serve on the node beside claims. False with *v filled when it will not do. */
+static bool needs_of(const struct sy_shape_view *shape, const struct state *state, uint32_t node,
+                     uint64_t *ret_served, struct sy_verdict *v)
+{
+    *ret_served = 0;
+    if (!state->extended.len)
+        return true;
+    if (state->stale && state->stale->requests_len) {
+        sy_refuse(v, SY_UNRESOLVABLE, intern(shape, "cannot schedule extended resource claim"));
+        return false;
+    }
+    if (!sy_extended_on_node(shape, &state->extended, node, ret_served)) {
+        sy_refuse(v, SY_UNRESOLVABLE, intern(shape, "cannot fit resource"));
+        return false;
+    }
+    if (*ret_served && !shape->cluster->devices.extended_are_written) {
+        sy_refuse(v, SY_UNRESOLVABLE, shape->texts->extended_unsupported);
+        return false;
+    }
+    return true;
 }
 
 static bool refuses(const struct sy_shape_view *shape, const void *arg, uint32_t node,
                     struct sy_verdict *v)
 {
-    const struct state *state = arg;
+    struct state *state = (struct state *)(uintptr_t)arg;
     const struct sy_device_pick *picks;
     struct sy_err err = {0};
     uint32_t picks_len;
+    uint64_t served;
     int r = 1;
 
-    if (state->failed)
-        return sy_refuse(v, SY_ERROR, state->failed);
-    if (state->allocator)
-        r = sy_allocator_try(state->allocator, node, &picks, &picks_len, &err);
+    if (!needs_of(shape, state, node, &served, v))
+        return true;
+    if (!served && !state->claims_len)
+        return false;
+    struct search *search = search_for(shape, state, served);
+    if (!search)
+        return sy_refuse(v, SY_ERROR, shape->texts->no_memory);
+    if (search->failed)
+        return sy_refuse(v, SY_ERROR, search->failed);
+    if (search->allocator)
+        r = sy_allocator_try(search->allocator, node, &picks, &picks_len, &err);
     if (r < 0)
         return sy_refuse(v, r == -ENODEV ? SY_UNRESOLVABLE : SY_ERROR,
                          intern(shape, "%s", err.msg));
@@ -198,9 +301,9 @@ static bool refuses(const struct sy_shape_view *shape, const void *arg, uint32_t
     return false;
 }
 
-static bool concerns(const struct sy_pod_spec *spec)
+static bool concerns(const struct sy_cluster *c, const struct sy_pod_spec *spec)
 {
-    return spec->claims_len != 0;
+    return spec->claims_len != 0 || (spec->device_resources_len && sy_extended_is_asked(c, spec));
 }
 
 const struct sy_filter sy_filter_dynamic_resources = {
@@ -261,14 +364,20 @@ static int64_t points_of_allocated(const struct sy_strings *strings,
 
 static int64_t score(const struct sy_shape_view *shape, const void *arg, uint32_t node)
 {
-    const struct state *state = arg;
+    struct state *state = (struct state *)(uintptr_t)arg;
     const struct sy_device_pick *picks = NULL;
+    struct sy_verdict v;
     uint32_t picks_len = 0;
+    uint64_t served;
     int64_t sum = 0;
 
-    if (state->failed)
+    if (!needs_of(shape, state, node, &served, &v))
         return 0;
-    if (state->allocator && sy_allocator_try(state->allocator, node, &picks, &picks_len, NULL) != 1)
+    struct search *search = search_for(shape, state, served);
+    if (!search || search->failed)
+        return 0;
+    if (search->allocator &&
+        sy_allocator_try(search->allocator, node, &picks, &picks_len, NULL) != 1)
         return 0;
     for (uint32_t i = 0; i < state->claims_len; i++) {
         if (state->claims[i]->is_allocated)
@@ -278,7 +387,7 @@ static int64_t score(const struct sy_shape_view *shape, const void *arg, uint32_
     for (uint32_t i = 0; i < picks_len; i++) {
         bool is_first =
             !i || picks[i].claim != picks[i - 1].claim || picks[i].request != picks[i - 1].request;
-        if (is_first && state->open[picks[i].claim]->requests[picks[i].request].has_alternatives)
+        if (is_first && search->claims[picks[i].claim]->requests[picks[i].request].has_alternatives)
             sum += ALTERNATIVES_MAX - (int64_t)picks[i].want;
     }
     return sum;

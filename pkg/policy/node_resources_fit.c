@@ -29,28 +29,44 @@ static bool is_ignored(const struct sy_policy_args *args, const char *name)
     return false;
 }
 
-/* state: per request whether it is ignored; NULL when none is. */
+enum request_kind {
+    REQUEST_PLAIN,
+    REQUEST_IGNORED,
+    REQUEST_OF_DEVICES, /* a device class stands for it: DynamicResources answers for nodes that
+                           have none of it themselves */
+};
+
+static uint8_t kind_of(const struct sy_shape_view *shape, sy_sid resource)
+{
+    const struct sy_policy_args *args = &shape->profile->args;
+    struct sy_str name = sy_strings_get(shape->cluster->strings, resource);
+
+    if ((args->ignored_resources_len || args->ignored_resource_groups_len) &&
+        is_ignored(args, sy_strings_getz(shape->cluster->strings, resource)))
+        return REQUEST_IGNORED;
+    if (sy_resource_may_be_device(name) && sy_devices_class_for(shape->cluster, resource))
+        return REQUEST_OF_DEVICES;
+    return REQUEST_PLAIN;
+}
+
+/* state: enum request_kind of each request. */
 static enum sy_pre prepare(const struct sy_shape_view *shape, struct sy_arena *arena,
                            void **ret_state, struct sy_verdict *v)
 {
-    const struct sy_policy_args *args = &shape->profile->args;
     struct sy_amounts requests = shape->spec->requests.requests;
+    uint8_t *kinds = sy_arena_array(arena, (size_t)shape->requests_len + 1, sizeof(*kinds));
     uint32_t len = 0;
 
-    if (!args->ignored_resources_len && !args->ignored_resource_groups_len)
-        return SY_PRE_RUN;
-    bool *ignored = sy_arena_array(arena, shape->requests_len, sizeof(*ignored));
-    if (!ignored) {
+    if (!kinds) {
         v->code = SY_ERROR;
         return SY_PRE_REJECT;
     }
     /* shape->request_* leave out what is not asked for. */
     for (uint32_t i = 0; i < requests.len && len < shape->requests_len; i++) {
         if (requests.p[i].amount > 0)
-            ignored[len++] =
-                is_ignored(args, sy_strings_getz(shape->cluster->strings, requests.p[i].resource));
+            kinds[len++] = kind_of(shape, requests.p[i].resource);
     }
-    *ret_state = ignored;
+    *ret_state = kinds;
     return SY_PRE_RUN;
 }
 
@@ -67,7 +83,7 @@ static bool refuses(const struct sy_shape_view *shape, const void *state, uint32
 {
     const struct sy_column *columns = shape->cluster->columns;
     const struct sy_column *pods = &columns[SY_COLUMN_PODS];
-    const bool *ignored = state;
+    const uint8_t *kinds = state;
 
     v->code = SY_UNSCHEDULABLE;
     v->reasons_len = 0;
@@ -78,7 +94,8 @@ static bool refuses(const struct sy_shape_view *shape, const void *state, uint32
         int64_t amount = shape->request_amounts[i];
         int64_t total = column == SY_NONE ? 0 : columns[column].allocatable[node];
         int64_t used = column == SY_NONE ? 0 : columns[column].used[node];
-        if (amount <= total - used || (ignored && ignored[i]))
+        if (amount <= total - used || kinds[i] == REQUEST_IGNORED ||
+            (kinds[i] == REQUEST_OF_DEVICES && total == 0))
             continue;
         add_reason(v, shape->request_reasons[i]);
         if (amount > total)

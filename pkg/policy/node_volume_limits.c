@@ -48,7 +48,7 @@ static enum sy_in_tree in_tree_of(const struct sy_volume *v)
     }
 }
 
-static bool concerns(const struct sy_pod_spec *spec)
+static bool concerns(const struct sy_cluster *c SY_UNUSED, const struct sy_pod_spec *spec)
 {
     for (uint32_t i = 0; i < spec->volumes_len; i++) {
         if (in_tree_of(&spec->volumes[i]))

@@ -92,7 +92,8 @@ struct sy_policy_texts {
     sy_sid existing_anti_affinity;
     sy_sid namespaces_unknown; /* required terms select namespaces by labels that we may not read */
     sy_sid declared_features;
-    sy_sid claims_unsupported; /* a pod with resource claims would be bound without devices */
+    sy_sid extended_unsupported; /* the same of extended resources that devices serve */
+    sy_sid claims_unsupported;   /* a pod with resource claims would be bound without devices */
 };
 void sy_policy_texts_init(struct sy_policy_texts *t, struct sy_strings *strings);
 
@@ -107,16 +108,18 @@ struct sy_filter {
      * it is cached until the node changes. True: also on other nodes, pods or objects, so it is
      * asked anew in every cycle, after all others. */
     bool is_global;
-    /* Whether the filter has anything to say of the spec, whatever else there is; NULL: yes. Where
-     * it says no, the shape has one global filter less. Global only. */
-    bool (*concerns)(const struct sy_pod_spec *spec);
+    /* Whether the filter has anything to say of the spec, whatever else there is but what bumps the
+     * cluster's epoch; NULL: yes. Where it says no, the shape has one global filter less. Global
+     * only. */
+    bool (*concerns)(const struct sy_cluster *c, const struct sy_pod_spec *spec);
     /* PreFilter; NULL always runs. On REJECT fills *v: no node is looked at. */
     enum sy_pre (*prepare)(const struct sy_shape_view *shape, struct sy_arena *arena,
                            void **ret_state, struct sy_verdict *v);
     /* PreFilterResult: whether prepare() ruled the node out by name. Such nodes are not filtered;
      * their reason is "node(s) didn't satisfy plugin(s) [NAME]". NULL: never. */
     bool (*excludes)(const struct sy_shape_view *shape, const void *state, uint32_t node);
-    /* Filter: fills *v and returns true when the node is refused. Called for alive nodes only. */
+    /* Filter: fills *v and returns true when the node is refused. Called for alive nodes only. Code
+     * ERROR on one node ends the attempt, as upstream. */
     bool (*refuses)(const struct sy_shape_view *shape, const void *state, uint32_t node,
                     struct sy_verdict *v);
     /* The same for all slots below nodes_len at once, without reasons, where that is cheaper: sets

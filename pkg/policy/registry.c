@@ -154,6 +154,9 @@ void sy_policy_texts_init(struct sy_policy_texts *t, struct sy_strings *strings)
             sy_strings_addz(strings, "node(s) didn't satisfy existing pods anti-affinity rules"),
         .declared_features =
             sy_strings_addz(strings, "node(s) didn't match Pod's required features"),
+        .extended_unsupported =
+            sy_strings_addz(strings, "a device class serves an extended resource of the pod, for "
+                                     "which steelyard can not write allocations yet"),
         .claims_unsupported = sy_strings_addz(
             strings, "pod has resource claims, for which steelyard can not write allocations yet"),
     };

@@ -650,10 +650,15 @@ int sy_volume_plan(const struct sy_shape_view *shape, struct sy_arena *arena, ui
     return 0;
 }
 
+static bool concerns(const struct sy_cluster *c SY_UNUSED, const struct sy_pod_spec *spec)
+{
+    return sy_spec_has_claims(spec);
+}
+
 const struct sy_filter sy_filter_volume_binding = {
     .name = "VolumeBinding",
     .is_global = true,
-    .concerns = sy_spec_has_claims,
+    .concerns = concerns,
     .prepare = prepare,
     .refuses = refuses,
     .sweep = sweep,

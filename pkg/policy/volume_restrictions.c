@@ -19,7 +19,7 @@ static bool is_disk(const struct sy_volume *v)
            v->kind == SY_VOLUME_ISCSI || v->kind == SY_VOLUME_RBD;
 }
 
-static bool concerns(const struct sy_pod_spec *spec)
+static bool concerns(const struct sy_cluster *c SY_UNUSED, const struct sy_pod_spec *spec)
 {
     for (uint32_t i = 0; i < spec->volumes_len; i++) {
         if (is_disk(&spec->volumes[i]) || spec->volumes[i].kind == SY_VOLUME_CLAIM)

@@ -30,7 +30,7 @@ struct state {
     sy_sid conflict;
 };
 
-static bool concerns(const struct sy_pod_spec *spec)
+static bool concerns(const struct sy_cluster *c SY_UNUSED, const struct sy_pod_spec *spec)
 {
     for (uint32_t i = 0; i < spec->volumes_len; i++) {
         if (spec->volumes[i].kind == SY_VOLUME_CLAIM)

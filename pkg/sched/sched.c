@@ -777,11 +777,9 @@ static void fail_attempt(struct sy_sched *s, uint32_t i, const struct sy_outcome
         const char *why = out->reject.reasons_len
                               ? sy_strings_getz(s->strings, out->reject.reasons[0])
                               : "failed";
-        char *message = sy_xasprintf("running plugin %s: %s", out->reject_plugin, why);
         s->stats.attempts_error++;
         stats_of(s, e)->attempts_error++;
-        say(s, e, "SchedulerError", message, NULL);
-        free(message);
+        say(s, e, "SchedulerError", why, NULL);
         enter_backoff(s, i, now);
         return;
     }

@@ -2,6 +2,7 @@
 #include "sched/shape.h"
 
 #include "base/buf.h"
+#include "policy/extended_resources.h"
 #include "sched/reasons.h"
 
 #include <stdlib.h>
@@ -46,6 +47,7 @@ struct sy_shape_cache {
     uint32_t nodes_len;
     uint32_t leaves; /* power of two >= nodes_len */
     uint32_t feasible;
+    uint32_t failed;   /* nodes on which a local filter failed: no answer stands */
     uint32_t *verdict; /* per node, of the local filters: id in verdicts */
     int64_t *score;    /* per node, of the local scorers; meaningless unless it fits */
     uint32_t *winner;  /* per inner node of the tree, root at 1: best node below, or SY_NONE */
@@ -196,13 +198,13 @@ static bool has_key(const void *arg, const void *key, uint32_t value)
 }
 
 /* Whether the spec asks for objects that are called after the pod. */
-static bool is_personal(const struct sy_pod_spec *spec)
+static bool is_personal(const struct sy_cluster *c, const struct sy_pod_spec *spec)
 {
     for (uint32_t i = 0; i < spec->volumes_len; i++) {
         if (spec->volumes[i].kind == SY_VOLUME_EPHEMERAL)
             return true;
     }
-    return spec->claims_len != 0;
+    return spec->claims_len || (spec->device_resources_len && sy_extended_is_asked(c, spec));
 }
 
 static char *copy_names(const struct sy_pod_slot *pod)
@@ -232,11 +234,12 @@ static struct key make_key(struct sy_shapes *s, const struct sy_pod_slot *pod,
     if (!key.labels) /* no memory for a smaller set: the pod's own will do */
         key.labels = sy_specs_retain_labels(s->cluster->specs, pod->labels);
     free(room);
-    if (s->cluster->labels_matter || spec->volumes_len || spec->claims_len)
+    bool personal = is_personal(s->cluster, spec);
+    if (s->cluster->labels_matter || spec->volumes_len || personal)
         key.ns = pod->ns;
     if (s->cluster->workloads.owners_matter && !spec->spread_len)
         key.owner = pod->owner;
-    if (is_personal(spec))
+    if (personal)
         key.pod = pod->uid_hash;
     return key;
 }
@@ -291,7 +294,7 @@ static struct sy_shape *find_base(struct sy_shapes *s, struct sy_shape *shape)
     struct sy_pod_spec spec = shape->spec->spec;
     struct key key = {.profile = shape->profile};
 
-    spec.volumes_len = spec.claims_len = spec.spread_len = 0;
+    spec.volumes_len = spec.claims_len = spec.device_resources_len = spec.spread_len = 0;
     spec.affinity_len = spec.preferred_affinity_len = 0;
     spec.anti_affinity_len = spec.preferred_anti_affinity_len = 0;
     key.spec = sy_specs_ref(specs, &spec);
@@ -440,7 +443,28 @@ static void reject(struct sy_shape_plugins *p, const char *plugin, const struct 
     p->reject_plugin = plugin;
 }
 
-static void sort_filters(struct sy_shape *shape)
+/* An error's text as upstream wraps it: "running ", then what, with the plugin's name, then it. */
+static void wrap_error(struct sy_shapes *s, const char *before, const char *plugin,
+                       const char *after, struct sy_verdict *v)
+{
+    sy_sid reason = v->reasons_len ? v->reasons[0] : s->texts.no_memory;
+    char *text = sy_xasprintf("running %s\"%s\"%s: %s", before, plugin, after,
+                              sy_strings_getz(s->cluster->strings, reason));
+
+    v->reasons[0] = sy_strings_addz(s->cluster->strings, text);
+    v->reasons_len = 1;
+    free(text);
+}
+
+static void reject_wrapped(struct sy_shapes *s, struct sy_shape_plugins *p, const char *before,
+                           const char *plugin, struct sy_verdict *v)
+{
+    if (v->code == SY_ERROR)
+        wrap_error(s, before, plugin, "", v);
+    reject(p, plugin, v);
+}
+
+static void sort_filters(struct sy_shapes *s, struct sy_shape *shape)
 {
     struct sy_shape_plugins *p = shape->plugins;
 
@@ -448,7 +472,7 @@ static void sort_filters(struct sy_shape *shape)
         struct ready_filter r = {.filter = shape->profile->filters[i], .index = (uint8_t)i};
         struct sy_verdict v = {.code = SY_FIT, .filter = (uint8_t)i};
         if (r.filter->is_global) {
-            if (!r.filter->concerns || r.filter->concerns(shape->view.spec))
+            if (!r.filter->concerns || r.filter->concerns(s->cluster, shape->view.spec))
                 p->global[p->global_len++] = r;
             continue;
         }
@@ -458,11 +482,11 @@ static void sort_filters(struct sy_shape *shape)
         if (pre == SY_PRE_RUN)
             p->local[p->local_len++] = r;
         else if (pre == SY_PRE_REJECT)
-            reject(p, r.filter->name, &v);
+            reject_wrapped(s, p, "PreFilter plugin ", r.filter->name, &v);
     }
 }
 
-static void sort_scorers(struct sy_shape *shape)
+static void sort_scorers(struct sy_shapes *s, struct sy_shape *shape)
 {
     struct sy_shape_plugins *p = shape->plugins;
 
@@ -482,7 +506,7 @@ static void sort_scorers(struct sy_shape *shape)
         if (pre == SY_PRE_RUN)
             p->local_scorers[p->local_scorers_len++] = r;
         else if (pre == SY_PRE_REJECT)
-            reject(p, w->scorer->name, &v);
+            reject_wrapped(s, p, "PreScore plugin ", w->scorer->name, &v);
     }
 }
 
@@ -507,9 +531,10 @@ static void resolve_view(struct sy_shapes *s, struct sy_shape *shape)
     }
     *shape->plugins = (struct sy_shape_plugins){0};
     if (!resolve_requests(s, shape))
-        reject(shape->plugins, "NodeResourcesFit", &(struct sy_verdict){.code = SY_ERROR});
-    sort_filters(shape);
-    sort_scorers(shape);
+        reject_wrapped(s, shape->plugins, "PreFilter plugin ", "NodeResourcesFit",
+                       &(struct sy_verdict){.code = SY_ERROR});
+    sort_filters(s, shape);
+    sort_scorers(s, shape);
     /* What failed for want of memory is tried anew next time. */
     shape->view_epoch = shape->plugins->reject.code == SY_ERROR ? UINT64_MAX : s->cluster->epoch;
 }
@@ -532,6 +557,8 @@ static uint32_t verdict_of(struct sy_shapes *s, const struct sy_shape *shape,
     for (uint32_t i = 0; i < len; i++) {
         if (filters[i].filter->refuses(&shape->view, filters[i].state, node, &v)) {
             v.filter = filters[i].index;
+            if (v.code == SY_ERROR)
+                wrap_error(s, "", filters[i].filter->name, " filter plugin", &v);
             return intern_verdict(s, &v);
         }
     }
@@ -581,13 +608,20 @@ static void play(struct sy_shape_cache *cache, uint32_t inner)
         cache->winner[inner] = better(cache, cache->winner[left], cache->winner[right]);
 }
 
+static bool is_failure(const struct sy_shapes *s, uint32_t verdict)
+{
+    return verdict != VERDICT_NO_NODE && s->verdicts.p[verdict].code == SY_ERROR;
+}
+
 static void evaluate_into(struct sy_shapes *s, struct sy_shape *shape, uint32_t node)
 {
     struct sy_shape_cache *cache = shape->cache;
     bool did_fit = cache->verdict[node] == VERDICT_FITS;
+    bool did_fail = is_failure(s, cache->verdict[node]);
 
     s->evaluated++;
     cache->verdict[node] = local_verdict(s, shape, node);
+    cache->failed += (uint32_t)is_failure(s, cache->verdict[node]) - (uint32_t)did_fail;
     if (cache->verdict[node] == VERDICT_FITS)
         cache->score[node] = local_score(shape, node);
     cache->feasible += (uint32_t)(cache->verdict[node] == VERDICT_FITS) - (uint32_t)did_fit;
@@ -648,7 +682,7 @@ static void build_cache(struct sy_shapes *s, struct sy_shape *shape)
     cache->nodes_len = c->nodes_len;
     cache->epoch = c->epoch;
     cache->changes_seen = c->changes.len;
-    cache->feasible = 0;
+    cache->feasible = cache->failed = 0;
     for (uint32_t node = 0; node < cache->leaves; node++)
         cache->verdict[node] = VERDICT_NO_NODE;
     for (uint32_t node = 0; node < cache->nodes_len; node++)
@@ -717,11 +751,26 @@ static uint32_t prepare_global_filters(struct sy_shapes *s, struct sy_shape *sha
             s->speaking |= 1U << r.index;
         }
         if (pre == SY_PRE_REJECT) {
+            if (v.code == SY_ERROR)
+                wrap_error(s, "PreFilter plugin ", r.filter->name, "", &v);
             out->reject = v;
             out->reject_plugin = r.filter->name;
         }
     }
     return len;
+}
+
+/* Ends the attempt when the verdict is a failure. */
+static bool fails(const struct sy_shapes *s, const struct sy_shape *shape, uint32_t verdict,
+                  struct sy_outcome *out)
+{
+    if (!is_failure(s, verdict))
+        return false;
+    if (out->reject.code == SY_FIT) {
+        out->reject = s->verdicts.p[verdict];
+        out->reject_plugin = shape->profile->filters[out->reject.filter]->name;
+    }
+    return true;
 }
 
 /* Fills pass_nodes with what all filters pass, and pass_verdict for every node. */
@@ -744,13 +793,13 @@ static void filter_pass(struct sy_shapes *s, struct sy_shape *shape,
 }
 
 /* As filter_pass(), but fills pass_nodes alone: why the others are refused is of no interest until
- * it turns out that no node will do. */
+ * it turns out that no node will do. Ends at the first node on which a filter fails. */
 static void sweep_pass(struct sy_shapes *s, struct sy_shape *shape,
-                       const struct ready_filter *ready, uint32_t len)
+                       const struct ready_filter *ready, uint32_t len, struct sy_outcome *out)
 {
     const struct sy_shape_cache *cache = shape->base->cache;
     struct ready_filter single[SY_FILTERS_MAX]; /* those that are asked node by node */
-    uint32_t single_len = 0;
+    uint32_t single_len = 0, early_len = 0;     /* early: before a sweeping one: may fail first */
 
     s->pass_nodes.len = 0;
     sy_vec_reserve(&s->pass_nodes, cache->nodes_len);
@@ -758,18 +807,23 @@ static void sweep_pass(struct sy_shapes *s, struct sy_shape *shape,
     if (cache->nodes_len)
         memset(s->pass_refused.p, 0, cache->nodes_len);
     for (uint32_t i = 0; i < len; i++) {
-        if (ready[i].filter->sweep)
+        if (ready[i].filter->sweep) {
             ready[i].filter->sweep(&shape->view, ready[i].state, cache->nodes_len,
                                    s->pass_refused.p);
-        else
+            early_len = single_len;
+        } else {
             single[single_len++] = ready[i];
+        }
     }
     for (uint32_t node = 0; node < cache->nodes_len; node++) {
-        if (cache->verdict[node] != VERDICT_FITS || s->pass_refused.p[node])
-            continue;
-        if (single_len && verdict_of(s, shape, single, single_len, node) != VERDICT_FITS)
-            continue;
-        s->pass_nodes.p[s->pass_nodes.len++] = node;
+        uint32_t verdict = cache->verdict[node];
+        uint32_t asked = s->pass_refused.p[node] ? early_len : single_len;
+        if (verdict == VERDICT_FITS && asked)
+            verdict = verdict_of(s, shape, single, asked, node);
+        if (fails(s, shape, verdict, out))
+            return;
+        if (verdict == VERDICT_FITS && !s->pass_refused.p[node])
+            s->pass_nodes.p[s->pass_nodes.len++] = node;
     }
 }
 
@@ -884,8 +938,10 @@ static size_t place_in_pass(const struct sy_shapes *s, uint32_t node)
 }
 
 /* Takes nodes out of pass_nodes that do not pass with the claims on them. verdicts: also notes why,
- * in pass_verdict; else nodes that do not pass anyway are left alone. */
-static void heed_claims(struct sy_shapes *s, struct sy_shape *shape, bool verdicts)
+ * in pass_verdict; else nodes that do not pass anyway are left alone. out: what a failure goes to.
+ */
+static void heed_claims(struct sy_shapes *s, struct sy_shape *shape, bool verdicts,
+                        struct sy_outcome *out)
 {
     uint32_t heeded = SY_NONE;
 
@@ -901,6 +957,7 @@ static void heed_claims(struct sy_shapes *s, struct sy_shape *shape, bool verdic
         uint32_t verdict = claimed_verdict(s, shape, node);
         if (verdict == VERDICT_FITS)
             continue;
+        (void)fails(s, shape, verdict, out);
         if (verdicts)
             s->pass_verdict.p[node] = verdict;
         if (at < s->pass_nodes.len) {
@@ -928,6 +985,7 @@ static void score_pass(struct sy_shapes *s, struct sy_shape *shape, struct ready
                                                             s->pass_nodes.p, len, &r.state, &v)
                                         : SY_PRE_RUN;
     if (pre == SY_PRE_REJECT) {
+        wrap_error(s, "PreScore plugin ", r.scorer->name, "", &v);
         out->reject = v;
         out->reject_plugin = r.scorer->name;
     }
@@ -995,14 +1053,16 @@ static struct sy_outcome look_for_best(struct sy_shapes *s, struct sy_shape *sha
     if (out.reject.code != SY_FIT)
         return out;
     bool claims = any_claims(s);
-    if (!len && !claims &&
+    if (!len && !claims && !shape->base->cache->failed &&
         (shape->base->cache->feasible <= 1 || global_scorers_are_constant(shape))) {
         out.node = shape->base->cache->winner[1];
         return out;
     }
-    sweep_pass(s, shape, ready, len);
-    if (claims)
-        heed_claims(s, shape, false);
+    sweep_pass(s, shape, ready, len, &out);
+    if (claims && out.reject.code == SY_FIT)
+        heed_claims(s, shape, false, &out);
+    if (out.reject.code != SY_FIT)
+        return out;
     best_of_pass(s, shape, 2, &out); /* kube-scheduler does not score a single feasible node */
     return out;
 }
@@ -1044,8 +1104,13 @@ struct sy_survey sy_shape_survey(struct sy_shapes *s, struct sy_shape *shape)
     if (out->reject.code != SY_FIT)
         return survey;
     filter_pass(s, shape, ready, len);
-    heed_claims(s, shape, true);
-    best_of_pass(s, shape, 1, out);
+    heed_claims(s, shape, true, out);
+    for (uint32_t node = 0; node < shape->cache->nodes_len; node++) {
+        if (fails(s, shape, s->pass_verdict.p[node], out))
+            break;
+    }
+    if (out->reject.code == SY_FIT)
+        best_of_pass(s, shape, 1, out);
     survey.nodes = s->pass_nodes.p;
     survey.nodes_len = (uint32_t)s->pass_nodes.len;
     survey.totals = out->reject.code == SY_FIT ? s->pass_total.p : NULL;
@@ -1183,7 +1248,7 @@ const char *sy_shape_message(struct sy_shapes *s, struct sy_shape *shape)
                                       sy_strings_getz(s->cluster->strings, out.reject.reasons[0]));
     } else {
         filter_pass(s, shape, ready, len);
-        heed_claims(s, shape, true);
+        heed_claims(s, shape, true, &out);
         shape->message = build_message(s, shape);
     }
     shape->message_generation = s->cluster->generation;
@@ -1203,7 +1268,7 @@ void sy_shape_nodes_with_code(struct sy_shapes *s, struct sy_shape *shape, enum 
     if (shape->plugins->reject.code != SY_FIT || out.reject.code != SY_FIT)
         return;
     filter_pass(s, shape, ready, len);
-    heed_claims(s, shape, true);
+    heed_claims(s, shape, true, &out);
     for (uint32_t node = 0; node < shape->base->cache->nodes_len; node++) {
         uint32_t verdict = s->pass_verdict.p[node];
         if (verdict != VERDICT_NO_NODE && s->verdicts.p[verdict].code == code)

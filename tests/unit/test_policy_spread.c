@@ -265,8 +265,10 @@ static void test_wrong_selector_is_an_error(void **state)
 
     put_nodes(w);
     c.selector.is_invalid = true;
-    assert_string_equal(across_why(w, spread_pod(w, "p", "app=web", &c, 1), "a1"),
-                        "pod: parsing pod: a label selector can not be converted");
+    assert_string_equal(
+        across_why(w, spread_pod(w, "p", "app=web", &c, 1), "a1"),
+        "pod: running PreFilter plugin \"PodTopologySpread\": parsing pod: a label selector "
+        "can not be converted");
 }
 
 /* Nodes come and go under a domain's name many times over: ids are used again. */

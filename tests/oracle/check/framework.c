@@ -65,6 +65,32 @@ static void check_verdicts(const struct run *r)
     }
 }
 
+static const char *name_of(const struct run *r, uint32_t slot)
+{
+    return slot == SY_NONE ? "none"
+                           : sy_strings_getz(r->c->strings, r->c->cluster.nodes[slot].node.name);
+}
+
+/* A filter that fails on one node ends the attempt. Whether one did, in either. */
+static bool check_filter_error(const struct run *r, struct sy_shape *shape)
+{
+    const char *error = oracle_text(r->says, "filterError");
+    const struct sy_outcome *out = &r->survey.outcome;
+    bool we_fail = out->reject.code == SY_ERROR && !r->survey.totals;
+    const char *text =
+        we_fail ? sy_strings_getz(r->c->strings, out->reject.reasons[0]) : "no error";
+
+    if (!*error && !(we_fail && strstr(text, " filter plugin: ")))
+        return false;
+    if (strcmp(error, text) != 0)
+        differ(r, "Filter", *error ? error : "no error", text);
+    struct sy_outcome best = sy_shape_best(&r->c->shapes, shape);
+    if (best.reject.code != SY_ERROR ||
+        strcmp(error, sy_strings_getz(r->c->strings, best.reject.reasons[0])) != 0)
+        differ(r, "the engine's choice", error, name_of(r, best.node));
+    return true;
+}
+
 static bool check_score_error(const struct run *r)
 {
     const char *error = oracle_text(r->says, "scoreError");
@@ -83,12 +109,6 @@ static bool is_listed(struct json_object *list, const char *name)
             return true;
     }
     return false;
-}
-
-static const char *name_of(const struct run *r, uint32_t slot)
-{
-    return slot == SY_NONE ? "none"
-                           : sy_strings_getz(r->c->strings, r->c->cluster.nodes[slot].node.name);
 }
 
 static void check_totals(const struct run *r)
@@ -155,7 +175,8 @@ void oracle_check_framework(struct oracle *o, struct oracle_case *c)
     r.survey = sy_shape_survey(&c->shapes, shape);
     if (!check_rejection(&r)) {
         check_verdicts(&r);
-        if (r.survey.nodes_len && !check_score_error(&r))
+        bool failed = check_filter_error(&r, shape);
+        if (!failed && r.survey.nodes_len && !check_score_error(&r))
             check_totals(&r);
         if (r.survey.outcome.reject.code == SY_FIT)
             check_choice(&r, shape);

@@ -14,7 +14,8 @@ bool oracle_load_devices(struct oracle_case *c, const char **ret_what)
         {"resourceClaims", SY_DEVICES_CLAIM},
     };
 
-    c->cluster.devices.are_written = true; /* by a server that there is not: nothing is bound */
+    c->cluster.devices.are_written = c->cluster.devices.extended_are_written =
+        true; /* by a server that there is not: nothing is bound */
     for (size_t k = 0; k < SY_ARRAY_LEN(LISTS); k++) {
         struct json_object *list = oracle_get(c->json, LISTS[k].key);
         *ret_what = LISTS[k].key;
