@@ -11,7 +11,7 @@
 #include "load/source.h"
 
 /* A source that is down is asked at least this often, or at its interval if that is longer. */
-static const int64_t WAIT_MAX_NS = 120 * SY_NS_PER_S;
+static const int64_t WAIT_MAX_NS = 60 * SY_NS_PER_S;
 enum { DOUBLINGS_MAX = 16 };
 
 struct sy_load_feed {
