@@ -27,6 +27,8 @@ static const char *outcome_name(int outcome)
         return "duplicate";
     case SY_LOAD_DOUBTED:
         return "doubted";
+    case SY_LOAD_SUPERSEDED:
+        return "superseded";
     case SY_LOAD_PARTIAL:
         return "partial";
     default:

@@ -16,7 +16,6 @@
 
 /* Koordinator's objects hold all pods of the node, tens of kilobytes. */
 enum { PAGE_LEN = 250, OBJECT_MAX_BYTES = 4 << 20, PATH_MAX_BYTES = 8 << 10, PAGES_MAX = 1000 };
-static const int64_t WINDOW_UNKNOWN_NS = 60 * SY_NS_PER_S;
 
 static const struct {
     const char *path, *what;
@@ -58,7 +57,7 @@ static int take_item(void *arg, enum sy_event_type event, struct sy_str raw)
             sy_poll_leave_out(&l->poll, SY_LOAD_MALFORMED, 1, node);
             continue;
         }
-        int64_t window = usage.window_ns ? usage.window_ns : WINDOW_UNKNOWN_NS;
+        int64_t window = usage.window_ns ? usage.window_ns : SY_LOAD_WINDOW_UNKNOWN_NS;
         sy_poll_give(&l->poll, node,
                      (struct sy_load_sample){
                          .metric = (enum sy_load_metric)i,

@@ -83,16 +83,27 @@ void sy_poll_leave_out(struct sy_poll *p, int outcome, uint64_t count, struct sy
     p->left_out[outcome].count += count;
 }
 
+/* Another source may have given a newer one, and one that comes again may seem older by what the
+ * clocks' readings differ: neither is worth a word. */
+static bool is_young(const struct sy_poll *p, const struct sy_load_sample *sample)
+{
+    int64_t window = sample->window_ns ? sample->window_ns : SY_LOAD_WINDOW_UNKNOWN_NS;
+
+    return sy_loop_now_ns(p->origin->feed->options.loop) - sample->at_ns < 3 * window;
+}
+
 void sy_poll_give(struct sy_poll *p, struct sy_str node, struct sy_load_sample sample)
 {
     const struct sy_load_options *o = &p->origin->feed->options;
     struct sy_load_figures *f = &p->origin->figures;
     enum sy_load_result result = o->on_sample(o->arg, node, &sample);
 
-    if (result != SY_LOAD_TAKEN) {
+    if (result == SY_LOAD_STALE && is_young(p, &sample))
+        f->outcomes[SY_LOAD_SUPERSEDED]++;
+    else if (result != SY_LOAD_TAKEN)
         sy_poll_leave_out(p, (int)result, 1, node);
+    if (result != SY_LOAD_TAKEN)
         return;
-    }
     f->outcomes[SY_LOAD_TAKEN]++;
     if (!f->has[sample.metric] || sample.at_ns > f->at_ns[sample.metric]) {
         f->has[sample.metric] = true;

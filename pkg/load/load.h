@@ -63,6 +63,7 @@ enum sy_load_outcome {
     SY_LOAD_MALFORMED = SY_LOAD_RESULTS, /* not a number at all, or no time */
     SY_LOAD_DUPLICATE,                   /* series of one node that differ */
     SY_LOAD_DOUBTED,                     /* an old "idle" of GPUs whose memory is in use */
+    SY_LOAD_SUPERSEDED,                  /* young, but a newer one is held; nothing is wrong */
     SY_LOAD_PARTIAL,                     /* not a sample: an answer with a warning */
     SY_LOAD_OUTCOMES,
 };

@@ -21,7 +21,6 @@ enum {
     FILE_MAX_BYTES = 1 << 20,
     TOKEN_MAX_BYTES = 64 << 10,
 };
-static const int64_t WINDOW_UNKNOWN_NS = 60 * SY_NS_PER_S;
 /* Three decades; so that sums of times fit. */
 static const double AGE_MAX_S = 1e9;
 /* Idle GPUs hold some of their memory for the driver; below this none is in use. */
@@ -141,7 +140,7 @@ static uint32_t join_nodes(const struct query *q, struct sy_series_set *set,
 
 static struct sy_load_sample sample_of(const struct query *q, double value, double age_s)
 {
-    int64_t window = q->asked.window_ns ? q->asked.window_ns : WINDOW_UNKNOWN_NS;
+    int64_t window = q->asked.window_ns ? q->asked.window_ns : SY_LOAD_WINDOW_UNKNOWN_NS;
     struct sy_load_sample sample = {
         .metric = (enum sy_load_metric)q->number,
         .value = value,
@@ -168,7 +167,7 @@ static bool is_doubtful(const struct query *q, struct sy_str node,
                         const struct sy_load_sample *sample)
 {
     const struct query *memory = &q->owner->queries[SY_LOAD_GPU_MEMORY];
-    int64_t window = sample->window_ns ? sample->window_ns : WINDOW_UNKNOWN_NS;
+    int64_t window = sample->window_ns ? sample->window_ns : SY_LOAD_WINDOW_UNKNOWN_NS;
 
     if (q->number != SY_LOAD_GPU || sample->value > 0 || q->asked_ns - sample->at_ns <= window)
         return false;

@@ -7,6 +7,8 @@
 #include "load/load.h"
 
 enum { SY_POLL_EXAMPLE_MAX = 160 };
+/* The window of a sample whose source does not say it, as cluster/load.h has it. */
+#define SY_LOAD_WINDOW_UNKNOWN_NS (60 * SY_NS_PER_S)
 
 /* A source in the feed. */
 struct sy_origin {

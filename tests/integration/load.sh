@@ -100,7 +100,7 @@ for metric in cpu memory ephemeral-storage gpu gpu-memory network; do
 done
 check "the source is up" within 5 is_up prometheus 1
 check "one node has reported an XID error" equal "$(metric 'steelyard_load_xid_nodes{source="prometheus"}')" 1
-for result in unjoined malformed duplicate absurd not_finite negative; do
+for result in unjoined malformed duplicate absurd not_finite negative stale; do
     check "no sample is $result" equal "$(samples prometheus "$result")" 0
 done
 place avoid
@@ -133,6 +133,7 @@ check "the hot node is avoided" equal "$(on_hot fresh)" 0
 for node in "${nodes[@]}"; do state "$node" 'down=true'; done
 check "measurements that are old fade away" within 40 all_without cpu
 check "the answers themselves are good" is_up prometheus 1
+check "which is a good answer, not a source that is down" equal "$(grep -c 'load is not measured' "$log")" 0
 place stale
 check "requests alone speak again: the node that has least is taken" some_on_hot stale
 for node in "${nodes[@]}"; do state "$node" 'down=false'; done
@@ -188,7 +189,9 @@ check "ready, though nothing is measured yet" within 10 ready
 check "cpu of all nodes comes from metrics-server" within 90 none_without cpu
 check "and memory" none_without memory
 check "the source is up" within 5 is_up metrics.k8s.io 1
-check "no sample is unjoined" equal "$(samples metrics.k8s.io unjoined)" 0
+for result in unjoined malformed stale; do
+    check "no sample is $result" equal "$(samples metrics.k8s.io "$result")" 0
+done
 place served
 check "the hot node is avoided" equal "$(on_hot served)" 0
 stop_steelyard
