@@ -13,6 +13,8 @@
 /* A source that is down is asked at least this often, or at its interval if that is longer. */
 static const int64_t WAIT_MAX_NS = 60 * SY_NS_PER_S;
 enum { DOUBLINGS_MAX = 16 };
+/* Some decades, so that differences of times fit. */
+static const int64_t AHEAD_MAX_NS = INT64_MAX / 4;
 
 struct sy_load_feed {
     struct sy_load_options options;
@@ -27,12 +29,12 @@ sy_time_ns sy_load_core_time(int64_t wall_ns, int64_t wall_now_ns, sy_time_ns no
     int64_t ahead;
 
     if (__builtin_sub_overflow(wall_ns, wall_now_ns, &ahead))
-        return wall_ns < wall_now_ns ? INT64_MIN : INT64_MAX;
-    if (ahead > 0 && ahead <= window_ns)
-        return now;
-    if (__builtin_add_overflow(now, ahead, &now))
-        return ahead < 0 ? INT64_MIN : INT64_MAX;
-    return now;
+        ahead = wall_ns < wall_now_ns ? -AHEAD_MAX_NS : AHEAD_MAX_NS;
+    if (ahead > AHEAD_MAX_NS)
+        ahead = AHEAD_MAX_NS;
+    if (ahead < -AHEAD_MAX_NS)
+        ahead = -AHEAD_MAX_NS;
+    return ahead > 0 && ahead <= window_ns ? now : now + ahead;
 }
 
 /* ---- polls ---- */
