@@ -226,7 +226,6 @@ static bool is_of_kube(const char *name)
 static void add_defaults(struct list *l, bool is_kube)
 {
     struct sy_profile base;
-    const struct sy_filter *f;
     struct plugin p;
 
     if (is_kube)
@@ -248,7 +247,8 @@ static void add_defaults(struct list *l, bool is_kube)
                        .points = scorer || is_kube ? ALL_POINTS : ALL_POINTS & ~BIT(SY_POINT_SCORE),
                    });
     }
-    for (uint32_t i = 0; (f = sy_filter_at(i)); i++) {
+    for (uint32_t i = 0; i < base.filters_len; i++) {
+        const struct sy_filter *f = base.filters[i];
         if (!is_of_kube(f->name) && find_plugin(f->name, &p))
             add(l, (struct chosen){.plugin = p, .points = PRE_FILTERS});
     }
@@ -277,6 +277,11 @@ static void names_text(char *room, size_t size)
         if (is_here(&PLUGINS[i]))
             len +=
                 (size_t)snprintf(room + len, size - len, "%s%s", len ? ", " : "", PLUGINS[i].name);
+    }
+    for (uint32_t i = 0; sy_filter_at(i) && len < size; i++) {
+        const char *name = sy_filter_at(i)->name;
+        if (!is_of_kube(name))
+            len += (size_t)snprintf(room + len, size - len, ", %s", name);
     }
     for (uint32_t i = 0; sy_scorer_at(i) && len < size; i++) {
         const char *name = sy_scorer_at(i)->name;

@@ -56,6 +56,7 @@ void sy_cluster_done(struct sy_cluster *c)
     sy_workloads_done(c);
     sy_load_done(c);
     sy_turns_done(c);
+    sy_pools_done(c);
     sy_vec_done(&c->trial_nodes);
     sy_trial_done(c);
     for (size_t i = 0; i < c->namespaces.len; i++)
@@ -694,6 +695,7 @@ int sy_cluster_pod_upsert(struct sy_cluster *c, const struct sy_pod *pod, uint32
     p->priority = pod->priority;
     p->owner = owner;
     p->nominated_node = pod->nominated_node;
+    p->priority_class = pod->priority_class;
     p->started_wall_ns = pod->started_wall_ns;
     flags |= p->flags & KEPT_FLAGS;
     bool starts = p->node != SY_NONE && ((p->flags ^ flags) & SY_POD_RUNNING);
@@ -959,6 +961,7 @@ void sy_cluster_mark(const struct sy_cluster *c)
     sy_storage_mark_all(c);
     sy_devices_mark_all(c);
     sy_workloads_mark(c);
+    sy_pools_mark(c);
     for (size_t i = 0; i < c->namespaces.len; i++)
         sy_strings_mark(c->strings, c->namespaces.p[i].name);
     for (uint32_t i = 0; i < c->nodes_len; i++)
@@ -970,6 +973,7 @@ void sy_cluster_mark(const struct sy_cluster *c)
             continue;
         sy_strings_mark(c->strings, c->pods.p[i].ns);
         sy_strings_mark(c->strings, c->pods.p[i].nominated_node);
+        sy_strings_mark(c->strings, c->pods.p[i].priority_class);
     }
 }
 
@@ -1075,6 +1079,10 @@ const char *sy_cluster_audit(const struct sy_cluster *c, char *text, size_t text
     }
     if (!sy_storage_audit(c)) {
         snprintf(text, text_size, "counts of pods that use a claim differ from the pods");
+        return text;
+    }
+    if (!sy_pools_audit(c)) {
+        snprintf(text, text_size, "sums of pools differ from the nodes");
         return text;
     }
     if (!sy_load_audit(c)) {

@@ -16,6 +16,7 @@
 #include "cluster/devices.h"
 #include "cluster/images.h"
 #include "cluster/load.h"
+#include "cluster/pools.h"
 #include "cluster/specs.h"
 #include "cluster/storage.h"
 #include "cluster/trial.h"
@@ -89,6 +90,7 @@ struct sy_pod_slot {
     sy_time_ns bound_ns; /* when our bind was acknowledged; 0: not ours or long ago */
     sy_sid ns;
     sy_sid nominated_node;
+    sy_sid priority_class;
     uint32_t node; /* slot it is charged to, or SY_NONE */
     uint32_t next_on_node, prev_on_node;
     int32_t priority;
@@ -173,6 +175,7 @@ struct sy_cluster {
     struct sy_devices devices;
     struct sy_workloads workloads;
     struct sy_load load;
+    struct sy_pools pools;
     struct sy_turns turns[SY_TURNS];
 };
 

@@ -112,7 +112,8 @@ static double estimate(const struct sy_cluster *c, uint32_t node, enum sy_load_m
             break; /* and so it is of all that came before */
         sum += part * asked(c, recent->pods.p[i].pod, metric, column);
     }
-    return sum / (double)c->columns[column].allocatable[node];
+    sum /= (double)c->columns[column].allocatable[node];
+    return sum < 1 ? sum : 1;
 }
 
 /* Those that every sample held, or yet to come, knows. */

@@ -615,6 +615,7 @@ static void build_spec(struct build *b, const struct wire_pod *wire, struct sy_p
 
     pod->node = sy_build_id_unless_empty(b, from->node_name);
     pod->priority = (int32_t)from->priority;
+    pod->priority_class = sy_build_id_unless_empty(b, from->priority_class);
     pod->never_preempts = sy_str_eq(from->preemption_policy, SY_STR("Never"));
     pod->gates_len = from->gates.len > UINT16_MAX ? UINT16_MAX : (uint16_t)from->gates.len;
 

@@ -286,6 +286,7 @@ struct wire_pod_spec {
     struct sy_str node_name;
     struct sy_str scheduler_name;
     struct sy_str preemption_policy;
+    struct sy_str priority_class;
     bool host_network;
     struct wire_opt_int host_users;
     int64_t priority;

@@ -599,6 +599,8 @@ int sy_pod_dump(const struct sy_pod *pod, const struct sy_strings *strings, stru
     sy_dump_number_line(&d, "started", pod->started_wall_ns);
     sy_dump_number_line(&d, "deleting", pod->deleting_wall_ns);
     sy_dump_number_line(&d, "priority", pod->priority);
+    if (pod->priority_class)
+        sy_dump_id_line(&d, "priorityClassName", pod->priority_class);
     sy_dump_number_line(&d, "neverPreempts", pod->never_preempts);
     sy_dump_word_line(&d, "phase", sy_dump_word(phases, SY_ARRAY_LEN(phases), pod->phase));
     sy_dump_word_line(&d, "scheduled", sy_dump_word(sy_condition_words, 4, pod->scheduled));

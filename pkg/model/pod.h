@@ -154,7 +154,8 @@ struct sy_pod {
     int64_t started_wall_ns;  /* status.startTime; 0 when absent */
     int64_t deleting_wall_ns; /* metadata.deletionTimestamp; 0 when absent */
     int32_t priority;
-    bool never_preempts; /* preemptionPolicy: Never */
+    sy_sid priority_class; /* spec.priorityClassName; 0 when absent */
+    bool never_preempts;   /* preemptionPolicy: Never */
     uint8_t phase;
     uint8_t scheduled;       /* condition PodScheduled, enum sy_condition */
     uint8_t ready;           /* condition Ready */

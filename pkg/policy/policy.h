@@ -50,6 +50,7 @@ struct sy_shape_view {
     sy_sid ns;               /* 0 when nothing asks for it */
     sy_sid node_name;        /* spec.nodeName; 0 for a pod that waits */
     uint64_t owner;          /* sy_cluster_owner_hash(); 0 when nothing asks for it */
+    bool passes_gates;       /* sy_pools_exempt(); false when nothing asks for it */
     /* Of a pod that uses objects called after it; empty for all others. */
     struct sy_str pod_name;
     struct sy_str pod_uid;
@@ -247,6 +248,8 @@ struct sy_policy_args {
     const struct sy_static_weight *static_weights; /* borrowed */
     uint32_t static_weights_len;
     int32_t static_default; /* of other nodes */
+    /* NodeLoad: shares by enum sy_load_metric above which a node is refused; 0: none. */
+    double node_load_max[SY_LOAD_METRICS];
 };
 /* kube-scheduler's defaults. */
 void sy_policy_args_default(struct sy_policy_args *args);

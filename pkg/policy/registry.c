@@ -14,6 +14,7 @@ static const struct sy_filter *const FILTERS[] = {
     &sy_filter_volume_binding,      &sy_filter_volume_zone,
     &sy_filter_pod_topology_spread, &sy_filter_inter_pod_affinity,
     &sy_filter_dynamic_resources,   &sy_filter_node_declared_features,
+    &sy_filter_load_gate,           &sy_filter_node_load,
 };
 
 static const struct sy_scorer *const SCORERS[] = {
@@ -86,6 +87,7 @@ static void add_scorer(struct sy_profile *p, const char *name, int32_t weight)
 void sy_profile_kube(struct sy_profile *p, const char *scheduler_name)
 {
     sy_profile_default(p, scheduler_name);
+    p->filters_len -= 2; /* those of our own are last */
     p->scorers_len = 0;
     add_scorer(p, "TaintToleration", 3);
     add_scorer(p, "NodeAffinity", 2);

@@ -58,9 +58,10 @@ static void publish(const struct sy_learner *l, struct sy_cluster *c, uint32_t n
 }
 
 /* A burst of samples in one instant must still count: each weighs at least 5 %. */
-static float blend(float old, double sample, int64_t elapsed_ns)
+static float blend(const struct sy_learner *l, float old, double sample, int64_t elapsed_ns)
 {
-    double alpha = sy_ewma_alpha(elapsed_ns, START_HALF_LIFE_NS);
+    int64_t half_life_ns = l->start_half_life_ns ? l->start_half_life_ns : START_HALF_LIFE_NS;
+    double alpha = sy_ewma_alpha(elapsed_ns, half_life_ns);
 
     if (old <= 0)
         return (float)sample;
@@ -76,16 +77,18 @@ void sy_learn_start(struct sy_learner *l, struct sy_cluster *c, uint32_t node, d
 
     if (start_s < 0.05)
         start_s = 0.05; /* below this it is all our own and the watch's latency */
-    h->start_s = blend(h->start_s, start_s, now - h->start_at_ns);
+    h->start_s = blend(l, h->start_s, start_s, now - h->start_at_ns);
     h->start_at_ns = now;
-    l->peers_start_s = blend(l->peers_start_s, start_s, now - l->peers_at_ns);
+    l->peers_start_s = blend(l, l->peers_start_s, start_s, now - l->peers_at_ns);
     l->peers_at_ns = now;
     publish(l, c, node);
 }
 
-static void decay(struct sy_learned *h, sy_time_ns now)
+static void decay(const struct sy_learner *l, struct sy_learned *h, sy_time_ns now)
 {
-    h->failures *= (float)(1 - sy_ewma_alpha(now - h->failures_at_ns, FAILURE_HALF_LIFE_NS));
+    int64_t half_life_ns = l->failure_half_life_ns ? l->failure_half_life_ns : FAILURE_HALF_LIFE_NS;
+
+    h->failures *= (float)(1 - sy_ewma_alpha(now - h->failures_at_ns, half_life_ns));
     h->failures_at_ns = now;
 }
 
@@ -93,7 +96,7 @@ void sy_learn_failure(struct sy_learner *l, struct sy_cluster *c, uint32_t node,
 {
     struct sy_learned *h = history(l, c, node);
 
-    decay(h, now);
+    decay(l, h, now);
     h->failures += 1;
     publish(l, c, node);
 }
@@ -104,7 +107,7 @@ void sy_learn_decay(struct sy_learner *l, struct sy_cluster *c, sy_time_ns now)
         struct sy_learned *h = &l->nodes.p[node];
         if (h->failures <= 0 || h->name != c->nodes[node].node.name)
             continue;
-        decay(h, now);
+        decay(l, h, now);
         if (h->failures < 0.001F)
             h->failures = 0;
         publish(l, c, node);

@@ -16,6 +16,8 @@ struct sy_learned {
 };
 
 struct sy_learner {
+    int64_t start_half_life_ns;      /* 0: 10 min */
+    int64_t failure_half_life_ns;    /* 0: a day */
     SY_VEC(struct sy_learned) nodes; /* by slot */
     float peers_start_s;             /* EWMA over all nodes */
     sy_time_ns peers_at_ns;

@@ -2,6 +2,7 @@
 #include "sched/sched.h"
 
 #include "base/mem.h"
+#include "sched/balance.h"
 #include "sched/learn.h"
 #include "sched/preempt.h"
 #include "sched/queue.h"
@@ -117,6 +118,11 @@ static void take_options(struct sy_sched *s, const struct sy_sched_options *opti
         s->profiles[i].scheduler_name = sy_xstrdup(options->profiles[i].scheduler_name);
         s->profile_names[i] = sy_strings_addz(s->strings, s->profiles[i].scheduler_name);
     }
+    static const struct sy_pools_options ONE_POOL = {0};
+    sy_pools_configure(&s->cluster, options->pools ? options->pools : &ONE_POOL);
+    s->options.pools = NULL; /* borrowed for this call */
+    s->learner.start_half_life_ns = options->start_half_life_ns;
+    s->learner.failure_half_life_ns = options->failure_half_life_ns;
     s->options.profiles = s->profiles;
     struct sy_profile_stats *old = s->profile_stats;
     s->profile_stats = make_profile_stats(s->profiles, options->profiles_len, old, old_len);
@@ -1138,6 +1144,7 @@ sy_time_ns sy_sched_run(struct sy_sched *s, bool active, uint32_t max_cycles, sy
     keep_time(s, now);
     if (active) {
         check_volumes(s, now);
+        sy_pools_follow(&s->cluster);
         wake_nominees(s);
         wake_relieved(s, now);
         end_backoffs(s, now);
@@ -1145,6 +1152,7 @@ sy_time_ns sy_sched_run(struct sy_sched *s, bool active, uint32_t max_cycles, sy
         for (uint32_t cycles = 0; sy_sched_has_work(s) && (!max_cycles || cycles < max_cycles);
              cycles++) {
             uint32_t i = sy_heap_top(&s->active);
+            sy_pools_follow(&s->cluster); /* what was placed may close a gate */
             attempt(s, i, now);
             if (entry(s, i)->state != SY_ENTRY_BINDING && entry(s, i)->state != SY_ENTRY_RESERVED)
                 continue;
@@ -1232,6 +1240,22 @@ const struct sy_profile_stats *sy_sched_profile_stats(const struct sy_sched *s, 
 {
     *ret_len = s->options.profiles_len;
     return s->profile_stats;
+}
+
+uint32_t sy_sched_gate_waiting(const struct sy_sched *s)
+{
+    const struct sy_filter *gate = sy_filter_find("LoadGate");
+    bool any_closed = false;
+    uint32_t pods = 0;
+
+    for (size_t i = 0; i < s->cluster.pools.all.len; i++)
+        any_closed |= s->cluster.pools.all.p[i].is_closed;
+    for (size_t i = 0; any_closed && i < s->shapes.all.len; i++) {
+        const struct sy_shape *shape = s->shapes.all.p[i];
+        if (shape && shape->waiting.at.len && sy_shape_is_refused_by(&s->shapes, shape, gate))
+            pods += (uint32_t)shape->waiting.at.len;
+    }
+    return pods;
 }
 
 const struct sy_sched_stats *sy_sched_stats(const struct sy_sched *s)

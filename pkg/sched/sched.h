@@ -19,13 +19,25 @@
 
 struct sy_sched;
 
+/* A pod that waits gains priority, so that low priority never starves: points for each minute since
+ * it was first seen, `most` points at most (0: no limit). For the order of the queue alone: nobody
+ * is evicted for it. points_per_minute 0: off. */
+struct sy_ageing {
+    double points_per_minute;
+    double most;
+};
+
 struct sy_sched_options {
     const struct sy_profile *profiles; /* copied; at least one */
     uint32_t profiles_len;
-    int64_t backoff_initial_ns;   /* 0: 1 s */
-    int64_t backoff_max_ns;       /* 0: 10 s */
-    int64_t sweep_ns;             /* safety sweep of unschedulable pods; 0: 30 s */
-    uint32_t binds_in_flight_max; /* 0: 128 */
+    int64_t backoff_initial_ns;           /* 0: 1 s */
+    int64_t backoff_max_ns;               /* 0: 10 s */
+    int64_t sweep_ns;                     /* safety sweep of unschedulable pods; 0: 30 s */
+    uint32_t binds_in_flight_max;         /* 0: 128 */
+    const struct sy_pools_options *pools; /* copied; NULL: one pool of all nodes, without a gate */
+    struct sy_ageing ageing;              /* of the order in which pods are looked at */
+    int64_t start_half_life_ns;           /* of bind-to-running times; 0: 10 min */
+    int64_t failure_half_life_ns;         /* of nodes' failures; 0: a day */
     bool exact; /* recompute every cached verdict and score and compare; counts differences */
     /* Measures only (durations in metrics), never decides. NULL: no durations. */
     sy_time_ns (*clock)(void);

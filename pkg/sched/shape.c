@@ -179,12 +179,13 @@ struct key {
     uint64_t owner;
     uint64_t pod;
     sy_sid ns;
+    bool passes_gates;
 };
 
 static uint64_t key_hash(const struct key *k)
 {
     return sy_hash_u64(sy_hash_u64(k->spec->serial ^ k->labels->hash) ^ (uint64_t)k->ns << 32 ^
-                       (uint64_t)(uintptr_t)k->profile ^ k->owner ^ k->pod);
+                       (uint64_t)(uintptr_t)k->profile ^ k->owner ^ k->pod ^ k->passes_gates);
 }
 
 static bool has_key(const void *arg, const void *key, uint32_t value)
@@ -194,7 +195,8 @@ static bool has_key(const void *arg, const void *key, uint32_t value)
     const struct key *k = key;
 
     return shape->spec == k->spec && shape->labels == k->labels && shape->ns == k->ns &&
-           shape->owner == k->owner && shape->pod == k->pod && shape->profile == k->profile;
+           shape->owner == k->owner && shape->pod == k->pod && shape->profile == k->profile &&
+           shape->passes_gates == k->passes_gates;
 }
 
 /* Whether the spec asks for objects that are called after the pod. */
@@ -241,6 +243,8 @@ static struct key make_key(struct sy_shapes *s, const struct sy_pod_slot *pod,
         key.owner = pod->owner;
     if (personal)
         key.pod = pod->uid_hash;
+    if (s->cluster->pools.has_gates)
+        key.passes_gates = sy_pools_exempt(s->cluster, pod->priority, pod->priority_class);
     return key;
 }
 
@@ -258,6 +262,7 @@ static struct sy_shape *shape_of_key(struct sy_shapes *s, const struct key *key)
         shape->ns = key->ns;
         shape->owner = key->owner;
         shape->pod = key->pod;
+        shape->passes_gates = key->passes_gates;
         shape->profile = key->profile;
         shape->base = shape;
         shape->view_epoch = UINT64_MAX;
@@ -292,7 +297,7 @@ static struct sy_shape *find_base(struct sy_shapes *s, struct sy_shape *shape)
 {
     struct sy_specs *specs = s->cluster->specs;
     struct sy_pod_spec spec = shape->spec->spec;
-    struct key key = {.profile = shape->profile};
+    struct key key = {.profile = shape->profile, .passes_gates = shape->passes_gates};
 
     spec.volumes_len = spec.claims_len = spec.device_resources_len = spec.spread_len = 0;
     spec.affinity_len = spec.preferred_affinity_len = 0;
@@ -332,8 +337,8 @@ static void release_if_unused(struct sy_shapes *s, struct sy_shape *shape)
 {
     if (shape->refs || shape->cache)
         return;
-    struct key key = {shape->spec,  shape->labels, shape->profile,
-                      shape->owner, shape->pod,    shape->ns};
+    struct key key = {shape->spec, shape->labels, shape->profile,     shape->owner,
+                      shape->pod,  shape->ns,     shape->passes_gates};
     sy_map_del(&s->by_key, key_hash(&key), shape->id);
     s->all.p[shape->id] = NULL;
     sy_vec_push(&s->free, shape->id);
@@ -522,6 +527,7 @@ static void resolve_view(struct sy_shapes *s, struct sy_shape *shape)
         .labels = shape->labels->labels,
         .ns = shape->ns,
         .owner = shape->owner,
+        .passes_gates = shape->passes_gates,
         .kept = shape->kept,
         .texts = &s->texts,
     };
@@ -1079,6 +1085,7 @@ struct sy_outcome sy_shape_best(struct sy_shapes *s, struct sy_shape *shape)
 
 void sy_shape_placed(struct sy_shapes *s, struct sy_shape *shape, uint32_t node)
 {
+    shape = shape->base; /* whose scores decided */
     resolve_view(s, shape);
     for (uint32_t i = 0; i < shape->plugins->local_scorers_len; i++) {
         const struct ready_scorer *r = &shape->plugins->local_scorers[i];
@@ -1254,6 +1261,22 @@ const char *sy_shape_message(struct sy_shapes *s, struct sy_shape *shape)
     shape->message_generation = s->cluster->generation;
     shape->message_epoch = s->cluster->epoch;
     return shape->message;
+}
+
+bool sy_shape_is_refused_by(const struct sy_shapes *s, const struct sy_shape *shape,
+                            const struct sy_filter *filter)
+{
+    const struct sy_shape_cache *cache = shape->base->cache;
+    uint32_t index = 0;
+
+    while (index < shape->profile->filters_len && shape->profile->filters[index] != filter)
+        index++;
+    for (uint32_t node = 0; cache && node < cache->nodes_len; node++) {
+        const struct sy_verdict *v = &s->verdicts.p[cache->verdict[node]];
+        if (cache->verdict[node] > VERDICT_NO_NODE && v->filter == index)
+            return true;
+    }
+    return false;
 }
 
 void sy_shape_nodes_with_code(struct sy_shapes *s, struct sy_shape *shape, enum sy_code code,

@@ -17,6 +17,7 @@ struct sy_shape {
     const struct sy_shared_labels *labels; /* the relevant ones, a reference held */
     sy_sid ns;                             /* 0 when nothing asks for it */
     uint64_t owner;                        /* 0 when nothing asks for it */
+    bool passes_gates;                     /* false when nothing asks for it */
     uint64_t pod;   /* hash of the UID of the one pod that has this shape; 0: any may */
     char *pod_name; /* its name and, behind the NUL, its UID; owned, NULL without `pod` */
     const struct sy_profile *profile;
@@ -134,6 +135,9 @@ const struct sy_verdict *sy_shapes_verdict(const struct sy_shapes *s, uint32_t v
 bool sy_shape_is_relieved(struct sy_shapes *s, struct sy_shape *shape);
 /* kube-scheduler's text for a shape that fits nowhere; borrowed until the next call. */
 const char *sy_shape_message(struct sy_shapes *s, struct sy_shape *shape);
+/* Whether, in its last look, the filter (cached, of the profile) refused the shape some node. */
+bool sy_shape_is_refused_by(const struct sy_shapes *s, const struct sy_shape *shape,
+                            const struct sy_filter *filter);
 /* Appends the nodes whose verdict has that code. O(nodes). */
 struct sy_slots {
     SY_VEC(uint32_t) slots;
