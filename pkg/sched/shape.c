@@ -1112,7 +1112,7 @@ struct sy_survey sy_shape_survey(struct sy_shapes *s, struct sy_shape *shape)
         return survey;
     filter_pass(s, shape, ready, len);
     heed_claims(s, shape, true, out);
-    for (uint32_t node = 0; node < shape->cache->nodes_len; node++) {
+    for (uint32_t node = 0; node < shape->base->cache->nodes_len; node++) {
         if (fails(s, shape, s->pass_verdict.p[node], out))
             break;
     }
