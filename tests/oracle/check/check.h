@@ -37,6 +37,7 @@ oracle_load oracle_load_preemption; /* budgets and pods with a claim on a node *
 oracle_check oracle_check_plugins;
 oracle_check oracle_check_framework;
 oracle_check oracle_check_storage;
+oracle_check oracle_check_allocations;
 oracle_check oracle_check_preemption;
 
 /* An object's JSON; borrowed from it. */

@@ -19,7 +19,8 @@
 static oracle_load *const LOADERS[] = {oracle_load_core, oracle_load_workloads, oracle_load_storage,
                                        oracle_load_devices, oracle_load_preemption};
 static oracle_check *const SECTIONS[] = {oracle_check_plugins, oracle_check_framework,
-                                         oracle_check_storage, oracle_check_preemption};
+                                         oracle_check_storage, oracle_check_allocations,
+                                         oracle_check_preemption};
 
 enum { SECTIONS_MAX = 64, SECTION_NAME_MAX = 64, JSON_DEPTH_MAX = 128 };
 static const size_t OBJECT_MAX_BYTES = (size_t)16 << 20;
