@@ -171,6 +171,7 @@ static void sweep_strings(struct app *a)
     sy_time_ns started = sy_clock_boot_ns();
     sy_strings_mark_begin(a->strings);
     sy_sched_mark(a->sched);
+    sy_outbox_mark(a->outbox);
     for (int i = 0; i < SY_FEEDS; i++) {
         if (a->feeds[i])
             sy_feed_mark(a->feeds[i]);
@@ -188,8 +189,21 @@ static bool is_missing(const struct sy_feed *f)
     return f && (sy_feed_is_refused(f) || !sy_feed_is_synced(f));
 }
 
+/* Feeds that are off count, too: then nobody looks at claims. */
+static bool knows_devices(struct app *a)
+{
+    bool knows = true;
+
+    for (int i = 0; i < SY_DEVICES_KINDS; i++) {
+        const struct sy_feed *f = a->feeds[SY_FEED_DEVICES + i];
+        knows = knows && f && !is_missing(f);
+    }
+    return knows;
+}
+
 static void tell_what_is_missing(struct app *a)
 {
+    sy_sched_devices_known(a->sched, knows_devices(a));
     sy_sched_hold_preemption(a->sched, is_missing(a->feeds[SY_FEED_BUDGETS]));
     sy_sched_namespaces_unknown(a->sched,
                                 is_missing(a->feeds[SY_FEED_WORKLOADS + SY_WORKLOAD_NAMESPACE]));
@@ -567,6 +581,7 @@ static int start_outbox(struct app *a, struct sy_err *err)
         .component = a->now.profiles[0].scheduler_name,
         .bind_timeout_ms = (uint32_t)(a->now.config.bind_timeout_ns / SY_NS_PER_MS),
         .events_max_queued = (uint32_t)a->now.config.events_max_queued,
+        .strings = a->strings,
         .events = a->now.config.events,
         .on_result = want_turn,
         .arg = a,

@@ -125,6 +125,39 @@ static void end_storage(struct sy_feed *f, sy_time_ns now SY_UNUSED)
     sy_sched_storage_replace_end(f->options.sched, (enum sy_storage_kind)f->resource->kind);
 }
 
+static enum sy_devices_kind devices_kind(const struct sy_feed *f)
+{
+    return (enum sy_devices_kind)f->resource->kind;
+}
+
+static int upsert_devices(struct sy_feed *f, enum sy_encoding enc, struct sy_str raw,
+                          sy_time_ns now SY_UNUSED)
+{
+    union sy_devices_object object;
+    int r = sy_decode_devices(&f->decode, devices_kind(f), enc, raw, &object, NULL);
+
+    return r ? r : sy_sched_devices(f->options.sched, devices_kind(f), &object);
+}
+
+static void delete_devices(struct sy_feed *f, const struct sy_meta *meta, sy_time_ns now SY_UNUSED)
+{
+    sy_sid ns = meta->ns.len ? sy_strings_find(f->options.strings, meta->ns) : 0;
+    sy_sid name = sy_strings_find(f->options.strings, meta->name);
+
+    if (name)
+        sy_sched_devices_deleted(f->options.sched, devices_kind(f), ns, name);
+}
+
+static void begin_devices(struct sy_feed *f)
+{
+    sy_sched_devices_replace_begin(f->options.sched, devices_kind(f));
+}
+
+static void end_devices(struct sy_feed *f, sy_time_ns now SY_UNUSED)
+{
+    sy_sched_devices_replace_end(f->options.sched, devices_kind(f));
+}
+
 static int upsert_workload(struct sy_feed *f, enum sy_encoding enc, struct sy_str raw,
                            sy_time_ns now SY_UNUSED)
 {
@@ -236,6 +269,11 @@ static bool looks_at_volumes(const struct sy_profile *p)
     return false;
 }
 
+static bool looks_at_devices(const struct sy_profile *p)
+{
+    return has_filter(p, "DynamicResources") || has_scorer(p, "DynamicResources");
+}
+
 /* ---- the table ---- */
 
 static const char UNSPREAD[] = "its pods are not spread by default constraints";
@@ -249,6 +287,17 @@ static const char UNSPREAD[] = "its pods are not spread by default constraints";
                                    .replace_end = end_storage,                                     \
                                    .loss = "pods with volumes of that kind wait",                  \
                                    .is_needed_by = looks_at_volumes,                               \
+                                   .kind = (which)}
+
+#define DEVICES(which, resource)                                                                   \
+    [SY_FEED_DEVICES + (which)] = {.name = (resource),                                             \
+                                   .path = ("/apis/resource.k8s.io/v1/" resource),                 \
+                                   .upsert = upsert_devices,                                       \
+                                   .remove = delete_devices,                                       \
+                                   .replace_begin = begin_devices,                                 \
+                                   .replace_end = end_devices,                                     \
+                                   .loss = "pods with resource claims wait",                       \
+                                   .is_needed_by = looks_at_devices,                               \
                                    .kind = (which)}
 
 #define WORKLOAD(which, resource, api, needed_by, lost)                                            \
@@ -303,6 +352,9 @@ static const struct resource RESOURCES[SY_FEEDS] = {
     STORAGE(SY_STORAGE_DRIVER, "csidrivers", "/apis/storage.k8s.io/v1"),
     STORAGE(SY_STORAGE_CAPACITY, "csistoragecapacities", "/apis/storage.k8s.io/v1"),
     STORAGE(SY_STORAGE_ATTACHMENT, "volumeattachments", "/apis/storage.k8s.io/v1"),
+    DEVICES(SY_DEVICES_SLICE, "resourceslices"),
+    DEVICES(SY_DEVICES_CLASS, "deviceclasses"),
+    DEVICES(SY_DEVICES_CLAIM, "resourceclaims"),
 };
 
 bool sy_feed_is_needed(enum sy_feed_kind kind, const struct sy_profile *profiles, uint32_t len)

@@ -10,14 +10,15 @@
 #include "sched/sched.h"
 #include "serve/metrics.h"
 
-/* In the order of enum sy_workload_kind and enum sy_storage_kind. */
+/* In the order of enum sy_workload_kind, enum sy_storage_kind and enum sy_devices_kind. */
 enum sy_feed_kind {
     SY_FEED_NODES,
     SY_FEED_PODS,
     SY_FEED_BUDGETS,
     SY_FEED_WORKLOADS,
     SY_FEED_STORAGE = SY_FEED_WORKLOADS + SY_WORKLOAD_KINDS,
-    SY_FEEDS = SY_FEED_STORAGE + SY_STORAGE_KINDS,
+    SY_FEED_DEVICES = SY_FEED_STORAGE + SY_STORAGE_KINDS,
+    SY_FEEDS = SY_FEED_DEVICES + SY_DEVICES_KINDS,
 };
 
 struct sy_feed;

@@ -2,11 +2,14 @@
 #include "app/outbox.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/vec.h"
+
+static const size_t OBJECT_MAX_BYTES = (size_t)64 << 20;
 
 struct ended {
     uint64_t ticket;
@@ -20,8 +23,21 @@ struct wrote {
     char *error; /* owned, NULL when it is written */
 };
 
+/* A write to a resource claim. */
+struct claimed {
+    uint64_t ticket;
+    enum sy_claim_outcome outcome;
+    enum sy_encoding encoding;
+    char *raw; /* owned: the claim as it was answered with */
+    size_t raw_len;
+    char *error; /* owned, NULL when it is written */
+};
+
 struct sy_outbox {
     struct sy_actions *actions;
+    struct sy_strings *strings; /* borrowed */
+    struct sy_decode decode;
+    SY_VEC(struct claimed) claimed;
     SY_VEC(struct ended) ended;
     SY_VEC(char *) spared; /* UIDs, owned: victims whose eviction failed */
     SY_VEC(struct wrote) wrote;
@@ -88,6 +104,25 @@ static void on_volume(void *arg, uint64_t ticket, const struct sy_err *err)
     o->on_result(o->arg);
 }
 
+static void on_claim(void *arg, uint64_t ticket, enum sy_claim_outcome outcome,
+                     enum sy_encoding enc, struct sy_str raw, const struct sy_err *err)
+{
+    struct sy_outbox *o = arg;
+    struct claimed c = {.ticket = ticket, .outcome = outcome, .encoding = enc};
+
+    if (raw.len) {
+        c.raw = sy_xmalloc(raw.len);
+        memcpy(c.raw, raw.p, raw.len);
+        c.raw_len = raw.len;
+    }
+    if (err)
+        c.error = sy_xstrdup(sy_err_text(err, -1));
+    if (outcome == SY_CLAIM_REFUSED)
+        sy_log_warn("a resource claim could not be written", "error", c.error);
+    sy_vec_push(&o->claimed, c);
+    o->on_result(o->arg);
+}
+
 int sy_outbox_new(struct sy_kube *kube, const struct sy_outbox_options *options,
                   struct sy_outbox **ret, struct sy_err *err)
 {
@@ -98,6 +133,7 @@ int sy_outbox_new(struct sy_kube *kube, const struct sy_outbox_options *options,
     o->events = options->events;
     o->on_result = options->on_result;
     o->arg = options->arg;
+    o->strings = options->strings;
     /* On failure the name may be cut without its end. */
     if (gethostname(host, sizeof(host) - 1) != 0 || !host[0])
         host[0] = '0';
@@ -110,6 +146,7 @@ int sy_outbox_new(struct sy_kube *kube, const struct sy_outbox_options *options,
         .on_bind = on_bind,
         .on_evict_failed = on_evict_failed,
         .on_volume = on_volume,
+        .on_claim = on_claim,
         .arg = o,
     };
     int r = sy_actions_new(kube, &actions, &o->actions, err);
@@ -117,6 +154,7 @@ int sy_outbox_new(struct sy_kube *kube, const struct sy_outbox_options *options,
         free(o);
         return r;
     }
+    sy_decode_init(&o->decode, o->strings, OBJECT_MAX_BYTES);
     *ret = o;
     return 0;
 }
@@ -135,6 +173,12 @@ void sy_outbox_free(struct sy_outbox *o)
     for (size_t i = 0; i < o->wrote.len; i++)
         free(o->wrote.p[i].error);
     sy_vec_done(&o->wrote);
+    for (size_t i = 0; i < o->claimed.len; i++) {
+        free(o->claimed.p[i].raw);
+        free(o->claimed.p[i].error);
+    }
+    sy_vec_done(&o->claimed);
+    sy_decode_done(&o->decode);
     free(o);
 }
 
@@ -178,7 +222,35 @@ void sy_outbox_decide(void *arg, const struct sy_decision *d)
     case SY_DECIDE_VOLUME:
         write_volume(o, d->ticket, d->volume);
         break;
+    case SY_DECIDE_CLAIM:
+        sy_actions_claim(o->actions, d->ticket, d->claim, o->strings);
+        break;
     }
+}
+
+static void tell_claim(struct sy_outbox *o, struct sy_sched *sched, const struct claimed *c,
+                       sy_time_ns now)
+{
+    static const enum sy_claim_result RESULTS[] = {
+        [SY_CLAIM_WRITTEN] = SY_CLAIM_RESULT_OK,
+        [SY_CLAIM_CONFLICT] = SY_CLAIM_RESULT_CONFLICT,
+        [SY_CLAIM_REFUSED] = SY_CLAIM_RESULT_REFUSED,
+    };
+    struct sy_str raw = {c->raw, c->raw_len};
+    union sy_devices_object object;
+    struct sy_err err;
+    bool is_read = false;
+
+    if (raw.len) {
+        sy_arena_reset(&o->decode.arena);
+        is_read =
+            sy_decode_devices(&o->decode, SY_DEVICES_CLAIM, c->encoding, raw, &object, &err) == 0;
+        if (!is_read)
+            sy_log_warn("the answer with a resource claim is not understood", "error",
+                        sy_err_text(&err, -1));
+    }
+    sy_sched_claim_result(sched, c->ticket, RESULTS[c->outcome], is_read ? &object.claim : NULL,
+                          c->error, now);
 }
 
 void sy_outbox_apply(struct sy_outbox *o, struct sy_sched *sched, sy_time_ns now)
@@ -196,11 +268,23 @@ void sy_outbox_apply(struct sy_outbox *o, struct sy_sched *sched, sy_time_ns now
         free(w.error);
     }
     o->wrote.len = 0;
+    for (size_t i = 0; i < o->claimed.len; i++) {
+        struct claimed c = o->claimed.p[i];
+        tell_claim(o, sched, &c, now);
+        free(c.raw);
+        free(c.error);
+    }
+    o->claimed.len = 0;
     for (size_t i = 0; i < o->spared.len; i++) {
         sy_sched_evict_failed(sched, sy_str_from(o->spared.p[i]), now);
         free(o->spared.p[i]);
     }
     o->spared.len = 0;
+}
+
+void sy_outbox_mark(const struct sy_outbox *o)
+{
+    sy_decode_mark(&o->decode);
 }
 
 void sy_outbox_set_events(struct sy_outbox *o, bool enabled)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * From the scheduler to the API server and back: decisions become binds, conditions, events and
- * evictions; ends of binds and evictions that failed are collected, so that the scheduler learns of
- * them outside its own calls. */
+ * From the scheduler to the API server and back: decisions become binds, conditions, events,
+ * evictions and writes to what claims need; ends of these are collected, so that the scheduler
+ * learns of them outside its own calls. */
 #pragma once
 
 #include "kube/actions.h"
@@ -15,7 +15,8 @@ struct sy_outbox_options {
     const char *component; /* copied: the scheduler's name, for events */
     uint32_t bind_timeout_ms;
     uint32_t events_max_queued;
-    bool events; /* may be changed with sy_outbox_set_events() */
+    struct sy_strings *strings; /* borrowed: the scheduler's */
+    bool events;                /* may be changed with sy_outbox_set_events() */
     /* A bind has ended or an eviction failed: sy_outbox_apply() is due. */
     void (*on_result)(void *arg);
     void *arg;
@@ -31,6 +32,8 @@ void sy_outbox_free(struct sy_outbox *o); /* NULL allowed */
 void sy_outbox_decide(void *arg, const struct sy_decision *d);
 /* Tells the scheduler of all binds that ended and evictions that failed since. */
 void sy_outbox_apply(struct sy_outbox *o, struct sy_sched *sched, sy_time_ns now);
+/* Marks the string ids that it holds. */
+void sy_outbox_mark(const struct sy_outbox *o);
 void sy_outbox_set_events(struct sy_outbox *o, bool enabled);
 
 uint32_t sy_outbox_binds_in_flight(const struct sy_outbox *o);

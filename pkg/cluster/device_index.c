@@ -468,6 +468,22 @@ void sy_device_index_remove(struct sy_cluster *c, enum sy_devices_kind kind, uin
         sy_map_del(&index->claim_by_owner, owner_hash(o->claim.owner_uid), slot);
 }
 
+void sy_device_index_hold(struct sy_cluster *c, const struct sy_device_allocation *a)
+{
+    for (uint32_t i = 0; i < a->grants_len; i++) {
+        if (!a->grants[i].result.admin_access)
+            add_use(&c->devices.index, &a->grants[i].result);
+    }
+}
+
+void sy_device_index_release(struct sy_cluster *c, const struct sy_device_allocation *a)
+{
+    for (uint32_t i = 0; i < a->grants_len; i++) {
+        if (!a->grants[i].result.admin_access)
+            remove_use(&c->devices.index, &a->grants[i].result);
+    }
+}
+
 void sy_device_index_done(struct sy_device_index *index)
 {
     struct sy_device_pool *pool;
@@ -522,28 +538,38 @@ static const char *audit_slices(const struct sy_cluster *c, size_t *ret_slices)
     return NULL;
 }
 
-static const char *audit_uses(const struct sy_cluster *c, size_t *ret_uses)
+/* Counts what is not for an admin; false when the index does not have it. */
+static bool has_use(const struct sy_cluster *c, const struct sy_device_result *r, size_t *count)
 {
     const struct sy_device_index *index = &c->devices.index;
+
+    if (r->admin_access)
+        return true;
+    uint32_t u = sy_device_index_use(c, r->driver, r->pool, r->device);
+    while (u != SY_NONE && index->uses.p[u].result != r)
+        u = index->uses.p[u].next;
+    ++*count;
+    return u != SY_NONE;
+}
+
+static const char *audit_uses(const struct sy_cluster *c, size_t *ret_uses)
+{
+    const struct sy_device_allocation *held;
     const union sy_devices_object *o;
+    bool has_all = true;
     uint32_t at = 0;
 
     while ((o = sy_devices_next(c, SY_DEVICES_CLAIM, &at))) {
-        for (uint32_t i = 0; i < o->claim.results_len; i++) {
-            const struct sy_device_result *r = &o->claim.results[i];
-            if (r->admin_access)
-                continue;
-            uint32_t u = sy_device_index_use(c, r->driver, r->pool, r->device);
-            while (u != SY_NONE && index->uses.p[u].result != r)
-                u = index->uses.p[u].next;
-            if (u == SY_NONE)
-                return "an allocated device is not noted";
-            ++*ret_uses;
-        }
+        for (uint32_t i = 0; i < o->claim.results_len; i++)
+            has_all = has_use(c, &o->claim.results[i], ret_uses) && has_all;
         if (stands_for_resources(&o->claim) && !sy_device_index_for_pod(c, o->claim.owner_uid))
             return "a claim for extended resources is not found by its pod";
     }
-    return NULL;
+    for (at = 0; (held = sy_devices_next_held(c, &at));) {
+        for (uint32_t i = 0; i < held->grants_len; i++)
+            has_all = has_use(c, &held->grants[i].result, ret_uses) && has_all;
+    }
+    return has_all ? NULL : "an allocated device is not noted";
 }
 
 const char *sy_device_index_audit(const struct sy_cluster *c)

@@ -8,7 +8,7 @@
 
 #include "base/map.h"
 #include "base/vec.h"
-#include "model/devices.h"
+#include "model/allocation.h"
 
 struct sy_cluster;
 
@@ -34,8 +34,9 @@ struct sy_device_place {
 
 /* One allocation of a device. */
 struct sy_device_use {
-    const struct sy_device_result *result; /* of a claim in the store; NULL: the entry is free */
-    uint32_t next;                         /* of the same device, or SY_NONE */
+    const struct sy_device_result
+        *result;   /* of a claim in the store, or held; NULL: the entry is free */
+    uint32_t next; /* of the same device, or SY_NONE */
 };
 
 struct sy_device_index {
@@ -71,6 +72,9 @@ const struct sy_device_claim *sy_device_index_for_pod(const struct sy_cluster *c
 /* For devices.c: an object came into its slot, or is about to leave it. */
 void sy_device_index_add(struct sy_cluster *c, enum sy_devices_kind kind, uint32_t slot);
 void sy_device_index_remove(struct sy_cluster *c, enum sy_devices_kind kind, uint32_t slot);
+/* The same of an allocation that is held (sy_devices_hold()). */
+void sy_device_index_hold(struct sy_cluster *c, const struct sy_device_allocation *a);
+void sy_device_index_release(struct sy_cluster *c, const struct sy_device_allocation *a);
 void sy_device_index_done(struct sy_device_index *index);
 /* Compares with an index made anew: the first difference as text, or NULL. O(objects). For tests
  * and the audit. */

@@ -4,8 +4,10 @@
 #include "cluster/devices.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "cluster/cluster.h"
 #include "model/resources.h"
 
@@ -59,11 +61,22 @@ static struct sy_devices_slot *add(struct sy_devices_table *t, struct key key)
     return &t->all.p[slot];
 }
 
+static void end_hold(struct sy_cluster *c, struct sy_devices_slot *s)
+{
+    if (!s->hold)
+        return;
+    sy_device_index_release(c, &s->hold->allocation);
+    sy_arena_done(&s->hold->arena);
+    free(s->hold);
+    s->hold = NULL;
+}
+
 static void drop(struct sy_cluster *c, enum sy_devices_kind kind, struct sy_devices_slot *s)
 {
     struct sy_devices_table *t = &c->devices.tables[kind];
     uint32_t slot = (uint32_t)(s - t->all.p);
 
+    end_hold(c, s);
     sy_device_index_remove(c, kind, slot);
     sy_map_del(&t->by_name, key_hash((struct key){s->ns, s->name}), slot);
     sy_arena_done(&s->arena);
@@ -86,24 +99,47 @@ static int pack(enum sy_devices_kind kind, const void *object, struct sy_arena *
     return r;
 }
 
-int sy_devices_upsert(struct sy_cluster *c, enum sy_devices_kind kind, const void *object)
+/* Since Kubernetes 1.35 a resourceVersion is a number, and comparing two of one object is allowed.
+ * 0 when it is none. */
+static uint64_t number_of(struct sy_str version)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < version.len; i++) {
+        if (version.p[i] < '0' || version.p[i] > '9' || n > UINT64_MAX / 10 - 1)
+            return 0;
+        n = n * 10 + (uint64_t)(version.p[i] - '0');
+    }
+    return n;
+}
+
+static bool is_newer(const struct sy_device_claim *claim, const struct sy_device_claim *than)
+{
+    return number_of(claim->resource_version) > number_of(than->resource_version);
+}
+
+/* Whether what the watch tells of a claim lies behind what we know by an answer. */
+static bool is_behind(const struct sy_devices_slot *s, const struct sy_device_claim *claim)
+{
+    const struct sy_device_claim *had = &s->object->claim;
+
+    return s->is_ahead && sy_str_eq(had->uid, claim->uid) &&
+           number_of(claim->resource_version) < number_of(had->resource_version);
+}
+
+static int put(struct sy_cluster *c, enum sy_devices_kind kind, struct sy_devices_slot *s,
+               struct key key, const void *object)
 {
     struct sy_devices_table *t = &c->devices.tables[kind];
-    struct sy_devices_identity identity = sy_devices_identity(kind, object);
-    struct key key = {identity.ns, identity.name};
-    struct sy_devices_slot *s = find(t, key);
     union sy_devices_object *packed;
     struct sy_arena arena;
-
-    if (s) {
-        struct sy_str had = sy_devices_identity(kind, s->object).resource_version;
-        s->seen = true;
-        if (had.len && sy_str_eq(had, identity.resource_version))
-            return 0;
-    }
     int r = pack(kind, object, &arena, &packed);
+
     if (r < 0)
         return r;
+    if (s && s->hold &&
+        (packed->claim.is_allocated || !sy_str_eq(packed->claim.uid, s->object->claim.uid)))
+        end_hold(c, s);
     if (s) {
         sy_device_index_remove(c, kind, (uint32_t)(s - t->all.p));
         sy_arena_done(&s->arena);
@@ -113,9 +149,97 @@ int sy_devices_upsert(struct sy_cluster *c, enum sy_devices_kind kind, const voi
     s->arena = arena;
     s->object = packed;
     s->seen = true;
+    s->is_ahead = false;
     sy_device_index_add(c, kind, (uint32_t)(s - t->all.p));
     note_change(c, kind);
     return 0;
+}
+
+int sy_devices_upsert(struct sy_cluster *c, enum sy_devices_kind kind, const void *object)
+{
+    struct sy_devices_identity identity = sy_devices_identity(kind, object);
+    struct key key = {identity.ns, identity.name};
+    struct sy_devices_slot *s = find(&c->devices.tables[kind], key);
+
+    if (s) {
+        struct sy_str had = sy_devices_identity(kind, s->object).resource_version;
+        s->seen = true;
+        if (had.len && sy_str_eq(had, identity.resource_version)) {
+            s->is_ahead = false;
+            return 0;
+        }
+        if (kind == SY_DEVICES_CLAIM && is_behind(s, object))
+            return 0;
+    }
+    return put(c, kind, s, key, object);
+}
+
+int sy_devices_refresh(struct sy_cluster *c, const struct sy_device_claim *claim)
+{
+    struct key key = {claim->ns, claim->name};
+    struct sy_devices_slot *s = find(&c->devices.tables[SY_DEVICES_CLAIM], key);
+
+    if (!s || !sy_str_eq(s->object->claim.uid, claim->uid) || !is_newer(claim, &s->object->claim))
+        return 0;
+    bool seen = s->seen;
+    int r = put(c, SY_DEVICES_CLAIM, s, key, claim);
+    if (r < 0)
+        return r;
+    s->seen = seen;
+    s->is_ahead = true;
+    return 0;
+}
+
+int sy_devices_hold(struct sy_cluster *c, sy_sid ns, sy_sid name, uint64_t holder,
+                    const struct sy_device_allocation *allocation)
+{
+    struct sy_devices_slot *s = find(&c->devices.tables[SY_DEVICES_CLAIM], (struct key){ns, name});
+
+    if (!s)
+        return -ENOENT;
+    struct sy_devices_hold *hold = sy_xcalloc(1, sizeof(*hold));
+    sy_arena_init(&hold->arena, OBJECT_MAX_BYTES);
+    hold->holder = holder;
+    int r = sy_device_allocation_copy(&hold->arena, allocation, &hold->allocation);
+    if (r < 0) {
+        sy_arena_done(&hold->arena);
+        free(hold);
+        return r;
+    }
+    s->hold = hold;
+    sy_device_index_hold(c, &hold->allocation);
+    note_change(c, SY_DEVICES_CLAIM);
+    return 0;
+}
+
+void sy_devices_release(struct sy_cluster *c, sy_sid ns, sy_sid name, uint64_t holder)
+{
+    struct sy_devices_slot *s = find(&c->devices.tables[SY_DEVICES_CLAIM], (struct key){ns, name});
+
+    if (!s || !s->hold || s->hold->holder != holder)
+        return;
+    end_hold(c, s);
+    note_change(c, SY_DEVICES_CLAIM);
+}
+
+bool sy_devices_is_held(const struct sy_cluster *c, const struct sy_device_claim *claim)
+{
+    const struct sy_devices_slot *s =
+        find(&c->devices.tables[SY_DEVICES_CLAIM], (struct key){claim->ns, claim->name});
+
+    return s && s->hold;
+}
+
+const struct sy_device_allocation *sy_devices_next_held(const struct sy_cluster *c, uint32_t *at)
+{
+    const struct sy_devices_table *t = &c->devices.tables[SY_DEVICES_CLAIM];
+
+    while (*at < t->all.len) {
+        const struct sy_devices_hold *hold = t->all.p[(*at)++].hold;
+        if (hold)
+            return &hold->allocation;
+    }
+    return NULL;
 }
 
 void sy_devices_delete(struct sy_cluster *c, enum sy_devices_kind kind, sy_sid ns, sy_sid name)
@@ -211,6 +335,10 @@ void sy_devices_mark_all(const struct sy_cluster *c)
         while ((object = sy_devices_next(c, (enum sy_devices_kind)kind, &at)))
             sy_devices_mark((enum sy_devices_kind)kind, object, c->strings);
     }
+    const struct sy_device_allocation *held;
+    uint32_t at = 0;
+    while ((held = sy_devices_next_held(c, &at)))
+        sy_device_allocation_mark(held, c->strings);
 }
 
 void sy_devices_done(struct sy_cluster *c)
@@ -219,8 +347,10 @@ void sy_devices_done(struct sy_cluster *c)
         struct sy_devices_table *t = &c->devices.tables[kind];
         struct sy_devices_slot *s;
         SY_VEC_FOREACH (s, &t->all) {
-            if (s->object)
-                sy_arena_done(&s->arena);
+            if (!s->object)
+                continue;
+            end_hold(c, s);
+            sy_arena_done(&s->arena);
         }
         sy_vec_done(&t->all);
         sy_vec_done(&t->free);

@@ -7,7 +7,7 @@
 #include "base/map.h"
 #include "base/vec.h"
 #include "cluster/device_index.h"
-#include "model/devices.h"
+#include "model/allocation.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,7 +18,17 @@ struct sy_devices_slot {
     struct sy_arena arena;           /* holds `object` */
     union sy_devices_object *object; /* NULL: the slot is free */
     sy_sid ns, name;
-    bool seen; /* in the replacement that is going on */
+    bool seen;     /* in the replacement that is going on */
+    bool is_ahead; /* of a claim: newer than what the watch has told */
+    struct sy_devices_hold *hold;
+};
+
+/* An allocation that is being written into a claim. Until that has ended the claim's devices are
+ * taken, and nobody else may have the claim. */
+struct sy_devices_hold {
+    struct sy_arena arena;
+    struct sy_device_allocation allocation;
+    uint64_t holder;
 };
 
 struct sy_devices_table {
@@ -56,6 +66,21 @@ const struct sy_device_claim *sy_devices_claim(const struct sy_cluster *c, sy_si
  * several the newest, then the first by name. Source: deviceclass/extendedresourcecache in
  * k8s.io/dynamic-resource-allocation v0.37.2. O(classes). */
 const struct sy_device_class *sy_devices_class_for(const struct sy_cluster *c, sy_sid resource);
+/* The claim's allocation is being written by `holder`, any number of the caller's choice. The claim
+ * has no allocation and no other holder. Errors: -ENOENT for no such claim, -ENOMEM, -E2BIG. Ends
+ * by itself when the claim is told to have an allocation, to be another, or to be gone.
+ * O(allocation). */
+int sy_devices_hold(struct sy_cluster *c, sy_sid ns, sy_sid name, uint64_t holder,
+                    const struct sy_device_allocation *allocation) SY_NODISCARD;
+/* Inert when the claim is not held by it (any more). */
+void sy_devices_release(struct sy_cluster *c, sy_sid ns, sy_sid name, uint64_t holder);
+bool sy_devices_is_held(const struct sy_cluster *c, const struct sy_device_claim *claim);
+/* Those allocations: at starts at 0; NULL after the last. */
+const struct sy_device_allocation *sy_devices_next_held(const struct sy_cluster *c, uint32_t *at);
+/* A claim as the server gave it in answer to a write or a read, which may be ahead of the watch:
+ * what the watch tells of the past after this changes nothing. Inert unless we have a claim of that
+ * UID with an older resourceVersion. Errors as sy_devices_upsert(). */
+int sy_devices_refresh(struct sy_cluster *c, const struct sy_device_claim *claim) SY_NODISCARD;
 /* The objects of a kind: at starts at 0; NULL after the last. */
 const union sy_devices_object *sy_devices_next(const struct sy_cluster *c,
                                                enum sy_devices_kind kind, uint32_t *at);

@@ -18,6 +18,7 @@
 #include "base/rng.h"
 #include "base/vec.h"
 #include "kube/actions_body.h"
+#include "kube/actions_claim.h"
 #include "kube/actions_evict.h"
 #include "kube/actions_volume.h"
 
@@ -152,6 +153,7 @@ struct sy_actions {
 
     struct sy_evictions *evictions;
     struct sy_volume_writes *volumes;
+    struct sy_claim_writes *claims;
 
     struct event_list events_queued;
     struct event_list events_sent;
@@ -1028,18 +1030,35 @@ static void on_volume(void *arg, uint64_t ticket, const struct sy_err *err)
         a->options.on_volume(a->options.arg, ticket, err);
 }
 
+void sy_actions_claim(struct sy_actions *a, uint64_t ticket, const struct sy_claim_write *write,
+                      const struct sy_strings *strings)
+{
+    sy_claim_writes_add(a->claims, ticket, write, strings);
+}
+
+static void on_claim(void *arg, uint64_t ticket, enum sy_claim_outcome outcome,
+                     enum sy_encoding enc, struct sy_str raw, const struct sy_err *err)
+{
+    struct sy_actions *a = arg;
+
+    if (a->options.on_claim)
+        a->options.on_claim(a->options.arg, ticket, outcome, enc, raw, err);
+}
+
 void sy_actions_pause(struct sy_actions *a, bool is_paused)
 {
     a->is_paused = is_paused;
     sy_evictions_pause(a->evictions, is_paused);
     sy_volume_writes_pause(a->volumes, is_paused);
+    sy_claim_writes_pause(a->claims, is_paused);
     pump(a);
 }
 
 bool sy_actions_is_idle(const struct sy_actions *a)
 {
     return !a->binds_unsettled && !a->conditions.len && !a->queued_len && !a->events_in_flight &&
-           !sy_evictions_len(a->evictions) && !sy_volume_writes_len(a->volumes);
+           !sy_evictions_len(a->evictions) && !sy_volume_writes_len(a->volumes) &&
+           !sy_claim_writes_len(a->claims);
 }
 
 void sy_actions_drain(struct sy_actions *a)
@@ -1100,6 +1119,7 @@ int sy_actions_new(struct sy_kube *k, const struct sy_actions_options *options,
     TAILQ_INIT(&a->remembered);
     a->evictions = sy_evictions_new(k, &a->stats, on_evict_failed, a);
     a->volumes = sy_volume_writes_new(k, &a->stats, on_volume, a);
+    a->claims = sy_claim_writes_new(k, &a->stats, on_claim, a);
     a->series_timer = sy_timer_new(sy_kube_loop(k), look_at_series, a);
     a->events_timer = sy_timer_new(sy_kube_loop(k), on_events_timer, a);
     sy_timer_arm(a->series_timer, series_look_ns);
@@ -1168,6 +1188,7 @@ void sy_actions_free(struct sy_actions *a)
     abandon_events(a);
     sy_evictions_free(a->evictions);
     sy_volume_writes_free(a->volumes);
+    sy_claim_writes_free(a->claims);
     sy_timer_free(a->events_timer);
     sy_timer_free(a->series_timer);
     sy_map_done(&a->conditions_by_uid);

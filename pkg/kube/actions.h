@@ -5,6 +5,7 @@
 #pragma once
 
 #include "kube/client.h"
+#include "model/allocation.h"
 
 /* Result of a bind after which the scheduler need not look further. */
 enum sy_bind_outcome {
@@ -47,6 +48,18 @@ struct sy_volume_write {
  * inside sy_actions_volume(). Must not free the actions. */
 typedef void sy_volume_fn(void *arg, uint64_t ticket, const struct sy_err *err);
 
+enum sy_claim_outcome {
+    SY_CLAIM_WRITTEN,
+    SY_CLAIM_CONFLICT, /* it had changed, or may have: it was read anew */
+    SY_CLAIM_REFUSED,  /* a definite no: it is as it was, or gone */
+};
+/* What became of a write to a resource claim; called only once that is certain. err: NULL when
+ * written, borrowed else. raw, enc: the claim as the server answered with it, for
+ * sy_decode_devices(); empty when it did not. Never from inside sy_actions_claim(). Must not free
+ * the actions. */
+typedef void sy_claim_fn(void *arg, uint64_t ticket, enum sy_claim_outcome outcome,
+                         enum sy_encoding enc, struct sy_str raw, const struct sy_err *err);
+
 struct sy_actions;
 struct sy_actions_options {
     const char *component; /* reportingController of events: the scheduler's name */
@@ -61,6 +74,7 @@ struct sy_actions_options {
     sy_bind_fn *on_bind;
     sy_evict_failed_fn *on_evict_failed; /* NULL allowed */
     sy_volume_fn *on_volume;             /* NULL allowed */
+    sy_claim_fn *on_claim;               /* NULL allowed */
     void *arg;
 };
 int sy_actions_new(struct sy_kube *k, const struct sy_actions_options *options,
@@ -95,6 +109,12 @@ void sy_actions_preempt(struct sy_actions *a, const char *ns, const char *name, 
  * of kube-scheduler's VolumeBinding does. Repeated as SY_RETRY_SAFE says. */
 void sy_actions_volume(struct sy_actions *a, const struct sy_volume_write *write);
 
+/* Writes into a resource claim what kube-scheduler's DynamicResources does. strings: those of the
+ * write's ids; all is copied into the request. Repeated until it is certain whether it has landed,
+ * which the resourceVersion makes safe. */
+void sy_actions_claim(struct sy_actions *a, uint64_t ticket, const struct sy_claim_write *write,
+                      const struct sy_strings *strings);
+
 /* events.k8s.io/v1 Event about a pod. type "Normal" or "Warning"; reason "Scheduled",
  * "FailedScheduling"; action "Binding", "Scheduling". note is cut to 1 KiB with " ...". Equal
  * (pod, reason, note) repeats become a series PATCH as client-go tools/events does (the second at
@@ -119,6 +139,6 @@ void sy_actions_drain(struct sy_actions *a);
 struct sy_actions_stats {
     uint64_t binds_sent, binds_ok, binds_conflict, binds_refused, binds_unknown, conditions_sent,
         events_sent, events_dropped, events_merged, event_errors, condition_errors, evictions_done,
-        eviction_errors, volume_writes, volume_write_errors;
+        eviction_errors, volume_writes, volume_write_errors, claim_writes, claim_write_errors;
 };
 const struct sy_actions_stats *sy_actions_stats(const struct sy_actions *a);

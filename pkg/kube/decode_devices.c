@@ -115,7 +115,31 @@ struct wire_device_selector {
     struct wire_cel *cel;
 };
 
+struct wire_opaque {
+    struct sy_str driver;
+    struct sy_str parameters;
+};
+
+struct wire_device_config {
+    struct wire_opaque *opaque;
+};
+
+/* DeviceClassConfiguration has no requests. */
+struct wire_config {
+    struct wire_config *next;
+    struct wire_list requests;
+    struct wire_device_config *config;
+};
+
+/* A toleration of devices has seconds, too. */
+struct wire_device_toleration {
+    struct wire_device_toleration *next;
+    struct wire_toleration toleration;
+    struct wire_opt_int seconds;
+};
+
 struct wire_class_spec {
+    struct wire_list config;
     struct wire_list selectors;
     struct sy_str extended_resource;
 };
@@ -159,6 +183,7 @@ struct wire_constraint {
 struct wire_device_claim {
     struct wire_list requests;
     struct wire_list constraints;
+    struct wire_list config;
 };
 
 struct wire_claim_spec {
@@ -313,19 +338,35 @@ static const struct wire_message cel_message = MESSAGE(wire_cel,
 static const struct wire_message selector_message = MESSAGE(wire_device_selector,
     [1] = SUB(wire_device_selector, cel, "cel", WIRE_MSG, cel_message));
 
+static const struct wire_message opaque_message = MESSAGE(wire_opaque,
+    [1] = FIELD(wire_opaque, driver, "driver", WIRE_STR),
+    [2] = FIELD(wire_opaque, parameters, "parameters", WIRE_RAW_JSON));
+
+static const struct wire_message device_config_message = MESSAGE(wire_device_config,
+    [1] = SUB(wire_device_config, opaque, "opaque", WIRE_MSG, opaque_message));
+
+static const struct wire_message class_config_message = MESSAGE(wire_config,
+    [1] = SUB(wire_config, config, "", WIRE_INLINE, device_config_message));
+
+static const struct wire_message claim_config_message = MESSAGE(wire_config,
+    [1] = FIELD(wire_config, requests, "requests", WIRE_STR_LIST),
+    [2] = SUB(wire_config, config, "", WIRE_INLINE, device_config_message));
+
 static const struct wire_message class_spec_message = MESSAGE(wire_class_spec,
     [1] = SUB(wire_class_spec, selectors, "selectors", WIRE_MSG_LIST, selector_message),
+    [2] = SUB(wire_class_spec, config, "config", WIRE_MSG_LIST, class_config_message),
     [4] = FIELD(wire_class_spec, extended_resource, "extendedResourceName", WIRE_STR));
 
 static const struct wire_message class_message = MESSAGE(wire_class,
     [1] = SUB(wire_class, metadata, "metadata", WIRE_MSG, sy_wire_metadata),
     [2] = SUB(wire_class, spec, "spec", WIRE_MSG, class_spec_message));
 
-static const struct wire_message toleration_message = MESSAGE(wire_toleration,
-    [1] = FIELD(wire_toleration, key, "key", WIRE_STR),
-    [2] = FIELD(wire_toleration, op, "operator", WIRE_STR),
-    [3] = FIELD(wire_toleration, value, "value", WIRE_STR),
-    [4] = FIELD(wire_toleration, effect, "effect", WIRE_STR));
+static const struct wire_message toleration_message = MESSAGE(wire_device_toleration,
+    [1] = FIELD(wire_device_toleration, toleration.key, "key", WIRE_STR),
+    [2] = FIELD(wire_device_toleration, toleration.op, "operator", WIRE_STR),
+    [3] = FIELD(wire_device_toleration, toleration.value, "value", WIRE_STR),
+    [4] = FIELD(wire_device_toleration, toleration.effect, "effect", WIRE_STR),
+    [5] = FIELD(wire_device_toleration, seconds, "tolerationSeconds", WIRE_OPT_INT64));
 
 static const struct wire_message capacity_requests_message = MESSAGE(wire_capacity_requests,
     [1] = FIELD(wire_capacity_requests, requests, "requests", WIRE_QUANTITY_MAP));
@@ -361,7 +402,8 @@ static const struct wire_message constraint_message = MESSAGE(wire_constraint,
 
 static const struct wire_message device_claim_message = MESSAGE(wire_device_claim,
     [1] = SUB(wire_device_claim, requests, "requests", WIRE_MSG_LIST, request_message),
-    [2] = SUB(wire_device_claim, constraints, "constraints", WIRE_MSG_LIST, constraint_message));
+    [2] = SUB(wire_device_claim, constraints, "constraints", WIRE_MSG_LIST, constraint_message),
+    [3] = SUB(wire_device_claim, config, "config", WIRE_MSG_LIST, claim_config_message));
 
 static const struct wire_message claim_spec_message = MESSAGE(wire_claim_spec,
     [1] = SUB(wire_claim_spec, devices, "devices", WIRE_MSG, device_claim_message));
@@ -465,6 +507,27 @@ static struct sy_device_selectors selectors(struct build *b, const struct wire_l
             p[to.len++] = s->cel ? sy_build_text(b, s->cel->expression) : (struct sy_str){0};
     }
     return to;
+}
+
+static struct sy_device_config *configs(struct build *b, const struct wire_list *from,
+                                        uint32_t *ret_len)
+{
+    struct sy_device_config *p = sy_build_array(b, from->len, sizeof(*p));
+    const struct wire_config *c;
+
+    *ret_len = 0;
+    if (!p)
+        return NULL;
+    WIRE_FOREACH (c, from) {
+        const struct wire_opaque *opaque = c->config ? c->config->opaque : NULL;
+        struct sy_device_config *to = &p[(*ret_len)++];
+        to->requests = sy_build_ids(b, &c->requests, &to->requests_len);
+        if (!opaque)
+            continue;
+        to->driver = sy_build_id(b, opaque->driver);
+        to->parameters = sy_build_text(b, opaque->parameters);
+    }
+    return p;
 }
 
 /* ---- slices ---------------------------------------------------------------------------------- */
@@ -643,6 +706,7 @@ static void build_class(struct build *b, const void *wire, union sy_devices_obje
         .extended_resource = sy_build_id_unless_empty(b, spec->extended_resource),
         .created_wall_ns = m->created_wall_ns,
     };
+    ret->class.config = configs(b, &spec->config, &ret->class.config_len);
 }
 
 static struct sy_capacity *amounts(struct build *b, const struct wire_list *pairs,
@@ -682,6 +746,7 @@ static struct sy_device_want want(struct build *b, const struct wire_want *from)
 {
     struct sy_toleration *tolerations =
         sy_build_array(b, from->tolerations.len, sizeof(*tolerations));
+    int64_t *seconds = sy_build_array(b, from->tolerations.len, sizeof(*seconds));
     struct sy_device_want to = {
         .name = sy_build_id_unless_empty(b, from->name),
         .class = sy_build_id_unless_empty(b, from->class),
@@ -692,14 +757,17 @@ static struct sy_device_want want(struct build *b, const struct wire_want *from)
         .count = from->count,
         .admin_access = from->admin,
         .tolerations = tolerations,
+        .toleration_seconds = seconds,
     };
-    const struct wire_toleration *t;
+    const struct wire_device_toleration *t;
 
     if (from->capacity)
         to.capacity = amounts(b, &from->capacity->requests, &to.capacity_len);
-    if (tolerations) {
-        WIRE_FOREACH (t, &from->tolerations)
-            tolerations[to.tolerations_len++] = toleration(b, t);
+    if (!tolerations || !seconds)
+        return to;
+    WIRE_FOREACH (t, &from->tolerations) {
+        seconds[to.tolerations_len] = t->seconds.is_set ? t->seconds.value : INT64_MIN;
+        tolerations[to.tolerations_len++] = toleration(b, &t->toleration);
     }
     return to;
 }
@@ -749,6 +817,7 @@ static void build_claim_spec(struct build *b, const struct wire_device_claim *fr
     }
     to->requests = requests;
     to->constraints = constraints;
+    to->config = configs(b, &from->config, &to->config_len);
 }
 
 static void build_allocation(struct build *b, const struct wire_allocation *from,

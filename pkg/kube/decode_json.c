@@ -60,6 +60,8 @@ static enum json_type type_for(uint8_t kind)
 
 static bool is_of_kind(struct json_object *v, uint8_t kind)
 {
+    if (kind == WIRE_RAW_JSON)
+        return v != NULL;
     if (kind != WIRE_QUANTITY)
         return json_object_is_type(v, type_for(kind));
     /* A quantity may be written as a number, too. */
@@ -165,6 +167,12 @@ static int walk_field(struct sy_decode *d, const struct wire_field *to, struct j
     case WIRE_QUANTITY:
         *(struct sy_str *)slot = quantity_of(v);
         return 0;
+    case WIRE_RAW_JSON: {
+        struct sy_str *raw = slot;
+        raw->p = json_object_to_json_string_length(
+            v, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &raw->len);
+        return raw->p ? 0 : sy_wire_arena_error(&d->scratch, 1);
+    }
     case WIRE_INT32:
         *(int64_t *)slot = int32_of(d, json_object_get_int64(v));
         return 0;

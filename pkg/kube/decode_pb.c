@@ -127,6 +127,7 @@ static int walk_field(struct sy_decode *d, const struct wire_field *to, const st
     case WIRE_TIME:
         return read_time(d, f->bytes, slot) ? 0 : bad_message(err);
     case WIRE_QUANTITY:
+    case WIRE_RAW_JSON: /* both have their text in field 1 */
         return read_quantity(f->bytes, slot) ? 0 : bad_message(err);
     case WIRE_STR_LIST:
     case WIRE_QUANTITY_LIST: {

@@ -33,6 +33,7 @@ enum wire_kind {
     WIRE_OPT_BOOL,      /* the same of a bool */
     WIRE_QUANTITY_LIST, /* struct wire_list of struct wire_text: quantities' texts */
     WIRE_MSG_MAP,       /* struct wire_list of entries: `next`, then field 1 the key, 2 a message */
+    WIRE_RAW_JSON,      /* struct sy_str: runtime.RawExtension as text */
 };
 
 struct wire_message;

@@ -130,10 +130,20 @@ struct sy_device_selectors {
     uint32_t len;
 };
 
+/* What a driver is told about devices that are allocated: not for us, but passed on. */
+struct sy_device_config {
+    const sy_sid *requests; /* of a claim's: NAME or NAME/ALTERNATIVE; none: all requests */
+    uint32_t requests_len;
+    sy_sid driver;            /* 0: a config of another kind than `opaque`, which is not kept */
+    struct sy_str parameters; /* JSON as it came */
+};
+
 struct sy_device_class { /* DeviceClass */
     struct sy_str resource_version;
     sy_sid name;
     struct sy_device_selectors selectors;
+    const struct sy_device_config *config;
+    uint32_t config_len;
     sy_sid extended_resource; /* spec.extendedResourceName */
     int64_t created_wall_ns;
 };
@@ -151,6 +161,7 @@ struct sy_device_want {
     const struct sy_capacity *capacity; /* capacity.requests; domain 0 for a name without one */
     uint32_t capacity_len;
     const struct sy_toleration *tolerations;
+    const int64_t *toleration_seconds; /* in parallel; INT64_MIN: for ever. NULL: all for ever */
     uint32_t tolerations_len;
 };
 
@@ -192,6 +203,8 @@ struct sy_device_claim { /* ResourceClaim */
     uint32_t requests_len;
     const struct sy_device_constraint *constraints;
     uint32_t constraints_len;
+    const struct sy_device_config *config;
+    uint32_t config_len;
     bool is_allocated;
     bool has_failed; /* a driver says that one of the devices can not be had */
     const struct sy_device_result *results;

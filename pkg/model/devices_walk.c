@@ -59,6 +59,23 @@ static const struct sy_capacity *copy_capacity(struct sy_copier *c, const struct
     return to;
 }
 
+static const sy_sid *copy_sids(struct sy_copier *c, const sy_sid *p, uint32_t len)
+{
+    return sy_copy_array(c, p, len, sizeof(*p));
+}
+
+static const struct sy_device_config *copy_config(struct sy_copier *c,
+                                                  const struct sy_device_config *from, uint32_t len)
+{
+    struct sy_device_config *p = sy_copy_array(c, from, len, sizeof(*p));
+
+    for (uint32_t i = 0; p && i < len; i++) {
+        p[i].requests = copy_sids(c, p[i].requests, p[i].requests_len);
+        p[i].parameters = sy_copy_str(c, p[i].parameters);
+    }
+    return p;
+}
+
 static void copy_slice(struct sy_copier *c, struct sy_device_slice *s)
 {
     struct sy_device *devices = sy_copy_array(c, s->devices, s->devices_len, sizeof(*devices));
@@ -91,6 +108,9 @@ static void copy_request(struct sy_copier *c, struct sy_device_request *r)
         w->capacity = sy_copy_array(c, w->capacity, w->capacity_len, sizeof(*w->capacity));
         w->tolerations =
             sy_copy_array(c, w->tolerations, w->tolerations_len, sizeof(*w->tolerations));
+        if (w->toleration_seconds)
+            w->toleration_seconds = sy_copy_array(c, w->toleration_seconds, w->tolerations_len,
+                                                  sizeof(*w->toleration_seconds));
     }
 }
 
@@ -107,6 +127,7 @@ static void copy_claim(struct sy_copier *c, struct sy_device_claim *claim)
     claim->uid = sy_copy_str(c, claim->uid);
     claim->resource_version = sy_copy_str(c, claim->resource_version);
     claim->owner_uid = sy_copy_str(c, claim->owner_uid);
+    claim->config = copy_config(c, claim->config, claim->config_len);
     copy_nodes(c, &claim->nodes);
     for (uint32_t i = 0; requests && i < claim->requests_len; i++)
         copy_request(c, &requests[i]);
@@ -139,6 +160,7 @@ int sy_devices_copy(enum sy_devices_kind kind, struct sy_arena *arena, const voi
         copy.class = *(const struct sy_device_class *)object;
         copy.class.resource_version = sy_copy_str(&c, copy.class.resource_version);
         copy_selectors(&c, &copy.class.selectors);
+        copy.class.config = copy_config(&c, copy.class.config, copy.class.config_len);
         break;
     default:
         copy.claim = *(const struct sy_device_claim *)object;
@@ -181,6 +203,14 @@ static void mark_counters(struct sy_strings *t, const struct sy_device_counter *
     }
 }
 
+static void mark_config(struct sy_strings *t, const struct sy_device_config *p, uint32_t len)
+{
+    for (uint32_t i = 0; i < len; i++) {
+        sy_mark_sids(t, p[i].requests, p[i].requests_len);
+        sy_strings_mark(t, p[i].driver);
+    }
+}
+
 static void mark_device(struct sy_strings *t, const struct sy_device *d)
 {
     sy_strings_mark(t, d->name);
@@ -219,6 +249,7 @@ static void mark_claim(struct sy_strings *t, const struct sy_device_claim *claim
 {
     sy_strings_mark(t, claim->ns);
     sy_strings_mark(t, claim->name);
+    mark_config(t, claim->config, claim->config_len);
     mark_node_selector(t, &claim->nodes);
     for (uint32_t i = 0; i < claim->requests_len; i++)
         mark_request(t, &claim->requests[i]);
@@ -255,6 +286,7 @@ void sy_devices_mark(enum sy_devices_kind kind, const void *object, struct sy_st
     case SY_DEVICES_CLASS:
         sy_strings_mark(strings, o->class.name);
         sy_strings_mark(strings, o->class.extended_resource);
+        mark_config(strings, o->class.config, o->class.config_len);
         break;
     default:
         mark_claim(strings, &o->claim);
@@ -324,6 +356,18 @@ static void dump_capacity(struct sy_dump *d, const char *what, const struct sy_c
         sy_buf_addc(d->out, '\n');
     }
     free(order);
+}
+
+/* Parameters are told by whether they are there: JSON has many forms of one value. */
+static void dump_config(struct sy_dump *d, const struct sy_device_config *p, uint32_t len)
+{
+    for (uint32_t i = 0; i < len; i++) {
+        sy_buf_adds(d->out, "config ");
+        sy_dump_id(d, p[i].driver);
+        sy_buf_addf(d->out, " %d ", p[i].parameters.len != 0);
+        sy_dump_sids(d, p[i].requests, p[i].requests_len, false);
+        sy_buf_addc(d->out, '\n');
+    }
 }
 
 static void dump_counters(struct sy_dump *d, const struct sy_device_counter *p, uint32_t len)
@@ -414,7 +458,8 @@ static void dump_request(struct sy_dump *d, const struct sy_device_request *r)
             sy_dump_id(d, w->tolerations[j].key);
             sy_buf_addc(d->out, ' ');
             sy_dump_id(d, w->tolerations[j].value);
-            sy_buf_addf(d->out, " %u %u\n", w->tolerations[j].op, w->tolerations[j].effect);
+            sy_buf_addf(d->out, " %u %u %lld\n", w->tolerations[j].op, w->tolerations[j].effect,
+                        (long long)(w->toleration_seconds ? w->toleration_seconds[j] : INT64_MIN));
         }
     }
 }
@@ -441,6 +486,7 @@ static void dump_claim(struct sy_dump *d, const struct sy_device_claim *claim)
         sy_dump_sids(d, k->requests, k->requests_len, false);
         sy_buf_addc(d->out, '\n');
     }
+    dump_config(d, claim->config, claim->config_len);
     sy_buf_addf(d->out, "allocated=%d", claim->is_allocated);
     dump_node_selector(d, &claim->nodes);
     sy_buf_addc(d->out, '\n');
@@ -472,6 +518,7 @@ int sy_devices_dump(enum sy_devices_kind kind, const void *object, const struct 
         sy_dump_id_line(&d, "extended", o->class.extended_resource);
         sy_dump_number_line(&d, "created", o->class.created_wall_ns);
         dump_selectors(&d, &o->class.selectors);
+        dump_config(&d, o->class.config, o->class.config_len);
         break;
     default:
         dump_claim(&d, &o->claim);

@@ -125,6 +125,19 @@ static bool has_classes(const struct sy_shape_view *shape, const struct sy_devic
     return true;
 }
 
+/* For another pod. Better wait for the end of that. */
+static bool is_being_allocated(const struct sy_shape_view *shape,
+                               const struct sy_device_claim *claim, struct sy_verdict *v)
+{
+    const struct sy_strings *strings = shape->cluster->strings;
+
+    return sy_devices_is_held(shape->cluster, claim) &&
+           sy_refuse(v, SY_UNRESOLVABLE,
+                     intern(shape, "resource claim %s/%s is in the process of being allocated",
+                            sy_strings_getz(strings, claim->ns),
+                            sy_strings_getz(strings, claim->name)));
+}
+
 static bool no_memory(const struct sy_shape_view *shape, struct sy_verdict *v)
 {
     (void)sy_refuse(v, SY_ERROR, shape->texts->no_memory);
@@ -156,7 +169,7 @@ static bool has_all_classes(const struct sy_shape_view *shape, const struct stat
                             struct sy_verdict *v)
 {
     for (uint32_t i = 0; i < state->open_len; i++) {
-        if (!has_classes(shape, state->open[i], v))
+        if (is_being_allocated(shape, state->open[i], v) || !has_classes(shape, state->open[i], v))
             return false;
     }
     return true;

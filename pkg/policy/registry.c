@@ -160,7 +160,7 @@ void sy_policy_texts_init(struct sy_policy_texts *t, struct sy_strings *strings)
             sy_strings_addz(strings, "a device class serves an extended resource of the pod, for "
                                      "which steelyard can not write allocations yet"),
         .claims_unsupported = sy_strings_addz(
-            strings, "pod has resource claims, for which steelyard can not write allocations yet"),
+            strings, "resource claims, resource slices or device classes can not be read"),
     };
 }
 

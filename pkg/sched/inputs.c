@@ -136,3 +136,34 @@ enum sy_load_result sy_sched_load(struct sy_sched *s, sy_sid node_name,
 {
     return sy_cluster_load(sy_sched_cluster(s), node_name, sample, now);
 }
+
+int sy_sched_devices(struct sy_sched *s, enum sy_devices_kind kind, const void *object)
+{
+    return sy_devices_upsert(sy_sched_cluster(s), kind, object);
+}
+
+void sy_sched_devices_deleted(struct sy_sched *s, enum sy_devices_kind kind, sy_sid ns, sy_sid name)
+{
+    sy_devices_delete(sy_sched_cluster(s), kind, ns, name);
+}
+
+void sy_sched_devices_replace_begin(struct sy_sched *s, enum sy_devices_kind kind)
+{
+    sy_devices_replace_begin(sy_sched_cluster(s), kind);
+}
+
+void sy_sched_devices_replace_end(struct sy_sched *s, enum sy_devices_kind kind)
+{
+    sy_devices_replace_end(sy_sched_cluster(s), kind);
+}
+
+void sy_sched_devices_known(struct sy_sched *s, bool are_known)
+{
+    struct sy_cluster *c = sy_sched_cluster(s);
+
+    if (c->devices.are_written == are_known)
+        return;
+    c->devices.are_written = are_known;
+    c->epoch++;
+    look_again(c);
+}

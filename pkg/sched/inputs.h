@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Inputs beside nodes, pods and storage: what stands around pods (namespaces, Services,
- * controllers), disruption budgets and measured load. Pods that wait are looked at again in the
- * next sy_sched_run() when something changed for them. */
+ * controllers), disruption budgets, measured load and devices. Pods that wait are looked at again
+ * in the next sy_sched_run() when something changed for them. */
 #pragma once
 
 #include "cluster/load.h"
@@ -34,3 +34,16 @@ void sy_sched_budgets_replace_end(struct sy_sched *s);
  * sy_sched_run() follow once, at the end. */
 enum sy_load_result sy_sched_load(struct sy_sched *s, sy_sid node_name,
                                   const struct sy_load_sample *sample, sy_time_ns now);
+
+/* Resource slices, device classes and resource claims: as sy_devices_upsert() and its neighbours.
+ * Pods that wait for them are looked at in the next sy_sched_run(). */
+int sy_sched_devices(struct sy_sched *s, enum sy_devices_kind kind,
+                     const void *object) SY_NODISCARD;
+void sy_sched_devices_deleted(struct sy_sched *s, enum sy_devices_kind kind, sy_sid ns,
+                              sy_sid name);
+void sy_sched_devices_replace_begin(struct sy_sched *s, enum sy_devices_kind kind);
+void sy_sched_devices_replace_end(struct sy_sched *s, enum sy_devices_kind kind);
+
+/* Whether all three kinds are known and CLAIM decisions are carried out. Until it is said that they
+ * are, pods with resource claims wait, as their condition says. */
+void sy_sched_devices_known(struct sy_sched *s, bool are_known);

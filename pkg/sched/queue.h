@@ -18,7 +18,7 @@ enum sy_entry_state {
     SY_ENTRY_BACKOFF, /* in the backoff heap until `until_ns` */
     SY_ENTRY_WAITING, /* unschedulable: in its shape's heap; `until_ns` is the sweep's deadline */
     SY_ENTRY_GATED,
-    SY_ENTRY_RESERVED, /* assumed on `node`; its volumes are being bound, then the pod is */
+    SY_ENTRY_RESERVED, /* assumed on `node`; its claims are seen to, then the pod is bound */
     SY_ENTRY_BINDING,  /* a bind is in flight */
 };
 
@@ -42,6 +42,7 @@ struct sy_entry {
     sy_time_ns attempt_ns;          /* start of the attempt that is in flight */
     uint32_t older, newer;          /* WAITING: list in order of until_ns */
     struct sy_volume_work *volumes; /* RESERVED: owned; until_ns is when it gives up */
+    struct sy_claim_work *claims;   /* RESERVED and BINDING: dropped when it leaves that place */
 };
 
 struct sy_entries {

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "sched/balance.h"
+#include "sched/claims.h"
 #include "sched/learn.h"
 #include "sched/preempt.h"
 #include "sched/queue.h"
@@ -42,6 +43,7 @@ struct sy_sched {
     SY_VEC(uint32_t) reserved;   /* all RESERVED entries */
     uint64_t storage_generation; /* of the cluster's storage, when they were last checked */
     sy_time_ns next_volume_ns;   /* the first of them gives up */
+    struct sy_claim_works claims;
     uint64_t next_serial;
     uint64_t looked_at_generation; /* of the cluster, when waiting shapes were last looked at */
     sy_time_ns next_wake_ns;
@@ -164,6 +166,7 @@ void sy_sched_free(struct sy_sched *s)
     for (size_t i = 0; i < s->reserved.len; i++)
         sy_volume_work_free(&s->cluster, entry(s, s->reserved.p[i])->volumes);
     sy_vec_done(&s->reserved);
+    sy_claim_works_done(&s->claims, &s->cluster);
     sy_shapes_done(&s->shapes);
     sy_cluster_done(&s->cluster);
     sy_learner_done(&s->learner);
@@ -217,6 +220,12 @@ static void list_remove(struct sy_sched *s, uint32_t i)
     e->older = e->newer = SY_NO_ENTRY;
 }
 
+static void drop_claims(struct sy_sched *s, struct sy_entry *e)
+{
+    sy_claim_work_drop(&s->claims, &s->cluster, e->claims);
+    e->claims = NULL;
+}
+
 /* Takes the entry out of whatever holds it. */
 static void leave(struct sy_sched *s, uint32_t i)
 {
@@ -247,10 +256,12 @@ static void leave(struct sy_sched *s, uint32_t i)
         sy_vec_swap_remove(&s->reserved, at);
         sy_volume_work_free(&s->cluster, e->volumes);
         e->volumes = NULL;
+        drop_claims(s, e);
         break;
     }
     case SY_ENTRY_BINDING:
         s->in_flight--;
+        drop_claims(s, e);
         break;
     default:
         break;
@@ -413,7 +424,7 @@ static void pod_changed_in_queue(struct sy_sched *s, uint32_t slot, uint32_t cha
     if (e->state == SY_ENTRY_BINDING)
         return; /* the result of the bind decides */
     if (e->state == SY_ENTRY_RESERVED && (p->flags & SY_POD_ASSUMED))
-        return; /* what becomes of its volumes decides */
+        return; /* what becomes of its claims decides */
     const struct sy_profile *profile = wanted_by(s, p);
     if (!profile) {
         drop_entry(s, i);
@@ -808,13 +819,14 @@ static void fail_attempt(struct sy_sched *s, uint32_t i, const struct sy_outcome
         e->nominated_seen = s->cluster.node_generation[e->nominated];
 }
 
-/* -- volumes that are bound before the pod is -- */
+/* -- claims that are seen to before the pod is bound -- */
 
 static void reserved_failed(struct sy_sched *s, uint32_t i, const char *error, sy_time_ns now)
 {
     struct sy_entry *e = entry(s, i);
 
     leave(s, i);
+    drop_claims(s, e);
     sy_cluster_forget(&s->cluster, e->pod);
     if (!wanted_by(s, &s->cluster.pods.p[e->pod])) {
         drop_entry(s, i);
@@ -824,6 +836,95 @@ static void reserved_failed(struct sy_sched *s, uint32_t i, const char *error, s
     stats_of(s, e)->attempts_error++;
     say(s, e, "SchedulerError", error, NULL);
     enter_backoff(s, i, now);
+}
+
+/* Leaves RESERVED or BINDING with its claims still to be seen to. */
+static void leave_with_claims(struct sy_sched *s, uint32_t i)
+{
+    struct sy_claim_work *claims = entry(s, i)->claims;
+
+    entry(s, i)->claims = NULL;
+    leave(s, i);
+    entry(s, i)->claims = claims;
+}
+
+static void enter_reserved(struct sy_sched *s, uint32_t i, uint32_t node)
+{
+    struct sy_entry *e = entry(s, i);
+
+    e->state = SY_ENTRY_RESERVED;
+    e->node = node;
+    e->until_ns = INT64_MAX;
+    sy_vec_push(&s->reserved, i);
+}
+
+static void claims_failed(struct sy_sched *s, uint32_t i, sy_time_ns now)
+{
+    char *error = sy_xstrdup(sy_claim_work_error(entry(s, i)->claims));
+
+    reserved_failed(s, i, error, now);
+    free(error);
+}
+
+/* Once volumes are there: has the next write of a resource claim done, or what follows the last. */
+static void next_claim(struct sy_sched *s, uint32_t i, sy_time_ns now)
+{
+    struct sy_entry *e = entry(s, i);
+    struct sy_decision d = {.kind = SY_DECIDE_CLAIM};
+    struct sy_claim_write write;
+    enum sy_claim_step step = SY_CLAIMS_READY;
+
+    if (e->claims)
+        step = sy_claim_work_next(&s->claims, &s->cluster, e->claims, &write, &d.ticket);
+    if (step == SY_CLAIMS_WRITE) {
+        d.claim = &write;
+        decide_about(s, e, &d);
+    } else if (step == SY_CLAIMS_FAILED) {
+        claims_failed(s, i, now);
+    } else {
+        leave_with_claims(s, i);
+        send_bind(s, i, e->node);
+    }
+}
+
+void sy_sched_claim_result(struct sy_sched *s, uint64_t ticket, enum sy_claim_result result,
+                           const struct sy_device_claim *claim, const char *error, sy_time_ns now)
+{
+    struct sy_claim_work *w = sy_claim_works_find(&s->claims, ticket);
+
+    /* Without room for it the watch will tell. */
+    if (claim)
+        (void)!sy_devices_refresh(&s->cluster, claim);
+    if (w && sy_claim_work_result(&s->claims, &s->cluster, w, result, error))
+        next_claim(s, sy_claim_work_user(w), now);
+}
+
+static bool has_filter(const struct sy_profile *profile, const struct sy_filter *filter)
+{
+    for (uint32_t i = 0; i < profile->filters_len; i++) {
+        if (profile->filters[i] == filter)
+            return true;
+    }
+    return false;
+}
+
+/* True when the entry is done with, its claims not being there. */
+static bool hold_claims(struct sy_sched *s, uint32_t i, uint32_t node, sy_time_ns now)
+{
+    struct sy_entry *e = entry(s, i);
+    struct sy_shape *shape = shape_of(s, e);
+    struct sy_err err = {0};
+
+    if (!shape->view.spec->claims_len ||
+        !has_filter(shape->profile, sy_filter_find("DynamicResources")))
+        return false;
+    if (sy_claim_work_new(&s->claims, &s->cluster, &s->shapes.arena, e->pod, node, i, &e->claims,
+                          &err) == 0)
+        return false;
+    char *text = sy_xasprintf("running Reserve plugin \"DynamicResources\": %s", err.msg);
+    reserved_failed(s, i, text, now);
+    free(text);
+    return true;
 }
 
 /* Has the next write done, or begins to wait for what was written. */
@@ -841,15 +942,6 @@ static void next_write(struct sy_sched *s, uint32_t i, sy_time_ns now)
     decide_about(s, e,
                  &(struct sy_decision){
                      .kind = SY_DECIDE_VOLUME, .ticket = e->serial << 32 | i, .volume = &write});
-}
-
-static bool has_filter(const struct sy_profile *profile, const struct sy_filter *filter)
-{
-    for (uint32_t i = 0; i < profile->filters_len; i++) {
-        if (profile->filters[i] == filter)
-            return true;
-    }
-    return false;
 }
 
 /* Sees to the claims of a pod that is assumed on a node. True when it cannot be bound at once. */
@@ -870,10 +962,7 @@ static bool reserve_volumes(struct sy_sched *s, uint32_t i, uint32_t node, sy_ti
         return true;
     }
     e->volumes = sy_volume_work_new(&s->cluster, &plan, node);
-    e->state = SY_ENTRY_RESERVED;
-    e->node = node;
-    e->until_ns = INT64_MAX;
-    sy_vec_push(&s->reserved, i);
+    enter_reserved(s, i, node);
     next_write(s, i, now);
     return true;
 }
@@ -906,7 +995,7 @@ static void check_reserved(struct sy_sched *s, uint32_t i, sy_time_ns now)
     struct sy_entry *e = entry(s, i);
     char *error = NULL;
 
-    if (e->until_ns == INT64_MAX)
+    if (!e->volumes || e->until_ns == INT64_MAX)
         return; /* still being written */
     enum sy_volume_progress p = sy_volume_work_check(&s->cluster, e->volumes, &error);
     if (p == SY_VOLUMES_WAIT && now >= e->until_ns) {
@@ -919,9 +1008,10 @@ static void check_reserved(struct sy_sched *s, uint32_t i, sy_time_ns now)
         free(text);
         free(error);
     } else if (p == SY_VOLUMES_BOUND) {
-        uint32_t node = e->node;
-        leave(s, i);
-        send_bind(s, i, node);
+        sy_volume_work_free(&s->cluster, e->volumes);
+        e->volumes = NULL;
+        e->until_ns = INT64_MAX;
+        next_claim(s, i, now);
     }
 }
 
@@ -936,6 +1026,19 @@ static void check_volumes(struct sy_sched *s, sy_time_ns now)
     s->next_volume_ns = INT64_MAX;
     for (size_t n = 0; n < s->reserved.len; n++)
         s->next_volume_ns = earlier(s->next_volume_ns, entry(s, s->reserved.p[n])->until_ns);
+}
+
+/* Sees to all claims of a pod that is assumed on a node, and binds it. */
+static void reserve(struct sy_sched *s, uint32_t i, uint32_t node, sy_time_ns now)
+{
+    if (hold_claims(s, i, node, now) || reserve_volumes(s, i, node, now))
+        return;
+    if (entry(s, i)->claims) {
+        enter_reserved(s, i, node);
+        next_claim(s, i, now);
+    } else {
+        send_bind(s, i, node);
+    }
 }
 
 /* One scheduling cycle: the pod is bound or told why not. */
@@ -968,8 +1071,7 @@ static void attempt(struct sy_sched *s, uint32_t i, sy_time_ns now)
         drop_entry(s, i); /* bound behind our back: nothing left to do */
         return;
     }
-    if (!reserve_volumes(s, i, out.node, now))
-        send_bind(s, i, out.node);
+    reserve(s, i, out.node, now);
 }
 
 static void bind_succeeded(struct sy_sched *s, uint32_t i, sy_time_ns now)
@@ -999,6 +1101,12 @@ static void bind_failed(struct sy_sched *s, uint32_t i, const char *error, sy_ti
 {
     struct sy_entry *e = entry(s, i);
 
+    if (error && e->claims && sy_claim_work_undo(e->claims, error)) {
+        leave_with_claims(s, i);
+        enter_reserved(s, i, e->node);
+        next_claim(s, i, now);
+        return;
+    }
     sy_cluster_forget(&s->cluster, e->pod);
     if (!wanted_by(s, &s->cluster.pods.p[e->pod])) {
         drop_entry(s, i); /* bound by another, or going away */
@@ -1234,6 +1342,7 @@ void sy_sched_mark(struct sy_sched *s)
     }
     for (size_t i = 0; i < s->reserved.len; i++)
         sy_volume_work_mark(entry(s, s->reserved.p[i])->volumes, s->strings);
+    sy_claim_works_mark(&s->claims, s->strings);
 }
 
 const struct sy_profile_stats *sy_sched_profile_stats(const struct sy_sched *s, uint32_t *ret_len)

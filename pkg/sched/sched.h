@@ -50,6 +50,7 @@ enum sy_decision_kind {
     SY_DECIDE_EVICT,     /* preempt: set DisruptionTarget with `message`, then delete by UID; answer
                             with     sy_sched_evict_failed() when that did not work out */
     SY_DECIDE_VOLUME,    /* write `volume`; answer with sy_sched_volume_result(ticket) */
+    SY_DECIDE_CLAIM,     /* write `claim`; answer with sy_sched_claim_result(ticket) */
 };
 
 /* One write that a pod's claims need before the pod is bound. Text as in the decision. */
@@ -68,7 +69,7 @@ struct sy_decision_volume {
 /* Text is borrowed until the next call of any sy_sched_ function. */
 struct sy_decision {
     enum sy_decision_kind kind;
-    uint64_t ticket; /* BIND and VOLUME */
+    uint64_t ticket; /* BIND, VOLUME and CLAIM */
     const char *ns;
     const char *name;
     const char *uid;
@@ -83,6 +84,7 @@ struct sy_decision {
     const char
         *nominated_node; /* CONDITION: status.nominatedNodeName; NULL leaves it, "" clears it */
     const struct sy_decision_volume *volume; /* VOLUME */
+    const struct sy_claim_write *claim;      /* CLAIM */
 };
 /* The decision is the receiver's to carry out; called from inside sy_sched_run() and
  * sy_sched_bind_result(); must not call back into the scheduler. */
@@ -131,6 +133,19 @@ void sy_sched_bind_result(struct sy_sched *s, uint64_t ticket, enum sy_bind_resu
 /* What became of a VOLUME decision: error NULL when it is written. One that may have been written
  * is told as an error: the pod is tried again, and finds what is there. */
 void sy_sched_volume_result(struct sy_sched *s, uint64_t ticket, const char *error, sy_time_ns now);
+
+enum sy_claim_result {
+    SY_CLAIM_RESULT_OK,
+    /* The claim was another by then, or may be: what it is now comes with this. */
+    SY_CLAIM_RESULT_CONFLICT,
+    SY_CLAIM_RESULT_REFUSED, /* a definite no */
+};
+/* What became of a CLAIM decision. Nothing is told before it is certain whether the write has
+ * landed: until then the devices stay taken. claim: as the server gave it with the answer, NULL
+ * when it did not; error: NULL when OK. A ticket that is not awaited, 0 among them, brings its
+ * claim alone. Whether claims are written at all: sy_devices.are_written. */
+void sy_sched_claim_result(struct sy_sched *s, uint64_t ticket, enum sy_claim_result result,
+                           const struct sy_device_claim *claim, const char *error, sy_time_ns now);
 
 /* An eviction was refused or lost: the pod may be chosen again. */
 void sy_sched_evict_failed(struct sy_sched *s, struct sy_str uid, sy_time_ns now);

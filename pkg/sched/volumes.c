@@ -254,6 +254,8 @@ enum sy_volume_progress sy_volume_work_check(const struct sy_cluster *c,
 
 void sy_volume_work_mark(const struct sy_volume_work *w, struct sy_strings *strings)
 {
+    if (!w)
+        return;
     sy_strings_mark(strings, w->node);
     for (uint32_t i = 0; i < w->len; i++) {
         sy_strings_mark(strings, w->items[i].ns);

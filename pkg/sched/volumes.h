@@ -18,7 +18,7 @@ struct sy_volume_work *sy_volume_work_new(struct sy_cluster *c, const struct sy_
 /* Takes back what was assumed and not written. NULL allowed. */
 void sy_volume_work_free(struct sy_cluster *c, struct sy_volume_work *w);
 
-/* Marks the string ids that it holds. */
+/* Marks the string ids that it holds. NULL allowed. */
 void sy_volume_work_mark(const struct sy_volume_work *w, struct sy_strings *strings);
 
 /* The next write; false when there is none left. Text is borrowed until the work or the cluster

@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sched/claims.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+static const size_t WORK_MAX_BYTES = (size_t)16 << 20;
+/* retry.DefaultRetry of client-go: so many changes by others are taken as benign. */
+enum { TRIES_MAX = 5 };
+
+struct item {
+    sy_sid ns;
+    sy_sid name;
+    char *uid;      /* owned */
+    bool allocates; /* `allocation` is to be written; else the pod is only added */
+    struct sy_device_allocation allocation;
+    bool is_protected; /* its finalizer is there */
+    bool is_reserved;  /* by us, for the pod */
+    uint32_t tries;
+};
+
+struct sy_claim_work {
+    struct sy_arena arena; /* of the allocations */
+    uint32_t id;
+    uint32_t user;
+    uint64_t holder;
+    uint64_t serial; /* of the write whose answer is awaited; 0: none */
+    enum sy_claim_write_kind writing;
+    bool is_dropped;
+    bool is_undoing;
+    char *pod; /* owned, as the next two */
+    char *pod_uid;
+    char *error;
+    uint32_t at; /* items before this one are done with */
+    uint32_t len;
+    struct item items[];
+};
+
+/* ---- the pod's claims ------------------------------------------------------------------------ */
+
+static const struct sy_device_claim *claim_at(const struct sy_cluster *c,
+                                              const struct sy_pod_slot *p, uint32_t i)
+{
+    sy_sid name = p->spec->spec.claims[i].claim;
+
+    return name ? sy_devices_claim(c, p->ns, name) : NULL;
+}
+
+static bool is_reserved_for(const struct sy_device_claim *claim, const char *uid)
+{
+    for (uint32_t i = 0; i < claim->reserved_for_len; i++) {
+        if (sy_str_eqz(claim->reserved_for[i], uid))
+            return true;
+    }
+    return false;
+}
+
+/* Two entries of a pod may stand for one claim. */
+static bool has_item(const struct sy_claim_work *w, const struct sy_device_claim *claim)
+{
+    for (uint32_t i = 0; i < w->len; i++) {
+        if (w->items[i].ns == claim->ns && w->items[i].name == claim->name)
+            return true;
+    }
+    return false;
+}
+
+static void add_item(struct sy_claim_work *w, const struct sy_device_claim *claim)
+{
+    w->items[w->len++] = (struct item){
+        .ns = claim->ns,
+        .name = claim->name,
+        .uid = sy_xstrndup(claim->uid.p ? claim->uid.p : "", claim->uid.len),
+        .allocates = !claim->is_allocated,
+    };
+}
+
+static const struct sy_device_claim *claim_of(const struct sy_cluster *c, const struct item *item)
+{
+    const struct sy_device_claim *claim = sy_devices_claim(c, item->ns, item->name);
+
+    return claim && sy_str_eqz(claim->uid, item->uid) ? claim : NULL;
+}
+
+/* ---- making one ------------------------------------------------------------------------------ */
+
+static void work_free(struct sy_claim_works *works, struct sy_claim_work *w)
+{
+    if (w->id < works->all.len && works->all.p[w->id] == w)
+        works->all.p[w->id] = NULL;
+    for (uint32_t i = 0; i < w->len; i++)
+        free(w->items[i].uid);
+    sy_arena_done(&w->arena);
+    free(w->pod);
+    free(w->pod_uid);
+    free(w->error);
+    free(w);
+}
+
+static void release(struct sy_cluster *c, const struct sy_claim_work *w)
+{
+    for (uint32_t i = 0; i < w->len; i++)
+        sy_devices_release(c, w->items[i].ns, w->items[i].name, w->holder);
+}
+
+static int grant_item(struct sy_cluster *c, struct sy_arena *arena, struct sy_claim_work *w,
+                      struct item *item, const struct sy_device_allocation *made,
+                      struct sy_err *err)
+{
+    int r = sy_device_allocation_copy(&w->arena, made, &item->allocation);
+
+    if (!r)
+        r = sy_devices_hold(c, item->ns, item->name, w->holder, &item->allocation);
+    return r < 0 ? sy_err_set(err, sy_arena_why(arena, 1, 1), "an allocation takes too much memory")
+                 : 0;
+}
+
+/* Finds the devices again that the filter found. */
+static int allocate(struct sy_cluster *c, struct sy_arena *arena, struct sy_claim_work *w,
+                    uint32_t node, struct sy_err *err)
+{
+    const struct sy_device_claim **open = sy_arena_array(arena, w->len + 1, sizeof(*open));
+    struct item **items = sy_arena_array(arena, w->len + 1, sizeof(*items));
+    struct sy_device_allocation *made = sy_arena_array(arena, w->len + 1, sizeof(*made));
+    const struct sy_device_pick *picks;
+    struct sy_allocator *allocator;
+    uint32_t len = 0, picks_len;
+
+    if (!open || !items || !made)
+        return sy_err_set(err, sy_arena_why(arena, w->len + 1, sizeof(*made)), "out of memory");
+    for (uint32_t i = 0; i < w->len; i++) {
+        if (!w->items[i].allocates)
+            continue;
+        items[len] = &w->items[i];
+        open[len++] = claim_of(c, &w->items[i]);
+    }
+    if (!len)
+        return 0;
+    int r = sy_allocator_new(c, arena, open, len, &allocator, err);
+    if (!r)
+        r = sy_allocator_try(allocator, node, &picks, &picks_len, err);
+    if (!r)
+        return sy_err_set(err, -ENOENT, "claim allocation not found for node");
+    for (uint32_t i = 0; r >= 0 && i < len; i++)
+        r = sy_grant_make(c, arena, open, i, picks, picks_len, node, &made[i], err);
+    /* What is held changes the cluster, and with that ends what the allocator looks at. */
+    for (uint32_t i = 0; r >= 0 && i < len; i++)
+        r = grant_item(c, arena, w, items[i], &made[i], err);
+    return r < 0 ? r : 0;
+}
+
+static uint32_t add_work(struct sy_claim_works *works, struct sy_claim_work *w)
+{
+    for (uint32_t i = 0; i < works->all.len; i++) {
+        if (!works->all.p[i]) {
+            works->all.p[i] = w;
+            return i;
+        }
+    }
+    sy_vec_push(&works->all, w);
+    return (uint32_t)works->all.len - 1;
+}
+
+int sy_claim_work_new(struct sy_claim_works *works, struct sy_cluster *c, struct sy_arena *arena,
+                      uint32_t pod, uint32_t node, uint32_t user, struct sy_claim_work **ret,
+                      struct sy_err *err)
+{
+    const struct sy_pod_slot *p = &c->pods.p[pod];
+    uint32_t len = p->spec->spec.claims_len;
+    struct sy_claim_work *w = sy_xcalloc(1, sizeof(*w) + len * sizeof(*w->items));
+
+    sy_arena_init(&w->arena, WORK_MAX_BYTES);
+    w->id = UINT32_MAX;
+    for (uint32_t i = 0; i < len; i++) {
+        const struct sy_device_claim *claim = claim_at(c, p, i);
+        if (claim && !has_item(w, claim) &&
+            (!claim->is_allocated || !is_reserved_for(claim, p->uid)))
+            add_item(w, claim);
+    }
+    if (!w->len) {
+        work_free(works, w);
+        *ret = NULL;
+        return 0;
+    }
+    w->holder = ++works->next_holder;
+    w->user = user;
+    w->pod = sy_xstrdup(p->name);
+    w->pod_uid = sy_xstrdup(p->uid);
+    int r = allocate(c, arena, w, node, err);
+    if (r < 0) {
+        release(c, w);
+        work_free(works, w);
+        return r;
+    }
+    w->id = add_work(works, w);
+    *ret = w;
+    return 0;
+}
+
+void sy_claim_work_drop(struct sy_claim_works *works, struct sy_cluster *c, struct sy_claim_work *w)
+{
+    if (!w)
+        return;
+    w->is_dropped = true;
+    if (w->serial)
+        return; /* the write may yet land: until its answer the devices stay taken */
+    release(c, w);
+    work_free(works, w);
+}
+
+void sy_claim_works_mark(const struct sy_claim_works *works, struct sy_strings *strings)
+{
+    for (size_t n = 0; n < works->all.len; n++) {
+        const struct sy_claim_work *w = works->all.p[n];
+        for (uint32_t i = 0; w && i < w->len; i++) {
+            sy_strings_mark(strings, w->items[i].ns);
+            sy_strings_mark(strings, w->items[i].name);
+            sy_device_allocation_mark(&w->items[i].allocation, strings);
+        }
+    }
+}
+
+void sy_claim_works_done(struct sy_claim_works *works, struct sy_cluster *c)
+{
+    for (size_t n = 0; n < works->all.len; n++) {
+        struct sy_claim_work *w = works->all.p[n];
+        if (!w)
+            continue;
+        release(c, w);
+        work_free(works, w);
+    }
+    sy_vec_done(&works->all);
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+/* Whether the claim's devices are those of our allocation: a write of which no answer came did
+ * land. */
+static bool is_ours(const struct sy_device_claim *claim, const struct item *item)
+{
+    if (claim->results_len != item->allocation.grants_len)
+        return false;
+    for (uint32_t i = 0; i < claim->results_len; i++) {
+        const struct sy_device_result *x = &claim->results[i];
+        const struct sy_device_result *y = &item->allocation.grants[i].result;
+        if (x->request != y->request || x->driver != y->driver || x->pool != y->pool ||
+            x->device != y->device)
+            return false;
+    }
+    return true;
+}
+
+static void fail(struct sy_cluster *c, struct sy_claim_work *w, char *error)
+{
+    free(w->error);
+    w->error = error;
+    w->is_undoing = true;
+    w->at = 0;
+    release(c, w);
+}
+
+/* What an item still needs; false for nothing. On failure w->is_undoing is set. */
+static bool needs_write(struct sy_cluster *c, struct sy_claim_work *w, struct item *item,
+                        enum sy_claim_write_kind *ret)
+{
+    const struct sy_device_claim *claim = claim_of(c, item);
+    const char *ns = sy_strings_getz(c->strings, item->ns);
+    const char *name = sy_strings_getz(c->strings, item->name);
+    const char *what = NULL;
+    bool is_done = claim && claim->is_allocated && is_reserved_for(claim, w->pod_uid) &&
+                   (!item->allocates || is_ours(claim, item));
+
+    if (!claim || claim->is_deleting)
+        what = "deleted";
+    else if (item->allocates && claim->is_allocated && !is_done)
+        what = "allocated elsewhere";
+    else if (!item->allocates && !claim->is_allocated)
+        what = "deallocated elsewhere";
+    if (what) {
+        fail(c, w, sy_xasprintf("claim %s/%s got %s in the meantime", ns, name, what));
+        return false;
+    }
+    item->is_reserved |= is_done && item->tries;
+    *ret = !item->allocates      ? SY_CLAIM_RESERVE
+           : !item->is_protected ? SY_CLAIM_PROTECT
+                                 : SY_CLAIM_ALLOCATE;
+    return !is_done;
+}
+
+static void fill(const struct sy_cluster *c, const struct sy_claim_work *w, const struct item *item,
+                 enum sy_claim_write_kind kind, struct sy_claim_write *ret)
+{
+    const struct sy_device_claim *claim = claim_of(c, item);
+    bool is_guarded = kind != SY_CLAIM_UNRESERVE && claim && claim->resource_version.len;
+
+    *ret = (struct sy_claim_write){
+        .kind = kind,
+        .ns = sy_strings_getz(c->strings, item->ns),
+        .name = sy_strings_getz(c->strings, item->name),
+        .uid = item->uid,
+        .version = is_guarded ? claim->resource_version.p : NULL,
+        .pod = w->pod,
+        .pod_uid = w->pod_uid,
+        .allocation = kind == SY_CLAIM_ALLOCATE ? &item->allocation : NULL,
+    };
+}
+
+enum sy_claim_step sy_claim_work_next(struct sy_claim_works *works, struct sy_cluster *c,
+                                      struct sy_claim_work *w, struct sy_claim_write *ret,
+                                      uint64_t *ret_ticket)
+{
+    enum sy_claim_write_kind kind = SY_CLAIM_UNRESERVE;
+
+    while (!w->is_undoing && w->at < w->len && !needs_write(c, w, &w->items[w->at], &kind)) {
+        if (!w->is_undoing)
+            w->at++;
+    }
+    if (w->is_undoing) {
+        kind = SY_CLAIM_UNRESERVE;
+        while (w->at < w->len && !w->items[w->at].is_reserved)
+            w->at++;
+    }
+    if (w->at == w->len)
+        return w->is_undoing ? SY_CLAIMS_FAILED : SY_CLAIMS_READY;
+    w->serial = ++works->next_serial & UINT32_MAX;
+    if (!w->serial)
+        w->serial = ++works->next_serial & UINT32_MAX;
+    w->writing = kind;
+    fill(c, w, &w->items[w->at], kind, ret);
+    *ret_ticket = w->serial << 32 | w->id;
+    return SY_CLAIMS_WRITE;
+}
+
+const char *sy_claim_work_error(const struct sy_claim_work *w)
+{
+    return w->error ? w->error : "";
+}
+
+bool sy_claim_work_undo(struct sy_claim_work *w, const char *error)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < w->len; i++)
+        any |= w->items[i].is_reserved;
+    free(w->error);
+    w->error = sy_xstrdup(error);
+    w->is_undoing = true;
+    w->at = 0;
+    return any;
+}
+
+struct sy_claim_work *sy_claim_works_find(const struct sy_claim_works *works, uint64_t ticket)
+{
+    uint32_t id = (uint32_t)ticket;
+    struct sy_claim_work *w = id < works->all.len ? works->all.p[id] : NULL;
+
+    return w && w->serial && w->serial == ticket >> 32 ? w : NULL;
+}
+
+static char *say(const struct sy_cluster *c, const struct sy_claim_work *w, const char *error)
+{
+    const struct item *item = &w->items[w->at];
+    const char *what = w->writing == SY_CLAIM_PROTECT    ? "add finalizer"
+                       : w->writing == SY_CLAIM_ALLOCATE ? "add allocation and reservation"
+                                                         : "add reservation";
+
+    return sy_xasprintf("%s to claim %s/%s: %s", what, sy_strings_getz(c->strings, item->ns),
+                        sy_strings_getz(c->strings, item->name), error);
+}
+
+static void written(struct sy_cluster *c, struct sy_claim_work *w, struct item *item)
+{
+    if (w->writing == SY_CLAIM_PROTECT) {
+        item->is_protected = true;
+        return;
+    }
+    item->is_reserved = true;
+    sy_devices_release(c, item->ns, item->name, w->holder);
+    w->at++;
+}
+
+bool sy_claim_work_result(struct sy_claim_works *works, struct sy_cluster *c,
+                          struct sy_claim_work *w, enum sy_claim_result result, const char *error)
+{
+    struct item *item = &w->items[w->at];
+
+    w->serial = 0;
+    if (w->is_dropped) {
+        release(c, w);
+        work_free(works, w);
+        return false;
+    }
+    if (w->is_undoing) {
+        item->is_reserved = false; /* or not: then the next attempt finds it reserved */
+        w->at++;
+    } else if (result == SY_CLAIM_RESULT_OK) {
+        written(c, w, item);
+    } else if (result == SY_CLAIM_RESULT_REFUSED || ++item->tries >= TRIES_MAX) {
+        fail(c, w, say(c, w, error ? error : "refused"));
+    }
+    return true;
+}
+
+uint32_t sy_claim_work_user(const struct sy_claim_work *w)
+{
+    return w->user;
+}
+
+/* ---- freeing --------------------------------------------------------------------------------- */
+
+static bool is_out_of_reach(const struct sy_cluster *c, const struct sy_device_claim *claim)
+{
+    sy_sid field = sy_strings_find(c->strings, SY_STR("metadata.name"));
+
+    for (uint32_t node = 0; node < c->nodes_len; node++) {
+        const struct sy_node *n = &c->nodes[node].node;
+        if (sy_cluster_node_is_alive(c, node) &&
+            !sy_node_selector_matches(&claim->nodes, c->strings, n->labels, n->name, field))
+            return true;
+    }
+    return false;
+}
+
+bool sy_claims_to_free(const struct sy_cluster *c, uint32_t pod, struct sy_claim_write *ret)
+{
+    const struct sy_pod_slot *p = &c->pods.p[pod];
+
+    for (uint32_t i = 0; i < p->spec->spec.claims_len; i++) {
+        const struct sy_device_claim *claim = claim_at(c, p, i);
+        if (!claim || !claim->is_allocated || claim->is_deleting || claim->reserved_for_len > 1 ||
+            (claim->reserved_for_len && !is_reserved_for(claim, p->uid)) ||
+            !is_out_of_reach(c, claim))
+            continue;
+        *ret = (struct sy_claim_write){
+            .kind = SY_CLAIM_DEALLOCATE,
+            .ns = sy_strings_getz(c->strings, claim->ns),
+            .name = sy_strings_getz(c->strings, claim->name),
+            .uid = claim->uid.p ? claim->uid.p : "",
+            .version = claim->resource_version.len ? claim->resource_version.p : NULL,
+            .pod = p->name,
+            .pod_uid = p->uid,
+        };
+        return true;
+    }
+    return false;
+}
