@@ -28,6 +28,7 @@ struct sy_entry {
     uint32_t shape; /* id */
     uint8_t state;
     bool swept;              /* what woke it last was only the safety sweep */
+    bool is_ripe;            /* in a heap: it has gained all the priority that waiting gives */
     uint32_t place;          /* index in its heap */
     uint32_t node;           /* RESERVED and BINDING: the slot assumed */
     uint32_t nominated;      /* slot that others are moved away from for it; SY_NO_ENTRY: none */
@@ -45,23 +46,43 @@ struct sy_entry {
     struct sy_claim_work *claims;   /* RESERVED and BINDING: dropped when it leaves that place */
 };
 
+/* A pod that waits gains priority. All gain at one pace, so the order among those that still gain
+ * never changes, nor that among those that do not any more (ripe ones): a heap of each, and only
+ * their tops are compared, at a time. */
+struct sy_queue_ageing {
+    double points_per_ns; /* 0: off */
+    double most;          /* points gained at most; 0: no limit */
+    sy_time_ns now;
+};
+
 struct sy_entries {
     SY_VEC(struct sy_entry) all;
     SY_VEC(uint32_t) free;
     uint64_t next_order;
+    struct sy_queue_ageing ageing;
+};
+
+struct sy_heap_part {
+    SY_VEC(uint32_t) at;
 };
 
 struct sy_heap {
-    SY_VEC(uint32_t) at;
-    bool by_time; /* ordered by until_ns; else by priority, then age */
+    struct sy_heap_part parts[2]; /* [1]: ripe ones */
+    bool by_time; /* ordered by until_ns; else by priority with what it gained, then age */
 };
 
 uint32_t sy_entry_new(struct sy_entries *e);
 void sy_entry_free(struct sy_entries *e, uint32_t i);
 void sy_heap_push(struct sy_heap *h, struct sy_entries *e, uint32_t entry);
 void sy_heap_remove(struct sy_heap *h, struct sy_entries *e, uint32_t entry);
-/* The first, or SY_NO_ENTRY. */
-static inline uint32_t sy_heap_top(const struct sy_heap *h)
+/* The first, or SY_NO_ENTRY. O(1) but for entries that have ripened, O(log n) each, once. */
+uint32_t sy_heap_top(struct sy_heap *h, struct sy_entries *e);
+/* Makes the order right after a change of the ageing. O(n). */
+void sy_heap_rebuild(struct sy_heap *h, struct sy_entries *e);
+void sy_heap_done(struct sy_heap *h);
+static inline uint32_t sy_heap_len(const struct sy_heap *h)
 {
-    return h->at.len ? h->at.p[0] : SY_NO_ENTRY;
+    return (uint32_t)(h->parts[0].at.len + h->parts[1].at.len);
 }
+/* Priority with what it gained. */
+double sy_entry_effective(const struct sy_entries *e, const struct sy_entry *entry);

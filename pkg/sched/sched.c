@@ -123,6 +123,9 @@ static void take_options(struct sy_sched *s, const struct sy_sched_options *opti
     static const struct sy_pools_options ONE_POOL = {0};
     sy_pools_configure(&s->cluster, options->pools ? options->pools : &ONE_POOL);
     s->options.pools = NULL; /* borrowed for this call */
+    s->entries.ageing.points_per_ns =
+        options->ageing.points_per_minute / (60 * (double)SY_NS_PER_S);
+    s->entries.ageing.most = options->ageing.most;
     s->learner.start_half_life_ns = options->start_half_life_ns;
     s->learner.failure_half_life_ns = options->failure_half_life_ns;
     s->options.profiles = s->profiles;
@@ -175,8 +178,8 @@ void sy_sched_free(struct sy_sched *s)
     free(s->profile_stats);
     sy_vec_done(&s->entries.all);
     sy_vec_done(&s->entries.free);
-    sy_vec_done(&s->active.at);
-    sy_vec_done(&s->backoff.at);
+    sy_heap_done(&s->active);
+    sy_heap_done(&s->backoff);
     free(s);
 }
 
@@ -241,7 +244,7 @@ static void leave(struct sy_sched *s, uint32_t i)
     case SY_ENTRY_WAITING: {
         struct sy_shape *shape = shape_of(s, e);
         sy_heap_remove(&shape->waiting, &s->entries, i);
-        s->shapes.waiting_shapes -= shape->waiting.at.len == 0;
+        s->shapes.waiting_shapes -= sy_heap_len(&shape->waiting) == 0;
         list_remove(s, i);
         s->stats.unschedulable--;
         break;
@@ -284,7 +287,7 @@ static void enter_waiting(struct sy_sched *s, uint32_t i, sy_time_ns now)
     leave(s, i);
     e->state = SY_ENTRY_WAITING;
     e->until_ns = now + s->options.sweep_ns;
-    s->shapes.waiting_shapes += shape->waiting.at.len == 0;
+    s->shapes.waiting_shapes += sy_heap_len(&shape->waiting) == 0;
     sy_heap_push(&shape->waiting, &s->entries, i);
     list_append(s, i);
     s->stats.unschedulable++;
@@ -357,7 +360,7 @@ static void renew_shape(struct sy_sched *s, struct sy_entry *e)
 
 static void wake_first(struct sy_sched *s, struct sy_shape *shape)
 {
-    uint32_t i = sy_heap_top(&shape->waiting);
+    uint32_t i = sy_heap_top(&shape->waiting, &s->entries);
 
     if (i == SY_NO_ENTRY)
         return;
@@ -1166,16 +1169,17 @@ static void wake_relieved(struct sy_sched *s, sy_time_ns now)
     s->looked_at_generation = s->cluster.generation;
     for (size_t i = 0; i < s->shapes.all.len; i++) {
         struct sy_shape *shape = s->shapes.all.p[i];
-        if (!shape || !shape->waiting.at.len)
+        if (!shape || !sy_heap_len(&shape->waiting))
             continue;
         if (sy_shape_is_stale(&s->shapes, shape)) {
-            while (shape && shape->waiting.at.len) { /* the last one may take the shape with it */
+            while (shape &&
+                   sy_heap_len(&shape->waiting)) { /* the last one may take the shape with it */
                 wake_first(s, shape);
                 shape = s->shapes.all.p[i];
             }
             continue;
         }
-        s->shapes.asking = entry(s, sy_heap_top(&shape->waiting))->pod;
+        s->shapes.asking = entry(s, sy_heap_top(&shape->waiting, &s->entries))->pod;
         if (sy_shape_is_relieved(&s->shapes, shape))
             wake_first(s, shape);
     }
@@ -1202,7 +1206,8 @@ static void wake_nominees(struct sy_sched *s)
 
 static void end_backoffs(struct sy_sched *s, sy_time_ns now)
 {
-    for (uint32_t i; (i = sy_heap_top(&s->backoff)) != SY_NO_ENTRY && entry(s, i)->until_ns <= now;)
+    for (uint32_t i; (i = sy_heap_top(&s->backoff, &s->entries)) != SY_NO_ENTRY &&
+                     entry(s, i)->until_ns <= now;)
         enter_active(s, i);
 }
 
@@ -1223,8 +1228,8 @@ static sy_time_ns next_deadline(struct sy_sched *s)
 
     if (s->cluster.load.samples)
         next = earlier(next, s->next_fade_ns);
-    if (s->backoff.at.len)
-        next = earlier(next, entry(s, sy_heap_top(&s->backoff))->until_ns);
+    if (sy_heap_len(&s->backoff))
+        next = earlier(next, entry(s, sy_heap_top(&s->backoff, &s->entries))->until_ns);
     if (s->waiting_oldest != SY_NO_ENTRY)
         next = earlier(next, entry(s, s->waiting_oldest)->until_ns);
     if (s->looked_at_generation != s->cluster.generation && s->shapes.waiting_shapes)
@@ -1237,6 +1242,7 @@ static sy_time_ns next_deadline(struct sy_sched *s)
 static void keep_time(struct sy_sched *s, sy_time_ns now)
 {
     sy_cluster_load_now(&s->cluster, now);
+    s->entries.ageing.now = now;
     if (now >= s->next_decay_ns) {
         sy_learn_decay(&s->learner, &s->cluster, now);
         s->next_decay_ns = now + DECAY_EVERY_NS;
@@ -1259,21 +1265,21 @@ sy_time_ns sy_sched_run(struct sy_sched *s, bool active, uint32_t max_cycles, sy
         sweep(s, now);
         for (uint32_t cycles = 0; sy_sched_has_work(s) && (!max_cycles || cycles < max_cycles);
              cycles++) {
-            uint32_t i = sy_heap_top(&s->active);
+            uint32_t i = sy_heap_top(&s->active, &s->entries);
             sy_pools_follow(&s->cluster); /* what was placed may close a gate */
             attempt(s, i, now);
             if (entry(s, i)->state != SY_ENTRY_BINDING && entry(s, i)->state != SY_ENTRY_RESERVED)
                 continue;
             struct sy_shape *shape = shape_of(s, entry(s, i));
-            if (!shape->waiting.at.len)
+            if (!sy_heap_len(&shape->waiting))
                 continue;
-            s->shapes.asking = entry(s, sy_heap_top(&shape->waiting))->pod;
+            s->shapes.asking = entry(s, sy_heap_top(&shape->waiting, &s->entries))->pod;
             if (sy_shape_best(&s->shapes, shape).node != SY_NONE)
                 wake_first(s, shape);
         }
     }
-    s->stats.active = (uint32_t)s->active.at.len;
-    s->stats.backoff = (uint32_t)s->backoff.at.len;
+    s->stats.active = sy_heap_len(&s->active);
+    s->stats.backoff = sy_heap_len(&s->backoff);
     s->stats.shape_hits = s->shapes.hits;
     s->stats.shape_builds = s->shapes.builds;
     s->stats.nodes_evaluated = s->shapes.evaluated;
@@ -1282,7 +1288,7 @@ sy_time_ns sy_sched_run(struct sy_sched *s, bool active, uint32_t max_cycles, sy
 
 bool sy_sched_has_work(const struct sy_sched *s)
 {
-    return s->active.at.len && s->in_flight < s->options.binds_in_flight_max;
+    return sy_heap_len(&s->active) && s->in_flight < s->options.binds_in_flight_max;
 }
 
 /* -- configuration and figures -- */
@@ -1314,6 +1320,8 @@ void sy_sched_configure(struct sy_sched *s, const struct sy_sched_options *optio
             pod_changed_in_queue(s, slot, SY_POD_SPEC, now);
         }
     }
+    /* Those that wait have all become active; the new order may be another. */
+    sy_heap_rebuild(&s->active, &s->entries);
     sy_shapes_drop_caches(&s->shapes);
     free_profiles(old, old_len);
 }
@@ -1361,8 +1369,9 @@ uint32_t sy_sched_gate_waiting(const struct sy_sched *s)
         any_closed |= s->cluster.pools.all.p[i].is_closed;
     for (size_t i = 0; any_closed && i < s->shapes.all.len; i++) {
         const struct sy_shape *shape = s->shapes.all.p[i];
-        if (shape && shape->waiting.at.len && sy_shape_is_refused_by(&s->shapes, shape, gate))
-            pods += (uint32_t)shape->waiting.at.len;
+        if (shape && sy_heap_len(&shape->waiting) &&
+            sy_shape_is_refused_by(&s->shapes, shape, gate))
+            pods += sy_heap_len(&shape->waiting);
     }
     return pods;
 }

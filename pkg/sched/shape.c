@@ -144,7 +144,7 @@ static void free_shape(struct sy_shapes *s, struct sy_shape *shape)
     sy_arena_done(&shape->arena);
     free(shape->plugins);
     free(shape->pod_name);
-    sy_vec_done(&shape->waiting.at);
+    sy_heap_done(&shape->waiting);
     free(shape->message);
     free(shape->no_help);
     free(shape);
