@@ -17,7 +17,7 @@
 /* A new field must be encoded, copied, marked and dumped, and changed in test_each_spec_field or
  * test_each_pod_field below. */
 _Static_assert(sizeof(struct sy_pod_spec) == 288, "new field in struct sy_pod_spec");
-_Static_assert(sizeof(struct sy_pod) == 472, "new field in struct sy_pod");
+_Static_assert(sizeof(struct sy_pod) == 480, "new field in struct sy_pod");
 _Static_assert(sizeof(struct sy_affinity_term) == 56, "new field in struct sy_affinity_term");
 _Static_assert(sizeof(struct sy_spread_constraint) == 48, "new field in sy_spread_constraint");
 _Static_assert(sizeof(struct sy_requirement) == 32, "new field in struct sy_requirement");
@@ -469,6 +469,7 @@ static void test_each_pod_field(void **state)
                          .annotations = labels(f),
                          .scheduled_reason = fresh(f),
                          .owner_kind = fresh(f),
+                         .priority_class = fresh(f),
                          .phase = SY_PHASE_RUNNING};
     EXPECT("uid", p->uid, other);
     EXPECT("name", p->name, other);
@@ -483,6 +484,7 @@ static void test_each_pod_field(void **state)
     OTHER(p->started_wall_ns);
     OTHER(p->deleting_wall_ns);
     OTHER(p->priority);
+    OTHER(p->priority_class);
     OTHER(p->never_preempts);
     OTHER(p->phase);
     OTHER(p->scheduled);
