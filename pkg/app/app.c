@@ -437,6 +437,7 @@ static struct sy_sched_options sched_options(const struct settings *settings)
         .backoff_max_ns = settings->config.backoff_max_ns,
         .sweep_ns = settings->config.sweep_ns,
         .binds_in_flight_max = (uint32_t)settings->config.binds_in_flight_max,
+        .records_max = (uint32_t)settings->config.records_max,
         .clock = sy_clock_boot_ns,
     };
 }

@@ -318,6 +318,12 @@ static const struct sy_option EVENTS[] = {
                                          .help = "what is measured on the nodes"                   \
     }
 
+static const struct sy_option EXPLAIN[] = {
+    {"records", SY_OPTION_INT, AT(records_max), .is_live = true, .initial = "20000", .least = 0,
+     .most = 1000000, .help = "decisions kept, the newest, some 250 bytes each; 0: none"},
+    {0},
+};
+
 static const struct sy_option CONFIG[] = {
     {"apiVersion", SY_OPTION_TEXT, AT(api_version), .is_live = true, .is_required = true,
      .initial = SY_CONFIG_API_VERSION, .check = check_api_version},
@@ -336,6 +342,7 @@ static const struct sy_option CONFIG[] = {
     {"queue", SY_OPTION_MAP, .fields = QUEUE, .help = "pods that wait"},
     {"binding", SY_OPTION_MAP, .fields = BINDING, .help = "binds"},
     {"events", SY_OPTION_MAP, .fields = EVENTS, .help = "events about pods"},
+    {"explain", SY_OPTION_MAP, .fields = EXPLAIN, .help = "why pods wait or went where they are"},
     LOAD,
     {0},
 };
@@ -389,6 +396,7 @@ static const struct sy_option KUBE_OURS[] = {
     {"queue", SY_OPTION_MAP, .fields = KUBE_QUEUE, .help = "pods that wait"},
     {"binding", SY_OPTION_MAP, .fields = BINDING, .help = "binds"},
     {"events", SY_OPTION_MAP, .fields = EVENTS, .help = "events about pods"},
+    {"explain", SY_OPTION_MAP, .fields = EXPLAIN, .help = "why pods wait or went where they are"},
     LOAD,
     {0},
 };

@@ -73,6 +73,7 @@ struct sy_config {
     int64_t bind_timeout_ns;
     bool events;
     int64_t events_max_queued;
+    int64_t records_max; /* decisions kept for explain */
     struct sy_config_load load;
 };
 

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "sched/balance.h"
 #include "sched/claims.h"
+#include "sched/inside.h"
 #include "sched/learn.h"
 #include "sched/preempt.h"
 #include "sched/queue.h"
@@ -34,6 +35,7 @@ struct sy_sched {
     sy_sid *profile_names;
     struct sy_profile_stats *profile_stats; /* in parallel */
 
+    struct sy_records records;
     struct sy_entries entries;
     struct sy_heap active;
     struct sy_heap backoff;
@@ -129,6 +131,7 @@ static void take_options(struct sy_sched *s, const struct sy_sched_options *opti
     s->learner.start_half_life_ns = options->start_half_life_ns;
     s->learner.failure_half_life_ns = options->failure_half_life_ns;
     s->options.profiles = s->profiles;
+    sy_records_init(&s->records, options->records_max); /* their columns are the old profiles' */
     struct sy_profile_stats *old = s->profile_stats;
     s->profile_stats = make_profile_stats(s->profiles, options->profiles_len, old, old_len);
     free(old);
@@ -170,6 +173,7 @@ void sy_sched_free(struct sy_sched *s)
         sy_volume_work_free(&s->cluster, entry(s, s->reserved.p[i])->volumes);
     sy_vec_done(&s->reserved);
     sy_claim_works_done(&s->claims, &s->cluster);
+    sy_records_done(&s->records);
     sy_shapes_done(&s->shapes);
     sy_cluster_done(&s->cluster);
     sy_learner_done(&s->learner);
@@ -637,6 +641,33 @@ static void say(struct sy_sched *s, struct sy_entry *e, const char *reason, cons
                                        .nominated_node = nominated_node});
 }
 
+static void record_refusal(struct sy_sched *s, const struct sy_entry *e, enum sy_record_kind kind,
+                           const char *why, sy_time_ns now)
+{
+    struct sy_record *record = sy_records_new(&s->records, &s->cluster, e->pod);
+
+    if (!record)
+        return;
+    struct sy_str text = sy_str_from(why);
+    text.len = text.len < SY_RECORD_TEXT_MAX ? text.len : SY_RECORD_TEXT_MAX;
+    record->kind = kind;
+    record->at_ns = now;
+    record->attempts = e->attempts;
+    record->text = sy_strings_add(s->strings, text);
+}
+
+/* Before it is assumed. */
+static void record_choice(struct sy_sched *s, const struct sy_entry *e, uint32_t node,
+                          sy_time_ns now)
+{
+    struct sy_record *record = sy_records_new(&s->records, &s->cluster, e->pod);
+
+    if (!record)
+        return;
+    record->attempts = e->attempts;
+    sy_record_placed(record, &s->shapes, shape_of(s, e), node, now);
+}
+
 static sy_time_ns measure(const struct sy_sched *s)
 {
     return s->options.clock ? s->options.clock() : 0;
@@ -800,6 +831,7 @@ static void fail_attempt(struct sy_sched *s, uint32_t i, const struct sy_outcome
         s->stats.attempts_error++;
         stats_of(s, e)->attempts_error++;
         say(s, e, "SchedulerError", why, NULL);
+        record_refusal(s, e, SY_RECORD_FAILED, why, now);
         enter_backoff(s, i, now);
         return;
     }
@@ -816,6 +848,7 @@ static void fail_attempt(struct sy_sched *s, uint32_t i, const struct sy_outcome
     shape->relief_seen = s->cluster.relief.len;
     shape->looked_at = s->cluster.generation;
     say(s, e, "Unschedulable", message, nominated_node);
+    record_refusal(s, e, SY_RECORD_REFUSED, message, now);
     free(message);
     enter_waiting(s, i, now);
     if (e->nominated != SY_NO_ENTRY)
@@ -838,6 +871,7 @@ static void reserved_failed(struct sy_sched *s, uint32_t i, const char *error, s
     s->stats.attempts_error++;
     stats_of(s, e)->attempts_error++;
     say(s, e, "SchedulerError", error, NULL);
+    record_refusal(s, e, SY_RECORD_FAILED, error, now);
     enter_backoff(s, i, now);
 }
 
@@ -1068,6 +1102,7 @@ static void attempt(struct sy_sched *s, uint32_t i, sy_time_ns now)
         return;
     }
     end_nomination(s, e);
+    record_choice(s, e, out.node, now);
     sy_shape_placed(&s->shapes, shape, out.node);
     if (sy_cluster_assume(&s->cluster, e->pod, out.node) < 0) {
         sy_cluster_touch(&s->cluster, out.node, false);
@@ -1117,8 +1152,10 @@ static void bind_failed(struct sy_sched *s, uint32_t i, const char *error, sy_ti
     }
     s->stats.attempts_error++;
     stats_of(s, e)->attempts_error++;
-    if (error)
+    if (error) {
         say(s, e, "SchedulerError", error, NULL);
+        record_refusal(s, e, SY_RECORD_FAILED, error, now);
+    }
     enter_backoff(s, i, now);
 }
 
@@ -1344,6 +1381,7 @@ void sy_sched_mark(struct sy_sched *s)
     sy_shapes_mark(&s->shapes);
     sy_cluster_mark(&s->cluster);
     sy_learner_mark(&s->learner, s->strings);
+    sy_records_mark(&s->records, s->strings);
     for (uint32_t i = 0; i < s->options.profiles_len; i++) {
         sy_strings_mark(s->strings, s->profile_names[i]);
         mark_args(&s->profiles[i].args, s->strings);
@@ -1374,6 +1412,19 @@ uint32_t sy_sched_gate_waiting(const struct sy_sched *s)
             pods += sy_heap_len(&shape->waiting);
     }
     return pods;
+}
+
+void sy_sched_look_inside(struct sy_sched *s, struct sy_sched_inside *ret)
+{
+    *ret = (struct sy_sched_inside){
+        .strings = s->strings,
+        .cluster = &s->cluster,
+        .shapes = &s->shapes,
+        .entries = &s->entries,
+        .records = &s->records,
+        .profiles = s->profiles,
+        .profiles_len = s->options.profiles_len,
+    };
 }
 
 const struct sy_sched_stats *sy_sched_stats(const struct sy_sched *s)

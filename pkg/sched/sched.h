@@ -34,6 +34,7 @@ struct sy_sched_options {
     int64_t backoff_max_ns;               /* 0: 10 s */
     int64_t sweep_ns;                     /* safety sweep of unschedulable pods; 0: 30 s */
     uint32_t binds_in_flight_max;         /* 0: 128 */
+    uint32_t records_max;                 /* decisions kept for explain (record.h); 0: none */
     const struct sy_pools_options *pools; /* copied; NULL: one pool of all nodes, without a gate */
     struct sy_ageing ageing;              /* of the order in which pods are looked at */
     int64_t start_half_life_ns;           /* of bind-to-running times; 0: 10 min */

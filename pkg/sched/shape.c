@@ -4,54 +4,12 @@
 #include "base/buf.h"
 #include "policy/extended_resources.h"
 #include "sched/reasons.h"
+#include "sched/shape_int.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    VERDICT_FITS = 0,
-    VERDICT_NO_NODE = 1, /* the slot holds no alive node */
-};
 static const size_t CYCLE_MAX_BYTES = (size_t)1 << 30;
-
-/* The plugins of a shape's profile, sorted by how they are asked. */
-struct ready_filter {
-    const struct sy_filter *filter;
-    uint8_t index; /* in the profile */
-    void *state;
-};
-
-struct ready_scorer {
-    const struct sy_scorer *scorer;
-    int64_t weight; /* times the unit that makes its points thousandths */
-    void *state;
-};
-
-struct sy_shape_plugins {
-    struct ready_filter local[SY_FILTERS_MAX];
-    uint32_t local_len;
-    struct ready_filter global[SY_FILTERS_MAX]; /* state of one cycle */
-    uint32_t global_len;
-    struct ready_scorer local_scorers[SY_SCORERS_MAX];
-    uint32_t local_scorers_len;
-    struct ready_scorer global_scorers[SY_SCORERS_MAX];
-    uint32_t global_scorers_len;
-    struct sy_verdict reject; /* of a local filter's prepare(): no node will do in this epoch */
-    const char *reject_plugin;
-};
-
-struct sy_shape_cache {
-    uint64_t changes_seen; /* entries of the cluster's log taken into account */
-    uint64_t epoch;
-    uint64_t stamp; /* of the local scorers, when the scores were computed */
-    uint32_t nodes_len;
-    uint32_t leaves; /* power of two >= nodes_len */
-    uint32_t feasible;
-    uint32_t failed;   /* nodes on which a local filter failed: no answer stands */
-    uint32_t *verdict; /* per node, of the local filters: id in verdicts */
-    int64_t *score;    /* per node, of the local scorers; meaningless unless it fits */
-    uint32_t *winner;  /* per inner node of the tree, root at 1: best node below, or SY_NONE */
-};
 
 /* -- verdicts, interned -- */
 
@@ -165,7 +123,8 @@ void sy_shapes_done(struct sy_shapes *s)
     sy_vec_done(&s->nominees);
     sy_vec_done(&s->pass_nodes);
     sy_vec_done(&s->pass_total);
-    sy_vec_done(&s->pass_scores);
+    for (size_t i = 0; i < SY_ARRAY_LEN(s->pass_points); i++)
+        sy_vec_done(&s->pass_points[i]);
     sy_vec_done(&s->pass_verdict);
     sy_vec_done(&s->pass_refused);
 }
@@ -266,6 +225,7 @@ static struct sy_shape *shape_of_key(struct sy_shapes *s, const struct key *key)
         shape->profile = key->profile;
         shape->base = shape;
         shape->view_epoch = UINT64_MAX;
+        shape->recorded_ns = INT64_MIN;
         shape->plugins = sy_xcalloc(1, sizeof(*shape->plugins));
         sy_arena_init(&shape->arena, CYCLE_MAX_BYTES);
         if (s->free.len) {
@@ -352,6 +312,16 @@ void sy_shape_unref(struct sy_shapes *s, struct sy_shape *shape)
 {
     shape->refs--;
     release_if_unused(s, shape);
+}
+
+void sy_shape_forget(struct sy_shapes *s, struct sy_shape *shape)
+{
+    if (shape->refs == 1) {
+        drop_cache(s, shape);
+        if (shape->base != shape && shape->base->refs == 1)
+            drop_cache(s, shape->base);
+    }
+    sy_shape_unref(s, shape);
 }
 
 void sy_shapes_drop_caches(struct sy_shapes *s)
@@ -498,6 +468,7 @@ static void sort_scorers(struct sy_shapes *s, struct sy_shape *shape)
     for (uint32_t i = 0; i < shape->profile->scorers_len; i++) {
         const struct sy_weighted_scorer *w = &shape->profile->scorers[i];
         struct ready_scorer r = {.scorer = w->scorer,
+                                 .index = (uint8_t)i,
                                  .weight = (int64_t)w->weight *
                                            (w->scorer->is_fine ? 1 : SY_SCORE_MAX / 100)};
         struct sy_verdict v = {.code = SY_FIT};
@@ -980,7 +951,9 @@ static void score_pass(struct sy_shapes *s, struct sy_shape *shape, struct ready
 {
     uint32_t len = (uint32_t)s->pass_nodes.len;
     struct sy_verdict v = {.code = SY_FIT};
-    int64_t points;
+    int64_t points, *scores;
+
+    s->pass_points[r.index].len = 0;
 
     if (r.scorer->is_constant && r.scorer->is_constant(&shape->view, &points)) {
         for (uint32_t i = 0; i < len; i++)
@@ -997,12 +970,15 @@ static void score_pass(struct sy_shapes *s, struct sy_shape *shape, struct ready
     }
     if (pre != SY_PRE_RUN)
         return;
+    sy_vec_reserve(&s->pass_points[r.index], len);
+    s->pass_points[r.index].len = len;
+    scores = s->pass_points[r.index].p;
     for (uint32_t i = 0; i < len; i++)
-        s->pass_scores.p[i] = r.scorer->score(&shape->view, r.state, s->pass_nodes.p[i]);
+        scores[i] = r.scorer->score(&shape->view, r.state, s->pass_nodes.p[i]);
     if (r.scorer->normalize)
-        r.scorer->normalize(&shape->view, r.state, s->pass_nodes.p, len, s->pass_scores.p);
+        r.scorer->normalize(&shape->view, r.state, s->pass_nodes.p, len, scores);
     for (uint32_t i = 0; i < len; i++)
-        s->pass_total.p[i] += r.weight * s->pass_scores.p[i];
+        s->pass_total.p[i] += r.weight * scores[i];
 }
 
 /* Whether every global scorer gives all nodes the same, so that the tree's order stands. */
@@ -1025,11 +1001,11 @@ static void best_of_pass(struct sy_shapes *s, struct sy_shape *shape, uint32_t s
     uint32_t len = (uint32_t)s->pass_nodes.len;
 
     sy_vec_reserve(&s->pass_total, len);
-    sy_vec_reserve(&s->pass_scores, len);
-    s->pass_total.len = s->pass_scores.len = len;
+    s->pass_total.len = len;
     for (uint32_t i = 0; i < len; i++)
         s->pass_total.p[i] = shape->base->cache->score[s->pass_nodes.p[i]];
     uint32_t scorers_len = len >= score_from ? shape->plugins->global_scorers_len : 0;
+    s->pass_is_scored = scorers_len != 0;
     for (uint32_t i = 0; i < scorers_len && out->reject.code == SY_FIT; i++)
         score_pass(s, shape, shape->plugins->global_scorers[i], out);
     if (out->reject.code != SY_FIT)
@@ -1059,8 +1035,9 @@ static struct sy_outcome look_for_best(struct sy_shapes *s, struct sy_shape *sha
     if (out.reject.code != SY_FIT)
         return out;
     bool claims = any_claims(s);
-    if (!len && !claims && !shape->base->cache->failed &&
-        (shape->base->cache->feasible <= 1 || global_scorers_are_constant(shape))) {
+    s->pass_is_last = len || claims || shape->base->cache->failed ||
+                      (shape->base->cache->feasible > 1 && !global_scorers_are_constant(shape));
+    if (!s->pass_is_last) {
         out.node = shape->base->cache->winner[1];
         return out;
     }
@@ -1117,7 +1094,8 @@ struct sy_survey sy_shape_survey(struct sy_shapes *s, struct sy_shape *shape)
             break;
     }
     if (out->reject.code == SY_FIT)
-        best_of_pass(s, shape, 1, out);
+        s->pass_is_last = true;
+    best_of_pass(s, shape, 1, out);
     survey.nodes = s->pass_nodes.p;
     survey.nodes_len = (uint32_t)s->pass_nodes.len;
     survey.totals = out->reject.code == SY_FIT ? s->pass_total.p : NULL;

@@ -40,8 +40,9 @@ struct sy_shape {
     struct sy_kept kept[SY_KEPT_LEN]; /* goes with the cache */
     size_t kept_bytes;                /* of these, as counted in cache_bytes */
     uint64_t last_used;
-    char *message;         /* why no node fits; owned */
-    bool message_is_local; /* no global filter had a say */
+    sy_time_ns recorded_ns; /* the last decision whose points were recorded */
+    char *message;          /* why no node fits; owned */
+    bool message_is_local;  /* no global filter had a say */
     uint64_t message_generation;
     uint64_t message_epoch;
     /* The last time that preemption could not help: the same again while nothing changed. */
@@ -82,7 +83,9 @@ struct sy_shapes {
     struct sy_arena arena;
     SY_VEC(uint32_t) pass_nodes;
     SY_VEC(int64_t) pass_total;
-    SY_VEC(int64_t) pass_scores;
+    SY_VEC(int64_t) pass_points[SY_SCORERS_MAX]; /* of global scorers, by index in the profile */
+    bool pass_is_scored;                         /* they were asked */
+    bool pass_is_last;             /* the last look went through a pass, not the tree */
     SY_VEC(uint32_t) pass_verdict; /* per node slot */
     SY_VEC(uint8_t) pass_refused;  /* per node slot */
 };
@@ -115,6 +118,8 @@ void sy_shapes_end_nomination(struct sy_shapes *s, uint32_t pod);
 struct sy_shape *sy_shape_ref(struct sy_shapes *s, const struct sy_pod_slot *pod,
                               const struct sy_profile *profile);
 void sy_shape_unref(struct sy_shapes *s, struct sy_shape *shape);
+/* The same for a shape of a what-if: unless somebody else has it, its cache goes too. */
+void sy_shape_forget(struct sy_shapes *s, struct sy_shape *shape);
 /* Whether selectors came up since that may tell pods of this shape apart: then ask sy_shape_ref()
  * again for each. */
 bool sy_shape_is_stale(const struct sy_shapes *s, const struct sy_shape *shape);

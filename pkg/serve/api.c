@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "serve/api_explain.h"
 #include "serve/api_nodes.h"
 
 enum { ANSWER_MAX_BYTES = 64 << 20, ERROR_MAX_BYTES = 16 << 10 };
@@ -93,6 +94,33 @@ static void check_then(struct sy_api *a, struct sy_exchange *x,
 
 /* ---- the endpoints ---- */
 
+static void answer_explain(struct sy_api *a, struct sy_exchange *x)
+{
+    const char *ns = sy_exchange_query(x, "namespace"), *name = sy_exchange_query(x, "pod");
+    struct sy_buf out;
+
+    if (!name || !*name) {
+        refuse(x, 400, "name a pod: ?namespace=NAMESPACE&pod=NAME");
+        return;
+    }
+    ns = ns && *ns ? ns : "default";
+    sy_buf_init(&out, ANSWER_MAX_BYTES);
+    if (sy_api_explain_write(a->options.sched, a->options.strings, ns, name, a->options.now(),
+                             a->options.wall_now(), &out)) {
+        char *why = sy_xasprintf("there is no pod %s/%s that is not at its end", ns, name);
+        refuse(x, 404, why);
+        free(why);
+    } else {
+        reply(x, &out);
+    }
+    sy_buf_done(&out);
+}
+
+static void handle_explain(void *arg, struct sy_exchange *x)
+{
+    check_then(arg, x, answer_explain);
+}
+
 static void answer_nodes(struct sy_api *a, struct sy_exchange *x)
 {
     struct sy_buf out;
@@ -128,6 +156,7 @@ struct sy_api *sy_api_new(struct sy_server *server, const struct sy_api_options 
     struct sy_api *a = sy_xcalloc(1, sizeof(*a));
 
     a->options = *options;
+    sy_server_handle(server, "/steelyard/v1/explain", handle_explain, a);
     sy_server_handle(server, "/steelyard/v1/nodes", handle_nodes, a);
     sy_server_handle(server, "/steelyard/v1/balance", handle_balance, a);
     return a;
