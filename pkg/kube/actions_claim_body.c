@@ -36,35 +36,7 @@ static void add_ids(struct body *b, const char *before, const sy_sid *p, uint32_
     sy_buf_addc(b->out, ']');
 }
 
-/* ---- quantities ------------------------------------------------------------------------------ */
-
-/* The shortest exact form, with a binary suffix where there is one. */
-static void add_quantity(struct body *b, struct sy_exact e)
-{
-    static const char BINARY[] = "KMGTPE";
-    static const char *const SMALL[] = {"n", "u", "m"};
-    int64_t whole = e.whole;
-    unsigned power = 0;
-
-    if (e.nano == 0) {
-        for (; whole && whole % 1024 == 0 && power < sizeof(BINARY) - 1; power++)
-            whole /= 1024;
-        sy_buf_addf(b->out, "\"%" PRId64, whole);
-        if (power)
-            sy_buf_addf(b->out, "%ci", BINARY[power - 1]);
-        sy_buf_addc(b->out, '"');
-        return;
-    }
-    /* Fractions come of small numbers; what is too large for nanos as one number is written out. */
-    if (whole > INT64_MAX / 1000000000 - 1 || whole < INT64_MIN / 1000000000 + 1) {
-        sy_buf_addf(b->out, "\"%" PRId64 ".%09" PRIu32 "\"", whole, e.nano);
-        return;
-    }
-    int64_t nanos = whole * 1000000000 + e.nano;
-    for (; power < 2 && nanos % 1000 == 0; power++)
-        nanos /= 1000;
-    sy_buf_addf(b->out, "\"%" PRId64 "%s\"", nanos, SMALL[power]);
-}
+/* ---- devices --------------------------------------------------------------------------------- */
 
 static void add_consumed(struct body *b, const struct sy_device_result *r)
 {
@@ -81,13 +53,13 @@ static void add_consumed(struct body *b, const struct sy_device_result *r)
         sy_buf_adds(b->out, i ? "," : "");
         sy_buf_add_json(b->out, sy_buf_str(&name));
         sy_buf_addc(b->out, ':');
-        add_quantity(b, c->value);
+        sy_buf_addc(b->out, '"');
+        (void)sy_exact_print(c->value, b->out);
+        sy_buf_addc(b->out, '"');
         sy_buf_done(&name);
     }
     sy_buf_addc(b->out, '}');
 }
-
-/* ---- devices --------------------------------------------------------------------------------- */
 
 static const char *effect_name(uint8_t effect)
 {

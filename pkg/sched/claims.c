@@ -253,10 +253,12 @@ static bool is_ours(const struct sy_device_claim *claim, const struct item *item
     return true;
 }
 
+/* Takes error. */
 static void fail(struct sy_cluster *c, struct sy_claim_work *w, char *error)
 {
     free(w->error);
-    w->error = error;
+    w->error = sy_xasprintf("running PreBind plugin \"DynamicResources\": %s", error);
+    free(error);
     w->is_undoing = true;
     w->at = 0;
     release(c, w);

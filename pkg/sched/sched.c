@@ -817,6 +817,17 @@ static char *preempt(struct sy_sched *s, uint32_t i, const char **ret_node)
     return text;
 }
 
+/* Has an allocation undone that keeps the pod off some node and that nobody else uses. */
+static void free_claim(struct sy_sched *s, const struct sy_entry *e, const char *message)
+{
+    struct sy_claim_write write;
+
+    /* The filter's words: it came to ask, and found a claim out of reach. */
+    if (strstr(message, "resourceclaim not available on the node") &&
+        sy_claims_to_free(&s->cluster, e->pod, &write))
+        decide_about(s, e, &(struct sy_decision){.kind = SY_DECIDE_CLAIM, .claim = &write});
+}
+
 static void fail_attempt(struct sy_sched *s, uint32_t i, const struct sy_outcome *out,
                          sy_time_ns now)
 {
@@ -849,6 +860,7 @@ static void fail_attempt(struct sy_sched *s, uint32_t i, const struct sy_outcome
     shape->looked_at = s->cluster.generation;
     say(s, e, "Unschedulable", message, nominated_node);
     record_refusal(s, e, SY_RECORD_REFUSED, message, now);
+    free_claim(s, e, message);
     free(message);
     enter_waiting(s, i, now);
     if (e->nominated != SY_NO_ENTRY)

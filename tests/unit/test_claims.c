@@ -1,0 +1,810 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Pods with resource claims through the scheduler: what is held and written before they are bound,
+ * what becomes of it when a write or a bind fails, and what the API server is told. */
+#include "core.h"
+#include "kube/actions_claim.h"
+#include "sched/inputs.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { BODY_MAX = 4096 };
+
+struct said {
+    enum sy_decision_kind kind;
+    enum sy_claim_write_kind write;
+    uint64_t ticket;
+    char name[64], node[64], message[1200], claim[64], version[32], body[BODY_MAX];
+    char device[64]; /* the first of the allocation */
+};
+
+struct fixture {
+    struct core k;
+    struct sy_sched *s;
+    struct sy_profile profile;
+    struct sy_sched_options options;
+    struct sy_rng rng;
+    SY_VEC(struct said) said;
+    sy_time_ns now;
+};
+
+static void copy_text(char *to, size_t size, const char *from)
+{
+    snprintf(to, size, "%s", from ? from : "");
+}
+
+static void hear(void *arg, const struct sy_decision *d)
+{
+    struct fixture *f = arg;
+    struct said said = {.kind = d->kind, .ticket = d->ticket};
+
+    copy_text(said.name, sizeof(said.name), d->name);
+    copy_text(said.node, sizeof(said.node), d->node);
+    copy_text(said.message, sizeof(said.message), d->message);
+    if (d->claim) {
+        struct sy_buf body;
+        sy_buf_init(&body, BODY_MAX);
+        sy_body_claim(&body, d->claim, f->k.strings, &f->rng, 0);
+        said.write = d->claim->kind;
+        copy_text(said.claim, sizeof(said.claim), d->claim->name);
+        copy_text(said.version, sizeof(said.version), d->claim->version);
+        copy_text(said.body, sizeof(said.body), body.p);
+        sy_buf_done(&body);
+        if (d->claim->allocation)
+            copy_text(said.device, sizeof(said.device),
+                      sy_strings_getz(f->k.strings, d->claim->allocation->grants[0].result.device));
+    }
+    sy_vec_push(&f->said, said);
+}
+
+/* -- objects -- */
+
+static void *room(struct fixture *f, size_t count, size_t size)
+{
+    return sy_arena_array(&f->k.arena, count, size);
+}
+
+static void put(struct fixture *f, enum sy_devices_kind kind, const void *object)
+{
+    assert_int_equal(sy_sched_devices(f->s, kind, object), 0);
+}
+
+static struct sy_device_slice make_slice(struct fixture *f, const char *node, uint32_t devices)
+{
+    struct sy_device *p = room(f, devices, sizeof(*p));
+    char name[64];
+
+    for (uint32_t i = 0; i < devices; i++) {
+        snprintf(name, sizeof(name), "%s-gpu%u", node, i);
+        p[i] = (struct sy_device){.name = core_id(&f->k, name)};
+    }
+    return (struct sy_device_slice){
+        .resource_version = core_text(&f->k, "1"),
+        .name = core_id(&f->k, node),
+        .driver = core_id(&f->k, "gpu.example.com"),
+        .pool = core_id(&f->k, node),
+        .pool_generation = 1,
+        .pool_slices = 1,
+        .nodes = {.node = core_id(&f->k, node)},
+        .devices = p,
+        .devices_len = devices,
+    };
+}
+
+static struct sy_device_claim make_claim(struct fixture *f, const char *name, const char *version)
+{
+    struct sy_device_request *r = room(f, 1, sizeof(*r));
+    struct sy_device_want *w = room(f, 1, sizeof(*w));
+    char uid[64];
+
+    snprintf(uid, sizeof(uid), "uid-%s", name);
+    *w = (struct sy_device_want){.class = core_id(&f->k, "gpu"), .count = 1};
+    *r = (struct sy_device_request){.name = core_id(&f->k, "r"), .wants = w, .wants_len = 1};
+    return (struct sy_device_claim){
+        .uid = core_text(&f->k, uid),
+        .resource_version = core_text(&f->k, version),
+        .ns = core_id(&f->k, "default"),
+        .name = core_id(&f->k, name),
+        .requests = r,
+        .requests_len = 1,
+    };
+}
+
+/* As the API server has it then. */
+static struct sy_device_claim changed(struct fixture *f, struct sy_device_claim claim,
+                                      const char *version)
+{
+    claim.resource_version = core_text(&f->k, version);
+    return claim;
+}
+
+static struct sy_device_claim allocated(struct fixture *f, struct sy_device_claim claim,
+                                        const char *version, const char *node, const char *device,
+                                        const char *pod)
+{
+    struct sy_device_result *r = room(f, 1, sizeof(*r));
+    struct sy_node_term *term = room(f, 1, sizeof(*term));
+    struct sy_requirement *field = room(f, 1, sizeof(*field));
+    sy_sid *value = room(f, 1, sizeof(*value));
+    struct sy_str *uids = room(f, claim.reserved_for_len + 1, sizeof(*uids));
+    char uid[64];
+
+    *r = (struct sy_device_result){.request = core_id(&f->k, "r"),
+                                   .driver = core_id(&f->k, "gpu.example.com"),
+                                   .pool = core_id(&f->k, node),
+                                   .device = core_id(&f->k, device)};
+    *value = core_id(&f->k, node);
+    *field = (struct sy_requirement){
+        .key = core_id(&f->k, "metadata.name"), .op = SY_OP_IN, .values = value, .values_len = 1};
+    *term = (struct sy_node_term){.fields = field, .fields_len = 1};
+    claim = changed(f, claim, version);
+    claim.is_allocated = true;
+    claim.results = r;
+    claim.results_len = 1;
+    claim.nodes = (struct sy_node_selector){term, 1, true};
+    for (uint32_t i = 0; i < claim.reserved_for_len; i++)
+        uids[i] = claim.reserved_for[i];
+    if (pod) {
+        snprintf(uid, sizeof(uid), "uid-%s", pod);
+        uids[claim.reserved_for_len++] = core_text(&f->k, uid);
+    }
+    claim.reserved_for = uids;
+    return claim;
+}
+
+/* Claims by name, NULL ends them. */
+static struct sy_pod make_pod(struct fixture *f, const char *name, const char *first,
+                              const char *second)
+{
+    struct sy_pod pod = core_pod(&f->k, name, 100, 64, 0);
+    struct sy_resource_claim_ref *refs = room(f, 2, sizeof(*refs));
+
+    refs[0] = (struct sy_resource_claim_ref){core_id(&f->k, first), core_id(&f->k, first), 0};
+    if (second)
+        refs[1] = (struct sy_resource_claim_ref){core_id(&f->k, second), core_id(&f->k, second), 0};
+    pod.spec.claims = refs;
+    pod.spec.claims_len = second ? 2 : 1;
+    return pod;
+}
+
+static void put_pod(struct fixture *f, const struct sy_pod *pod)
+{
+    assert_int_equal(sy_sched_pod(f->s, pod, f->now), 0);
+}
+
+static void put_node(struct fixture *f, const char *name)
+{
+    struct sy_node node = core_node(&f->k, name, 8000, 8192, 0);
+
+    assert_int_equal(sy_sched_node(f->s, &node, f->now), 0);
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = sy_xcalloc(1, sizeof(*f));
+
+    core_init(&f->k);
+    sy_rng_seed(&f->rng, 1);
+    sy_profile_default(&f->profile, "steelyard");
+    f->options =
+        (struct sy_sched_options){.profiles = &f->profile, .profiles_len = 1, .exact = true};
+    f->s = sy_sched_new(f->k.strings, &f->options, hear, f);
+    f->now = 1000 * SY_NS_PER_S;
+    put_node(f, "n1");
+    struct sy_device_class class = {.resource_version = core_text(&f->k, "1"),
+                                    .name = core_id(&f->k, "gpu")};
+    put(f, SY_DEVICES_CLASS, &class);
+    sy_sched_devices_known(f->s, true);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    char text[256];
+
+    assert_null(sy_cluster_audit(sy_sched_cluster(f->s), text, sizeof(text)));
+    assert_null(sy_device_index_audit(sy_sched_cluster(f->s)));
+    assert_int_equal(sy_sched_stats(f->s)->exact_differences, 0);
+    sy_sched_free(f->s);
+    sy_vec_done(&f->said);
+    core_done(&f->k);
+    free(f);
+    return 0;
+}
+
+static void run(struct fixture *f)
+{
+    f->said.len = 0;
+    (void)sy_sched_run(f->s, true, 0, f->now);
+}
+
+static const struct said *heard(const struct fixture *f, enum sy_decision_kind kind,
+                                const char *name)
+{
+    for (size_t i = 0; i < f->said.len; i++) {
+        if (f->said.p[i].kind == kind && strcmp(f->said.p[i].name, name) == 0)
+            return &f->said.p[i];
+    }
+    return NULL;
+}
+
+/* The write that was asked for; forgets all that was said. */
+static struct said take(struct fixture *f, const char *name, enum sy_claim_write_kind kind)
+{
+    const struct said *said = heard(f, SY_DECIDE_CLAIM, name);
+
+    if (!said)
+        fail_msg("nothing is written for %s", name);
+    assert_int_equal(said->write, kind);
+    struct said copy = *said;
+    f->said.len = 0;
+    return copy;
+}
+
+static void answer(struct fixture *f, struct said write, enum sy_claim_result result,
+                   const struct sy_device_claim *claim, const char *error)
+{
+    sy_sched_claim_result(f->s, write.ticket, result, claim, error, f->now);
+}
+
+static void assert_says(const struct fixture *f, const char *name, const char *text)
+{
+    const struct said *said = heard(f, SY_DECIDE_CONDITION, name);
+    const char *message = said ? said->message : "";
+
+    if (!strstr(message, text))
+        fail_msg("%s says '%s', not '%s'", name, message, text);
+}
+
+/* Up to the write of an allocation of a claim that has just been put at version 1. */
+static struct said go_to_allocate(struct fixture *f, const char *pod, struct sy_device_claim claim)
+{
+    struct said protect = take(f, pod, SY_CLAIM_PROTECT);
+    struct sy_device_claim now = changed(f, claim, "2");
+
+    answer(f, protect, SY_CLAIM_RESULT_OK, &now, NULL);
+    return take(f, pod, SY_CLAIM_ALLOCATE);
+}
+
+/* -- writing -- */
+
+static void test_a_claim_is_allocated_before_its_pod_is_bound(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_device_slice slice = make_slice(f, "n1", 1);
+    struct sy_device_claim claim = make_claim(f, "c", "1");
+    struct sy_pod pod = make_pod(f, "p", "c", NULL);
+
+    put(f, SY_DEVICES_SLICE, &slice);
+    put(f, SY_DEVICES_CLAIM, &claim);
+    put_pod(f, &pod);
+    run(f);
+    struct said protect = take(f, "p", SY_CLAIM_PROTECT);
+    assert_string_equal(protect.version, "1");
+    assert_string_equal(protect.body,
+                        "{\"metadata\":{\"uid\":\"uid-c\",\"resourceVersion\":\"1\",\"finalizers\":"
+                        "[\"resource.kubernetes.io/delete-protection\"]}}");
+    struct sy_device_claim now = changed(f, claim, "2");
+    answer(f, protect, SY_CLAIM_RESULT_OK, &now, NULL);
+    assert_null(heard(f, SY_DECIDE_BIND, "p"));
+    struct said allocate = take(f, "p", SY_CLAIM_ALLOCATE);
+    assert_string_equal(
+        allocate.body,
+        "{\"metadata\":{\"uid\":\"uid-c\",\"resourceVersion\":\"2\"},\"status\":{\"allocation\":{"
+        "\"allocationTimestamp\":\"1970-01-01T00:00:00Z\",\"devices\":{\"results\":[{\"request\":"
+        "\"r\",\"driver\":\"gpu.example.com\",\"pool\":\"n1\",\"device\":\"n1-gpu0\"}]},"
+        "\"nodeSelector\":{\"nodeSelectorTerms\":[{\"matchFields\":[{\"key\":\"metadata.name\","
+        "\"operator\":\"In\",\"values\":[\"n1\"]}]}]}},\"reservedFor\":[{\"resource\":\"pods\","
+        "\"name\":\"p\",\"uid\":\"uid-p\"}]}}");
+    now = allocated(f, now, "3", "n1", "n1-gpu0", "p");
+    answer(f, allocate, SY_CLAIM_RESULT_OK, &now, NULL);
+    const struct said *bind = heard(f, SY_DECIDE_BIND, "p");
+    assert_non_null(bind);
+    assert_string_equal(bind->node, "n1");
+    sy_sched_bind_result(f->s, bind->ticket, SY_BIND_RESULT_OK, NULL, f->now);
+    assert_int_equal(sy_sched_stats(f->s)->attempts_scheduled, 1);
+}
+
+static void test_a_device_is_promised_once(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_device_slice slice = make_slice(f, "n1", 1);
+    struct sy_device_claim a = make_claim(f, "a", "1"), b = make_claim(f, "b", "1");
+    struct sy_pod pa = make_pod(f, "pa", "a", NULL), pb = make_pod(f, "pb", "b", NULL);
+
+    put(f, SY_DEVICES_SLICE, &slice);
+    put(f, SY_DEVICES_CLAIM, &a);
+    put(f, SY_DEVICES_CLAIM, &b);
+    put_pod(f, &pa);
+    put_pod(f, &pb);
+    run(f);
+    assert_null(heard(f, SY_DECIDE_CLAIM, "pb"));
+    assert_says(f, "pb", "1 cannot allocate all claims");
+    struct said write = take(f, "pa", SY_CLAIM_PROTECT);
+    answer(f, write, SY_CLAIM_RESULT_REFUSED, NULL, "no");
+    assert_says(
+        f, "pa",
+        "running PreBind plugin \"DynamicResources\": add finalizer to claim default/a: no");
+    run(f);
+    (void)take(f, "pb", SY_CLAIM_PROTECT); /* so the device was free again */
+}
+
+static void test_pods_share_a_claim_once_it_is_allocated(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_device_slice slice = make_slice(f, "n1", 1);
+    struct sy_device_claim claim = make_claim(f, "c", "1");
+    struct sy_pod p = make_pod(f, "p", "c", NULL), q = make_pod(f, "q", "c", NULL);
+
+    put_node(f, "n2");
+    put(f, SY_DEVICES_SLICE, &slice);
+    put(f, SY_DEVICES_CLAIM, &claim);
+    put_pod(f, &p);
+    put_pod(f, &q);
+    run(f);
+    assert_says(f, "q", "resource claim default/c is in the process of being allocated");
+    struct said allocate = go_to_allocate(f, "p", claim);
+    claim = allocated(f, claim, "3", "n1", "n1-gpu0", "p");
+    answer(f, allocate, SY_CLAIM_RESULT_OK, &claim, NULL);
+    assert_non_null(heard(f, SY_DECIDE_BIND, "p"));
+    run(f);
+    struct said reserve = take(f, "q", SY_CLAIM_RESERVE);
+    assert_string_equal(reserve.body,
+                        "{\"metadata\":{\"uid\":\"uid-c\",\"resourceVersion\":\"3\"},\"status\":{"
+                        "\"reservedFor\":[{\"resource\":\"pods\",\"name\":\"q\",\"uid\":\"uid-q\"}"
+                        "]}}");
+    claim = allocated(f, claim, "4", "n1", "n1-gpu0", "q");
+    answer(f, reserve, SY_CLAIM_RESULT_OK, &claim, NULL);
+    assert_string_equal(heard(f, SY_DECIDE_BIND, "q")->node, "n1");
+}
+
+static void test_a_claim_that_is_reserved_already_is_left_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_device_slice slice = make_slice(f, "n1", 1);
+    struct sy_device_claim claim = make_claim(f, "c", "1");
+    struct sy_pod pod = make_pod(f, "p", "c", NULL);
+
+    claim = allocated(f, claim, "3", "n1", "n1-gpu0", "p"); /* by one who died before the bind */
+    put(f, SY_DEVICES_SLICE, &slice);
+    put(f, SY_DEVICES_CLAIM, &claim);
+    put_pod(f, &pod);
+    run(f);
+    assert_null(heard(f, SY_DECIDE_CLAIM, "p"));
+    assert_non_null(heard(f, SY_DECIDE_BIND, "p"));
+}
+
+/* -- what goes wrong -- */
+
+static void test_a_change_by_another_is_taken_in(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_device_slice slice = make_slice(f, "n1", 1);
+    struct sy_device_claim claim = make_claim(f, "c", "1");
+    struct sy_pod pod = make_pod(f, "p", "c", NULL);
+
+    put(f, SY_DEVICES_SLICE, &slice);
+    put(f, SY_DEVICES_CLAIM, &claim);
+    put_pod(f, &pod);
+    run(f);
+    struct said write = go_to_allocate(f, "p", claim);
+    claim = changed(f, claim, "7");
+    answer(f, write, SY_CLAIM_RESULT_CONFLICT, &claim, "modified");
+    write = take(f, "p", SY_CLAIM_ALLOCATE);
+    assert_string_equal(write.version, "7");
+    for (int i = 0; i < 3; i++) {
+        answer(f, write, SY_CLAIM_RESULT_CONFLICT, &claim, "modified");
+        write = take(f, "p", SY_CLAIM_ALLOCATE);
+    }
+    answer(f, write, SY_CLAIM_RESULT_CONFLICT, &claim, "modified");
+    assert_says(f, "p", "add allocation and reservation to claim default/c: modified");
+    assert_int_equal(sy_sched_cluster(f->s)->pods_assumed, 0);
+}
+
+static void test_a_write_that_landed_unheard_counts(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_device_slice slice = make_slice(f, "n1", 1);
+    struct sy_device_claim claim = make_claim(f, "c", "1");
+    struct sy_pod pod = make_pod(f, "p", "c", NULL);
+
+    put(f, SY_DEVICES_SLICE, &slice);
+    put(f, SY_DEVICES_CLAIM, &claim);
+    put_pod(f, &pod);
+    run(f);
+    struct said write = go_to_allocate(f, "p", claim);
+    claim = allocated(f, claim, "3", "n1", "n1-gpu0", "p");
+    answer(f, write, SY_CLAIM_RESULT_CONFLICT, &claim, "modified");
+    const struct said *bind = heard(f, SY_DECIDE_BIND, "p");
+    assert_non_null(bind);
+    struct said copy = *bind;
+    f->said.len = 0;
+    /* And is ours to take back. */
+    sy_sched_bind_result(f->s, copy.ticket, SY_BIND_RESULT_REFUSED, "no", f->now);
+    (void)take(f, "p", SY_CLAIM_UNRESERVE);
+}
+
+static void test_another_allocation_ends_the_attempt(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_device_slice slice = make_slice(f, "n1", 2);
+    struct sy_device_claim claim = make_claim(f, "c", "1");
+    struct sy_pod pod = make_pod(f, "p", "c", NULL);
+
+    put(f, SY_DEVICES_SLICE, &slice);
+    put(f, SY_DEVICES_CLAIM, &claim);
+    put_pod(f, &pod);
+    run(f);
+    struct said write = go_to_allocate(f, "p", claim);
+    claim = allocated(f, claim, "3", "n1", "n1-gpu1", NULL);
+    answer(f, write, SY_CLAIM_RESULT_CONFLICT, &claim, "modified");
+    assert_says(f, "p", "claim default/c got allocated elsewhere in the meantime");
+    f->now += 2 * SY_NS_PER_S;
+    run(f);
+    (void)take(f, "p", SY_CLAIM_RESERVE);
+}
+
+static void test_both_claims_or_none(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_device_slice slice = make_slice(f, "n1", 2);
+    struct sy_device_claim a = make_claim(f, "a", "1"), b = make_claim(f, "b", "1");
+    struct sy_pod pod = make_pod(f, "p", "a", "b");
+
+    put(f, SY_DEVICES_SLICE, &slice);
+    put(f, SY_DEVICES_CLAIM, &a);
+    put(f, SY_DEVICES_CLAIM, &b);
+    put_pod(f, &pod);
+    run(f);
+    struct said write = go_to_allocate(f, "p", a);
+    a = allocated(f, a, "3", "n1", write.device, "p");
+    answer(f, write, SY_CLAIM_RESULT_OK, &a, NULL);
+    assert_null(heard(f, SY_DECIDE_BIND, "p"));
+    write = go_to_allocate(f, "p", b);
+    answer(f, write, SY_CLAIM_RESULT_REFUSED, NULL, "forbidden");
+    assert_null(heard(f, SY_DECIDE_CONDITION, "p")); /* first it is taken back */
+    struct said undo = take(f, "p", SY_CLAIM_UNRESERVE);
+    assert_string_equal(undo.claim, "a");
+    assert_string_equal(undo.body, "{\"metadata\":{\"uid\":\"uid-a\"},\"status\":{\"reservedFor\":"
+                                   "[{\"$patch\":\"delete\",\"uid\":\"uid-p\"}]}}");
+    a.reserved_for_len = 0;
+    a = changed(f, a, "4");
+    answer(f, undo, SY_CLAIM_RESULT_OK, &a, NULL);
+    assert_says(f, "p", "add allocation and reservation to claim default/b: forbidden");
+    assert_null(heard(f, SY_DECIDE_BIND, "p"));
+    assert_int_equal(sy_sched_cluster(f->s)->pods_assumed, 0);
+}
+
+static void test_a_refused_bind_gives_the_reservation_back(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_device_slice slice = make_slice(f, "n1", 1);
+    struct sy_device_claim claim = make_claim(f, "c", "1");
+    struct sy_pod pod = make_pod(f, "p", "c", NULL);
+
+    put(f, SY_DEVICES_SLICE, &slice);
+    put(f, SY_DEVICES_CLAIM, &claim);
+    put_pod(f, &pod);
+    run(f);
+    struct said write = go_to_allocate(f, "p", claim);
+    claim = allocated(f, claim, "3", "n1", "n1-gpu0", "p");
+    answer(f, write, SY_CLAIM_RESULT_OK, &claim, NULL);
+    struct said bind = *heard(f, SY_DECIDE_BIND, "p");
+    f->said.len = 0;
+    sy_sched_bind_result(f->s, bind.ticket, SY_BIND_RESULT_REFUSED, "no", f->now);
+    struct said undo = take(f, "p", SY_CLAIM_UNRESERVE);
+    assert_int_equal(sy_sched_binds_in_flight(f->s), 0);
+    answer(f, undo, SY_CLAIM_RESULT_REFUSED, NULL, "gone"); /* no matter: it is retried then */
+    assert_says(f, "p", "no");
+    f->now += 2 * SY_NS_PER_S;
+    run(f);
+    assert_non_null(heard(f, SY_DECIDE_BIND, "p"));
+}
+
+static void test_devices_stay_taken_until_a_write_has_ended(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_device_slice slice = make_slice(f, "n1", 1);
+    struct sy_device_claim a = make_claim(f, "a", "1"), b = make_claim(f, "b", "1");
+    struct sy_pod pa = make_pod(f, "pa", "a", NULL), pb = make_pod(f, "pb", "b", NULL);
+
+    put(f, SY_DEVICES_SLICE, &slice);
+    put(f, SY_DEVICES_CLAIM, &a);
+    put(f, SY_DEVICES_CLAIM, &b);
+    put_pod(f, &pa);
+    run(f);
+    struct said write = go_to_allocate(f, "pa", a);
+    sy_sched_pod_deleted(f->s, pa.uid, f->now);
+    put_pod(f, &pb);
+    run(f);
+    assert_null(heard(f, SY_DECIDE_CLAIM, "pb")); /* the allocation may yet land */
+    answer(f, write, SY_CLAIM_RESULT_REFUSED, NULL, "gone");
+    answer(f, write, SY_CLAIM_RESULT_REFUSED, NULL, "gone"); /* nobody awaits it any more */
+    run(f);
+    (void)take(f, "pb", SY_CLAIM_PROTECT);
+}
+
+static void test_the_watch_may_be_behind_an_answer(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_device_slice slice = make_slice(f, "n1", 1);
+    struct sy_device_claim a = make_claim(f, "a", "1"), b = make_claim(f, "b", "1");
+    struct sy_pod pa = make_pod(f, "pa", "a", NULL), pb = make_pod(f, "pb", "b", NULL);
+
+    put(f, SY_DEVICES_SLICE, &slice);
+    put(f, SY_DEVICES_CLAIM, &a);
+    put(f, SY_DEVICES_CLAIM, &b);
+    put_pod(f, &pa);
+    run(f);
+    struct said write = go_to_allocate(f, "pa", a);
+    struct sy_device_claim late = changed(f, a, "2"),
+                           now = allocated(f, a, "10", "n1", "n1-gpu0", "pa");
+    answer(f, write, SY_CLAIM_RESULT_OK, &now, NULL);
+    put(f, SY_DEVICES_CLAIM, &late);
+    put_pod(f, &pb);
+    run(f);
+    assert_null(heard(f, SY_DECIDE_CLAIM, "pb"));
+    put(f, SY_DEVICES_CLAIM, &now); /* it has caught up */
+    late = changed(f, a, "11");
+    put(f, SY_DEVICES_CLAIM, &late); /* and goes on: deallocated */
+    run(f);
+    (void)take(f, "pb", SY_CLAIM_PROTECT);
+}
+
+static void test_an_answer_about_a_claim_that_is_gone_brings_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_device_slice slice = make_slice(f, "n1", 1);
+    struct sy_device_claim a = make_claim(f, "a", "1"), b = make_claim(f, "b", "1");
+    struct sy_pod pa = make_pod(f, "pa", "a", NULL), pb = make_pod(f, "pb", "b", NULL);
+
+    put(f, SY_DEVICES_SLICE, &slice);
+    put(f, SY_DEVICES_CLAIM, &a);
+    put(f, SY_DEVICES_CLAIM, &b);
+    put_pod(f, &pa);
+    run(f);
+    struct said write = go_to_allocate(f, "pa", a);
+    sy_sched_devices_deleted(f->s, SY_DEVICES_CLAIM, a.ns, a.name);
+    a = allocated(f, a, "3", "n1", "n1-gpu0", "pa");
+    answer(f, write, SY_CLAIM_RESULT_OK, &a, NULL);
+    put_pod(f, &pb);
+    run(f);
+    (void)take(f, "pb", SY_CLAIM_PROTECT);
+}
+
+static void test_an_allocation_in_the_way_is_undone(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_device_slice slice = make_slice(f, "n1", 1);
+    struct sy_device_claim claim = make_claim(f, "c", "1");
+    struct sy_pod pod = make_pod(f, "p", "c", NULL);
+
+    put_node(f, "n2");
+    put(f, SY_DEVICES_SLICE, &slice);
+    claim = allocated(f, claim, "3", "n3", "n3-gpu0", NULL); /* whose node is not there */
+    put(f, SY_DEVICES_CLAIM, &claim);
+    put_pod(f, &pod);
+    run(f);
+    assert_says(f, "p", "2 resourceclaim not available on the node");
+    struct said undo = take(f, "p", SY_CLAIM_DEALLOCATE);
+    assert_string_equal(undo.version, "3");
+    assert_string_equal(undo.body,
+                        "{\"metadata\":{\"uid\":\"uid-c\",\"resourceVersion\":\"3\"},\"status\":{"
+                        "\"allocation\":null,\"reservedFor\":null,\"devices\":null}}");
+    struct sy_device_claim fresh = make_claim(f, "c", "4");
+    answer(f, undo, SY_CLAIM_RESULT_OK, &fresh, NULL);
+    run(f);
+    (void)take(f, "p", SY_CLAIM_PROTECT);
+}
+
+static void test_an_allocation_that_others_use_stays(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_device_claim claim = make_claim(f, "c", "1");
+    struct sy_pod pod = make_pod(f, "p", "c", NULL);
+
+    claim = allocated(f, claim, "3", "n3", "n3-gpu0", "other");
+    put(f, SY_DEVICES_CLAIM, &claim);
+    put_pod(f, &pod);
+    run(f);
+    assert_says(f, "p", "1 resourceclaim not available on the node");
+    assert_null(heard(f, SY_DECIDE_CLAIM, "p"));
+}
+
+static void test_pods_wait_while_devices_are_unknown(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_device_slice slice = make_slice(f, "n1", 1);
+    struct sy_device_claim claim = make_claim(f, "c", "1");
+    struct sy_pod pod = make_pod(f, "p", "c", NULL);
+
+    sy_sched_devices_known(f->s, false);
+    put(f, SY_DEVICES_SLICE, &slice);
+    put(f, SY_DEVICES_CLAIM, &claim);
+    put_pod(f, &pod);
+    run(f);
+    assert_says(f, "p", "resource claims, resource slices or device classes can not be read");
+    sy_sched_devices_known(f->s, true);
+    run(f);
+    (void)take(f, "p", SY_CLAIM_PROTECT);
+}
+
+static void test_names_in_use_survive_a_sweep(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_device_slice slice = make_slice(f, "n1", 1);
+    struct sy_device_claim claim = make_claim(f, "c", "1");
+    struct sy_pod pod = make_pod(f, "p", "c", NULL);
+
+    put(f, SY_DEVICES_SLICE, &slice);
+    put(f, SY_DEVICES_CLAIM, &claim);
+    put_pod(f, &pod);
+    run(f);
+    struct said protect = take(f, "p", SY_CLAIM_PROTECT);
+    sy_sched_devices_deleted(f->s, SY_DEVICES_SLICE, 0, slice.name);
+    sy_strings_mark_begin(f->k.strings);
+    sy_sched_mark(f->s);
+    (void)sy_strings_sweep(f->k.strings);
+    struct sy_device_claim now = make_claim(f, "c", "2");
+    answer(f, protect, SY_CLAIM_RESULT_OK, &now, NULL);
+    struct said allocate = take(f, "p", SY_CLAIM_ALLOCATE);
+    assert_non_null(strstr(allocate.body, "\"driver\":\"gpu.example.com\",\"pool\":\"n1\","
+                                          "\"device\":\"n1-gpu0\""));
+}
+
+/* -- what an allocation says -- */
+
+static const struct sy_device_config *config(struct fixture *f, const char *request,
+                                             const char *parameters)
+{
+    struct sy_device_config *p = room(f, 1, sizeof(*p));
+    sy_sid *name = room(f, 1, sizeof(*name));
+
+    *name = request ? core_id(&f->k, request) : 0;
+    *p = (struct sy_device_config){.requests = name,
+                                   .requests_len = request != NULL,
+                                   .driver = core_id(&f->k, "gpu.example.com"),
+                                   .parameters = core_text(&f->k, parameters)};
+    return p;
+}
+
+static void test_an_allocation_says_all_that_a_driver_needs(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_device_slice slice = make_slice(f, "n1", 2);
+    struct sy_device_claim claim = make_claim(f, "c", "1");
+    struct sy_pod pod = make_pod(f, "p", "c", NULL);
+    struct sy_device_class class = {.resource_version = core_text(&f->k, "2"),
+                                    .name = core_id(&f->k, "gpu"),
+                                    .config = config(f, NULL, "{\"of\":\"class\"}"),
+                                    .config_len = 1};
+    const struct sy_toleration tolerations[] = {
+        {core_id(&f->k, "k"), core_id(&f->k, ""), SY_TOLERATION_EXISTS, SY_EFFECT_NO_EXECUTE},
+        {core_id(&f->k, "l"), core_id(&f->k, "v"), SY_TOLERATION_EQUAL, SY_EFFECT_NONE}};
+    const int64_t seconds[] = {60, INT64_MIN};
+    struct sy_device_want wants[2] = {
+        {.name = core_id(&f->k, "many"), .class = core_id(&f->k, "gpu"), .count = 9},
+        {.name = core_id(&f->k, "one"),
+         .class = core_id(&f->k, "gpu"),
+         .count = 1,
+         .tolerations = tolerations,
+         .toleration_seconds = seconds,
+         .tolerations_len = 2}};
+    struct sy_device_want admin = {
+        .class = core_id(&f->k, "gpu"), .count = 1, .admin_access = true};
+    struct sy_device_request requests[2] = {
+        {.name = core_id(&f->k, "r"), .has_alternatives = true, .wants = wants, .wants_len = 2},
+        {.name = core_id(&f->k, "s"), .wants = &admin, .wants_len = 1}};
+    struct sy_device_config own[3] = {*config(f, "r/many", "{\"lost\":1}"),
+                                      *config(f, "r/one", "{\"kept\":1}"), *config(f, "s", "2")};
+    struct sy_device *devices = (struct sy_device *)(uintptr_t)slice.devices;
+    const struct sy_capacity memory = {.name = core_id(&f->k, "memory"),
+                                       .value = {(int64_t)40 << 30, 0, true}};
+    sy_sid condition = core_id(&f->k, "ready");
+
+    devices[0].is_shared = true;
+    devices[0].capacity = &memory;
+    devices[0].capacity_len = 1;
+    devices[0].failure_conditions = &condition;
+    devices[0].failure_conditions_len = 1;
+    claim.requests = requests;
+    claim.requests_len = 2;
+    claim.config = own;
+    claim.config_len = 3;
+    put(f, SY_DEVICES_CLASS, &class);
+    put(f, SY_DEVICES_SLICE, &slice);
+    put(f, SY_DEVICES_CLAIM, &claim);
+    put_pod(f, &pod);
+    run(f);
+    struct said write = go_to_allocate(f, "p", claim);
+    static const char *const PARTS[] = {
+        "{\"request\":\"r/one\",\"driver\":\"gpu.example.com\",\"pool\":\"n1\",\"device\":"
+        "\"n1-gpu0\",\"tolerations\":[{\"operator\":\"Exists\",\"key\":\"k\",\"effect\":"
+        "\"NoExecute\",\"tolerationSeconds\":60},{\"operator\":\"Equal\",\"key\":\"l\",\"value\":"
+        "\"v\"}],\"bindingFailureConditions\":[\"ready\"],\"shareID\":\"",
+        "\",\"consumedCapacity\":{\"memory\":\"40Gi\"}}",
+        "{\"request\":\"s\",\"driver\":\"gpu.example.com\",\"pool\":\"n1\",\"device\":\"n1-gpu",
+        "\"adminAccess\":true",
+        "\"config\":[{\"source\":\"FromClass\",\"opaque\":{\"driver\":\"gpu.example.com\","
+        "\"parameters\":{\"of\":\"class\"}}},{\"source\":\"FromClaim\",\"requests\":[\"r/one\"],"
+        "\"opaque\":{\"driver\":\"gpu.example.com\",\"parameters\":{\"kept\":1}}},{\"source\":"
+        "\"FromClaim\",\"requests\":[\"s\"],\"opaque\":{\"driver\":\"gpu.example.com\","
+        "\"parameters\":2}}]",
+    };
+    for (size_t i = 0; i < SY_ARRAY_LEN(PARTS); i++) {
+        if (!strstr(write.body, PARTS[i]))
+            fail_msg("no '%s' in '%s'", PARTS[i], write.body);
+    }
+}
+
+static void test_devices_of_many_nodes_keep_their_selectors(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_device_slice slice = make_slice(f, "n1", 1);
+    struct sy_device_claim claim = make_claim(f, "c", "1");
+    struct sy_pod pod = make_pod(f, "p", "c", NULL);
+    struct sy_node node = core_node(&f->k, "n1", 8000, 8192, 0);
+    const sy_sid zones[] = {core_id(&f->k, "z1")};
+    const struct sy_requirement zone = {
+        .key = core_id(&f->k, "zone"), .op = SY_OP_IN, .values = zones, .values_len = 1};
+    const struct sy_node_term term = {.exprs = &zone, .exprs_len = 1};
+
+    node.labels = core_label(&f->k, "zone", "z1");
+    assert_int_equal(sy_sched_node(f->s, &node, f->now), 0);
+    slice.nodes = (struct sy_device_nodes){.selector = {&term, 1, true}};
+    put(f, SY_DEVICES_SLICE, &slice);
+    put(f, SY_DEVICES_CLAIM, &claim);
+    put_pod(f, &pod);
+    run(f);
+    struct said write = go_to_allocate(f, "p", claim);
+    assert_non_null(strstr(write.body, "\"nodeSelector\":{\"nodeSelectorTerms\":[{"
+                                       "\"matchExpressions\":[{\"key\":\"zone\",\"operator\":"
+                                       "\"In\",\"values\":[\"z1\"]}]}]}"));
+    /* Everywhere, but for good where it was first used. */
+    struct sy_device_claim other = make_claim(f, "d", "1");
+    struct sy_pod second = make_pod(f, "q", "d", NULL);
+    struct sy_device_slice bound = make_slice(f, "n2", 1);
+    bound.nodes = (struct sy_device_nodes){.all = true};
+    ((struct sy_device *)(uintptr_t)bound.devices)[0].binds_to_node = true;
+    put(f, SY_DEVICES_SLICE, &bound);
+    put(f, SY_DEVICES_CLAIM, &other);
+    put_pod(f, &second);
+    run(f);
+    write = go_to_allocate(f, "q", other);
+    assert_non_null(strstr(write.body, "\"matchFields\":[{\"key\":\"metadata.name\",\"operator\":"
+                                       "\"In\",\"values\":[\"n1\"]}]"));
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_a_claim_is_allocated_before_its_pod_is_bound),
+        CASE(test_a_device_is_promised_once),
+        CASE(test_pods_share_a_claim_once_it_is_allocated),
+        CASE(test_a_claim_that_is_reserved_already_is_left_alone),
+        CASE(test_a_change_by_another_is_taken_in),
+        CASE(test_a_write_that_landed_unheard_counts),
+        CASE(test_another_allocation_ends_the_attempt),
+        CASE(test_both_claims_or_none),
+        CASE(test_a_refused_bind_gives_the_reservation_back),
+        CASE(test_devices_stay_taken_until_a_write_has_ended),
+        CASE(test_the_watch_may_be_behind_an_answer),
+        CASE(test_an_answer_about_a_claim_that_is_gone_brings_nothing),
+        CASE(test_an_allocation_in_the_way_is_undone),
+        CASE(test_an_allocation_that_others_use_stays),
+        CASE(test_pods_wait_while_devices_are_unknown),
+        CASE(test_names_in_use_survive_a_sweep),
+        CASE(test_an_allocation_says_all_that_a_driver_needs),
+        CASE(test_devices_of_many_nodes_keep_their_selectors),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
