@@ -39,6 +39,10 @@ mapfile -t nodes < <("$kubectl" get nodes -o jsonpath='{range .items[*]}{.metada
 hot=${nodes[0]}
 ip_of() { "$kubectl" get node "$1" -o jsonpath='{.status.addresses[?(@.type=="InternalIP")].address}'; }
 
+# Before the first scrape, so that all rates are of these.
+for node in "${nodes[@]}"; do state "$node" 'cpu=0.1&memory=0.2&gpu=30,50&fb=0.3'; done
+state "$hot" 'cpu=0.95&gpu=100,80&xid=79'
+
 prometheus_port=$(value_of free1)
 {
     printf 'global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n- job_name: nodes\n  static_configs:\n'
@@ -52,9 +56,6 @@ prometheus --config.file="$WORK/prometheus.yml" --storage.tsdb.path="$WORK/tsdb"
 prometheus=$!
 others+=("$prometheus")
 within 20 curl -fsS "http://127.0.0.1:$prometheus_port/-/ready"
-
-for node in "${nodes[@]}"; do state "$node" 'cpu=0.1&memory=0.2&gpu=30,50&fb=0.3'; done
-state "$hot" 'cpu=0.95&gpu=100,80&xid=79'
 
 # ---- what is asked of the scheduler ----
 
