@@ -20,6 +20,9 @@ static const char *const NAMES[SY_LOAD_QUERIES] = {
     [SY_LOAD_XID] = "xid",
 };
 
+#define CPU_BUSY "sum by ($joinLabel) (rate(node_cpu_seconds_total{mode!=\"idle\"}[2m]))"
+#define CPU_ALL  "sum by ($joinLabel) (rate(node_cpu_seconds_total[2m]))"
+
 /* Of the machine's own network devices, so that nothing is counted twice. */
 #define DEVICES "{device=~\"(eth|en|ib|wl).*\"}"
 
@@ -37,11 +40,12 @@ static const struct {
     enum sy_load_unit unit;
     int64_t window_ns;
 } DEFAULTS[SY_LOAD_QUERIES] = {
-    [SY_LOAD_CPU] =
-        {.promql = "1 - avg by ($joinLabel) (rate(node_cpu_seconds_total{mode=\"idle\"}[2m]))",
-         .time_promql = "max by ($joinLabel) (timestamp(node_cpu_seconds_total{mode=\"idle\"}))",
-         .unit = SY_LOAD_SHARE,
-         .window_ns = 120 * SY_NS_PER_S},
+    /* A quotient of rates, and not 1 - rate(idle): the rate of a series that is younger than the
+     * range is too low, and a new node would look busy. */
+    [SY_LOAD_CPU] = {.promql = CPU_BUSY " / " CPU_ALL,
+                     .time_promql = "max by ($joinLabel) (timestamp(node_cpu_seconds_total))",
+                     .unit = SY_LOAD_SHARE,
+                     .window_ns = 120 * SY_NS_PER_S},
     [SY_LOAD_MEMORY] = {.promql = "max by ($joinLabel) (1 - node_memory_MemAvailable_bytes / "
                                   "node_memory_MemTotal_bytes)",
                         .time_promql =

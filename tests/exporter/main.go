@@ -101,7 +101,7 @@ func (n *node) set(q url.Values) error {
 func (n *node) writeNodeExporter(w io.Writer) {
 	for cpu := range cores {
 		fmt.Fprintf(w, "node_cpu_seconds_total{cpu=\"%d\",mode=\"idle\"} %g\n", cpu, n.idleSeconds)
-		fmt.Fprintf(w, "node_cpu_seconds_total{cpu=\"%d\",mode=\"user\"} %g\n", cpu, 500.0)
+		fmt.Fprintf(w, "node_cpu_seconds_total{cpu=\"%d\",mode=\"user\"} %g\n", cpu, n.busySeconds/cores)
 	}
 	fmt.Fprintf(w, "node_memory_MemTotal_bytes %d\n", memoryTotal)
 	fmt.Fprintf(w, "node_memory_MemAvailable_bytes %g\n", memoryTotal*(1-n.memory))

@@ -11,7 +11,7 @@
 others=()
 cleanup() {
     local rc=$? p
-    for p in ${others[@]+"${others[@]}"}; do kill -KILL "$p" 2>/dev/null; done
+    for p in ${others[@]+"${others[@]}"}; do kill -KILL "$p" 2>/dev/null || true; done
     finish "$rc"
 }
 trap cleanup EXIT
