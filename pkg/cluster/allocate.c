@@ -7,8 +7,14 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cluster/allocate_int.h"
+
+/* cel/errors.go, EnhanceRuntimeError */
+static const char MISSING_KEY_HINT[] =
+    ". consider using CEL optional chaining (.? followed by orValue()) or guarding the check with "
+    "has() for optional fields";
 
 /* What try_one() says. */
 enum { NONE = 0, FOUND = 1, TOO_MANY = 2 /* devices for one claim */ };
@@ -58,9 +64,10 @@ static int selectors_match(struct sy_allocator *a, struct sy_programs *programs,
                            &err);
         if (r < 0)
             return sy_err_set(a->err, r,
-                              "%s: selector #%u on device %s/%s/%s: CEL runtime error: %s", what, i,
-                              sy_alloc_text(a, slice->driver), sy_alloc_text(a, slice->pool),
-                              sy_alloc_text(a, d->name), err.msg);
+                              "%s: selector #%u on device %s/%s/%s: CEL runtime error: %s%s", what,
+                              i, sy_alloc_text(a, slice->driver), sy_alloc_text(a, slice->pool),
+                              sy_alloc_text(a, d->name), err.msg,
+                              strstr(err.msg, "no such key:") ? MISSING_KEY_HINT : "");
         if (!match)
             return 0;
     }

@@ -11,9 +11,6 @@
 
 enum { REASON_MAX = 256 };
 
-static const char NOT_REPRESENTABLE[] =
-    "capacity request cannot be represented in the device's range arithmetic";
-
 /* ---- who holds a device ---------------------------------------------------------------------- */
 
 static uint32_t first_use(const struct sy_allocator *a, const struct sy_device_slice *slice,
@@ -48,66 +45,24 @@ bool sy_alloc_is_held_shared(const struct sy_allocator *a, const struct sy_devic
 
 /* ---- policies -------------------------------------------------------------------------------- */
 
+/* Ranges are counted in whole units. Thousandths (DRAFractionalCapacityRange) are on by default
+ * only where the minimum compatibility version is 1.37; that of a v1.37 control plane is 1.36. */
+
 static int64_t up(struct sy_exact e)
 {
     return e.nano && e.whole < INT64_MAX ? e.whole + 1 : e.whole;
 }
 
-static bool to_milli(struct sy_exact e, int64_t *ret)
-{
-    int64_t milli;
-
-    if (e.nano % 1000000 || sy_mul_overflow(e.whole, INT64_C(1000), &milli) ||
-        sy_add_overflow(milli, (int64_t)(e.nano / 1000000), &milli))
-        return false;
-    *ret = milli;
-    return true;
-}
-
-static struct sy_exact from_milli(__int128 milli)
-{
-    __int128 whole = milli / 1000, rest = milli % 1000;
-
-    if (rest < 0) {
-        rest += 1000;
-        whole--;
-    }
-    return (struct sy_exact){.whole = (int64_t)whole, .nano = (uint32_t)rest * 1000000};
-}
-
-/* Whether the bounds of a range are counted in thousandths. */
-static bool uses_milli(const struct sy_capacity_policy *p)
-{
-    int64_t milli;
-
-    return (!p->has_min || to_milli(p->min, &milli)) && (!p->has_max || to_milli(p->max, &milli)) &&
-           (!p->has_step || (to_milli(p->step, &milli) && milli >= 1));
-}
-
-/* The range's numbers and an amount, in thousandths or whole units. False when the amount is not to
- * be had in thousandths. */
-static bool in_units(const struct sy_capacity_policy *p, struct sy_exact amount, bool milli,
-                     int64_t *ret_amount, int64_t *ret_min, int64_t *ret_step)
-{
-    *ret_amount = up(amount);
-    *ret_min = up(p->min);
-    *ret_step = up(p->step);
-    if (!milli)
-        return true;
-    (void)to_milli(p->min, ret_min);
-    (void)to_milli(p->step, ret_step);
-    return to_milli(amount, ret_amount);
-}
-
-static int not_representable(struct sy_exact asked, const char *before, const char *after,
-                             char why[REASON_MAX])
+static int not_representable(struct sy_exact asked, char why[REASON_MAX])
 {
     struct sy_buf text;
 
     sy_buf_init(&text, 128);
     sy_exact_print(asked, &text);
-    snprintf(why, REASON_MAX, "%s: %s %s %s", NOT_REPRESENTABLE, before, text.p ? text.p : "?",
-             after);
+    snprintf(why, REASON_MAX,
+             "capacity request cannot be represented in the device's range arithmetic: rounding "
+             "request %s up to the next step passes MaxInt64",
+             text.p ? text.p : "?");
     sy_buf_done(&text);
     return -ERANGE;
 }
@@ -116,43 +71,26 @@ static int not_representable(struct sy_exact asked, const char *before, const ch
 static int round_up(const struct sy_capacity_policy *p, struct sy_exact asked, struct sy_exact *ret,
                     char why[REASON_MAX])
 {
-    bool milli = uses_milli(p);
-    int64_t amount, min, step;
+    int64_t min = up(p->min), step = up(p->step);
 
-    if (sy_exact_cmp(asked, p->min) < 0) {
-        *ret = p->min;
-        return 0;
-    }
-    *ret = asked;
-    if (!p->has_step)
-        return 0;
-    if (!in_units(p, asked, milli, &amount, &min, &step))
-        return not_representable(asked, "request", "is not a representable milli value", why);
-    if (step <= 0) /* the API server admits none */
-        return 0;
-    __int128 steps = ((__int128)amount - min + step - 1) / step;
+    *ret = sy_exact_cmp(asked, p->min) < 0 ? p->min : asked;
+    if (sy_exact_cmp(asked, p->min) < 0 || !p->has_step || step <= 0)
+        return 0; /* the API server admits no step of 0 */
+    __int128 steps = ((__int128)up(asked) - min + step - 1) / step;
     __int128 rounded = min + steps * step;
     if (rounded > INT64_MAX)
-        return not_representable(asked, "rounding request",
-                                 milli ? "up to the next step passes the milli-value range"
-                                       : "up to the next step passes MaxInt64",
-                                 why);
-    *ret = milli ? from_milli(rounded) : (struct sy_exact){.whole = (int64_t)rounded};
-    ret->is_binary = p->step.is_binary;
+        return not_representable(asked, why);
+    *ret = (struct sy_exact){.whole = (int64_t)rounded, .is_binary = p->step.is_binary};
     return 0;
 }
 
 static bool breaks_range(const struct sy_capacity_policy *p, struct sy_exact amount)
 {
-    int64_t units, min, step;
+    int64_t step = up(p->step);
 
     if (p->has_max && sy_exact_cmp(amount, p->max) > 0)
         return true;
-    if (!p->has_step)
-        return false;
-    if (!in_units(p, amount, uses_milli(p), &units, &min, &step))
-        return true;
-    return step > 0 && ((__int128)units - min) % step != 0;
+    return p->has_step && step > 0 && ((__int128)up(amount) - up(p->min)) % step != 0;
 }
 
 static bool breaks_policy(const struct sy_capacity_policy *p, struct sy_exact amount)

@@ -110,9 +110,13 @@ func (g *gen) slice(n *v1.Node) {
 		if g.chance(15) {
 			d.AllowMultipleAllocations = ptr(true)
 		}
+		g.adorn(&d)
 		s.Spec.Devices = append(s.Spec.Devices, d)
 	}
 	g.c.ResourceSlices = append(g.c.ResourceSlices, s)
+	if g.chance(5) {
+		g.disturb(s)
+	}
 	if !g.chance(30) {
 		return
 	}
@@ -192,6 +196,7 @@ func (g *gen) resourceClaim(name string) *resourcev1.ResourceClaim {
 		c.Spec.Devices.Constraints = []resourcev1.DeviceConstraint{{MatchAttribute: ptr(resourcev1.FullyQualifiedName(
 			pick(g, string(draModel), draDriver+"/numa")))}}
 	}
+	g.vary(c)
 	g.c.ResourceClaims = append(g.c.ResourceClaims, c)
 	return c
 }
@@ -242,6 +247,12 @@ func (g *gen) dra() {
 	if g.chance(60) {
 		g.networkSlice()
 	}
+	if g.chance(20) {
+		g.sharedPool()
+	}
+	if g.chance(50) {
+		g.holdOthers()
+	}
 	k := with(quietPod, func(k *podKnobs) { k.podLevel, k.otherNamespace, k.terminating = 0, 0, 2 })
 	g.crowd(0, 8, k, nil)
 	for i := range g.IntN(8) {
@@ -269,6 +280,12 @@ func (g *gen) dra() {
 		}
 		return
 	}
+	if g.chance(15) {
+		g.byResourceName(p)
+		if g.chance(70) {
+			return
+		}
+	}
 	for i := range 1 + g.times(35, 2) {
 		name := fmt.Sprintf("mine%d", i)
 		switch state := g.IntN(100); {
@@ -276,6 +293,7 @@ func (g *gen) dra() {
 			use(g.resourceClaim(name))
 		case state < 88: // already allocated, free to share
 			if c := g.allocated(name, free); c != nil {
+				g.report(c)
 				use(c)
 			}
 		case state < 92: // allocated and used up: a claim has room for 256 pods

@@ -115,8 +115,9 @@ func (e *engine) askAllocations(c *Case, feasible []fwk.NodeInfo) error {
 				}
 			}
 			out[claim.Namespace+"/"+claim.Name] = a
-			tracker.MaybeRemoveClaimPendingAllocation(claim.UID, true)
 		}
+		// Also what is held for extended resources, which has no claim yet.
+		pl.(fwk.ReservePlugin).Unreserve(e.ctx, state, c.Pod, name)
 		if len(out) == 0 {
 			continue
 		}

@@ -190,7 +190,9 @@ static void test_errors_name_the_claim(void **state)
                       ",\"selectors\":[{\"cel\":{\"expression\":\"device.attributes['d'].x\"}}]"));
     assert_int_equal(find(f, text, &err), -EINVAL);
     assert_string_equal(err.msg, "claim default/c: selector #0 on device d/p/gpu-0: CEL runtime "
-                                 "error: no such key: x");
+                                 "error: no such key: x. consider using CEL optional chaining (.? "
+                                 "followed by orValue()) or guarding the check with has() for "
+                                 "optional fields");
     put_claim(f, EXACTLY("r", "33", ""));
     assert_int_equal(find(f, text, &err), -EINVAL);
     assert_string_equal(err.msg, "claim default/c, request r: adding 33 devices exceeds the claim "
@@ -288,8 +290,8 @@ static void test_request_policies_round_up(void **state)
         {RANGE("\"step\":\"2\""), ASKS("500m"), 1000},
         {RANGE("\"step\":\"2\""), ASKS("2"), 3000},
         {RANGE("\"step\":\"2\""), ASKS("5"), 5000},
-        {RANGE("\"step\":\"2\""), ASKS("5500m"), -1}, /* 7 is past max */
-        {RANGE("\"step\":\"250m\""), ASKS("1100m"), 1250},
+        {RANGE("\"step\":\"2\""), ASKS("5500m"), -1},      /* 7 is past max */
+        {RANGE("\"step\":\"250m\""), ASKS("1100m"), 2000}, /* steps are whole */
     };
 
     for (size_t i = 0; i < SY_ARRAY_LEN(CASES); i++) {
@@ -311,15 +313,15 @@ static void test_what_no_range_can_express_fails(void **state)
     struct sy_err err = {0};
 
     put_class(f);
-    put_shared(f, RANGE("\"step\":\"250m\""));
-    put_claim(f, EXACTLY("r", "1", ASKS("1500u")));
-    assert_int_equal(taken(f, &err), 1000); /* below min: min */
-    put_claim(f, EXACTLY("r", "1", ASKS("1100100u")));
+    put_shared(
+        f, ",\"requestPolicy\":{\"default\":\"1\",\"validRange\":{\"min\":\"1\",\"step\":\"4\"}}");
+    put_claim(f, EXACTLY("r", "1", ASKS("9223372036854775806")));
     assert_int_equal(taken(f, &err), -EINVAL);
     assert_string_equal(err.msg,
                         "claim default/c, request r: checking capacity for device d/p/gpu-0: "
                         "capacity \"mem\": capacity request cannot be represented in the device's "
-                        "range arithmetic: request 1100100u is not a representable milli value");
+                        "range arithmetic: rounding request 9223372036854775806 up to the next "
+                        "step passes MaxInt64");
 }
 
 static void test_devices_of_distinct_attributes(void **state)

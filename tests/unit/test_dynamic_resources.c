@@ -161,7 +161,9 @@ static void test_an_error_on_one_node_ends_the_attempt(void **state)
     assert_string_equal(
         sy_strings_getz(w->k.strings, out.reject.reasons[0]),
         "running \"DynamicResources\" filter plugin: class c: selector #0 on device "
-        "d/n1/gpu: CEL runtime error: no such key: no");
+        "d/n1/gpu: CEL runtime error: no such key: no. consider using CEL optional chaining "
+        "(.? followed by orValue()) or guarding the check with has() for optional "
+        "fields");
     sy_shape_unref(&w->shapes, shape);
 }
 
