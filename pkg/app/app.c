@@ -54,6 +54,8 @@ struct settings {
     struct sy_arena arena;       /* of the profiles' arguments */
     struct sy_profile *profiles; /* owned */
     uint32_t profiles_len;
+    struct sy_config_pools_room pools_room;
+    struct sy_pools_options pools;
 };
 
 struct app {
@@ -428,8 +430,12 @@ static void settings_done(struct settings *settings)
     sy_config_done(&settings->config);
 }
 
-static struct sy_sched_options sched_options(const struct settings *settings)
+/* Borrows from settings, which may not move meanwhile. */
+static struct sy_sched_options sched_options(struct settings *settings)
 {
+    const struct sy_config_models *models = &settings->config.models;
+
+    sy_config_pools(models, &settings->pools_room, &settings->pools);
     return (struct sy_sched_options){
         .profiles = settings->profiles,
         .profiles_len = settings->profiles_len,
@@ -438,6 +444,10 @@ static struct sy_sched_options sched_options(const struct settings *settings)
         .sweep_ns = settings->config.sweep_ns,
         .binds_in_flight_max = (uint32_t)settings->config.binds_in_flight_max,
         .records_max = (uint32_t)settings->config.records_max,
+        .pools = &settings->pools,
+        .ageing = {models->ageing_points_per_minute, models->ageing_most},
+        .start_half_life_ns = models->start_half_life_ns,
+        .failure_half_life_ns = models->failure_half_life_ns,
         .clock = sy_clock_boot_ns,
     };
 }

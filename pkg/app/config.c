@@ -283,6 +283,12 @@ static const struct sy_option LOGGING[] = {
     {0},
 };
 
+#define AGEING                                                                                     \
+    {                                                                                              \
+        "ageing", SY_OPTION_MAP, AT(models), .fields = sy_config_ageing_options,                   \
+                                             .help = "so that low priority never starves"          \
+    }
+
 static const struct sy_option QUEUE[] = {
     {"backoffInitial", SY_OPTION_DURATION, AT(backoff_initial_ns), .is_live = true, .initial = "1s",
      .least = MS, .most = HOUR,
@@ -292,6 +298,7 @@ static const struct sy_option QUEUE[] = {
     {"sweepInterval", SY_OPTION_DURATION, AT(sweep_ns), .is_live = true, .initial = "30s",
      .least = 100 * MS, .most = HOUR,
      .help = "an unschedulable pod is looked at again after this, whatever happens"},
+    AGEING,
     {0},
 };
 
@@ -323,6 +330,25 @@ static const struct sy_option EXPLAIN[] = {
      .most = 1000000, .help = "decisions kept, the newest, some 250 bytes each; 0: none"},
     {0},
 };
+#define MODELS                                                                                     \
+    {"models", SY_OPTION_MAP, AT(models), .fields = sy_config_models_options,                      \
+     .help = "how nodes are weighed; docs/models.md"},                                             \
+        {"pools",                                                                                  \
+         SY_OPTION_MAPS,                                                                           \
+         AT(models.pools),                                                                         \
+         .is_live = true,                                                                          \
+         .is_terse = true,                                                                         \
+         .fields = sy_config_pool_options,                                                         \
+         .element_size = sizeof(struct sy_config_pool),                                            \
+         .elements_max = SY_POOLS_MAX,                                                             \
+         .unique_key = "name",                                                                     \
+         .check_map = sy_config_pool_check,                                                        \
+         .help = "groups of nodes; all others are in the pool default"},                           \
+    {                                                                                              \
+        "gate", SY_OPTION_MAP, AT(models), .fields = sy_config_gate_options,                       \
+                                           .check_map = sy_config_gate_check,                      \
+                                           .help = "the load gate of the nodes in no other pool"   \
+    }
 
 static const struct sy_option CONFIG[] = {
     {"apiVersion", SY_OPTION_TEXT, AT(api_version), .is_live = true, .is_required = true,
@@ -344,6 +370,7 @@ static const struct sy_option CONFIG[] = {
     {"events", SY_OPTION_MAP, .fields = EVENTS, .help = "events about pods"},
     {"explain", SY_OPTION_MAP, .fields = EXPLAIN, .help = "why pods wait or went where they are"},
     LOAD,
+    MODELS,
     {0},
 };
 
@@ -387,6 +414,7 @@ static const struct sy_option KUBE_QUEUE[] = {
     {"sweepInterval", SY_OPTION_DURATION, AT(sweep_ns), .is_live = true, .initial = "30s",
      .least = 100 * MS, .most = HOUR,
      .help = "an unschedulable pod is looked at again after this, whatever happens"},
+    AGEING,
     {0},
 };
 
@@ -398,6 +426,7 @@ static const struct sy_option KUBE_OURS[] = {
     {"events", SY_OPTION_MAP, .fields = EVENTS, .help = "events about pods"},
     {"explain", SY_OPTION_MAP, .fields = EXPLAIN, .help = "why pods wait or went where they are"},
     LOAD,
+    MODELS,
     {0},
 };
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "app/load_config.h"
+#include "app/model_config.h"
 #include "app/plugin_args.h"
 #include "app/plugins.h"
 #include "app/schema.h"
@@ -75,6 +76,7 @@ struct sy_config {
     int64_t events_max_queued;
     int64_t records_max; /* decisions kept for explain */
     struct sy_config_load load;
+    struct sy_config_models models;
 };
 
 /* One flag given: the option that it sets, as "server.port". */

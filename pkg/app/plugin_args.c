@@ -477,10 +477,17 @@ static const struct {
     const char *name;
     const struct sy_option *options;
 } TABLES[] = {
-    {"NodeResourcesFit", FIT},       {"NodeResourcesBalancedAllocation", BALANCED},
-    {"InterPodAffinity", INTER_POD}, {"PodTopologySpread", SPREAD},
-    {"NodeAffinity", AFFINITY},      {"DefaultPreemption", PREEMPTION},
-    {"VolumeBinding", VOLUMES},      {"DynamicResources", DEVICES},
+    {"NodeResourcesFit", FIT},
+    {"NodeResourcesBalancedAllocation", BALANCED},
+    {"InterPodAffinity", INTER_POD},
+    {"PodTopologySpread", SPREAD},
+    {"NodeAffinity", AFFINITY},
+    {"DefaultPreemption", PREEMPTION},
+    {"VolumeBinding", VOLUMES},
+    {"DynamicResources", DEVICES},
+    {"StaticWeights", sy_static_weights_options},
+    {"DynamicWeight", sy_dynamic_weight_options},
+    {"NodeLoad", sy_node_load_options},
 };
 
 static const struct sy_option *options_of(const void *base)
@@ -692,6 +699,8 @@ int sy_args_apply(const struct sy_option_list *list, struct sy_strings *strings,
         } else if (options == AFFINITY && strings) {
             apply_affinity(&b, a, ret);
         }
+        int r = sy_model_args_apply(a->name, &a->model, arena, ret);
+        b.code = b.code ? b.code : r;
     }
     return b.code;
 }

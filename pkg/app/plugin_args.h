@@ -5,6 +5,7 @@
  * pkg/scheduler/apis/config/v1/defaults.go, validation/validation_pluginargs.go (v1.37.2). */
 #pragma once
 
+#include "app/model_config.h"
 #include "app/schema.h"
 #include "base/arena.h"
 #include "policy/policy.h"
@@ -39,6 +40,7 @@ struct sy_config_args {
     int64_t bind_timeout_ns;
     int64_t filter_timeout_ns;
     int64_t binding_timeout_ns;
+    struct sy_config_model_args model; /* of our own plugins */
 };
 
 /* The table of struct sy_config_args. */

@@ -733,7 +733,7 @@ static void kube_problems(void **state)
                     "f.yaml:12: profiles[1].percentageOfNodesToScore: Invalid value: -1: not in "
                     "valid range [0-100]\n"
                     "f.yaml:13: steelyard.queue.backoffMax: unknown key; known here are "
-                    "sweepInterval\n"
+                    "sweepInterval, ageing\n"
                     "f.yaml:12: profiles[1].schedulerName: Required value: each of several "
                     "profiles needs a name\n");
     one_kube_problem("podInitialBackoffSeconds: 11\n",
@@ -869,7 +869,8 @@ static void args_problems(void **state)
                      "f.yaml:3: profiles[0].pluginConfig[0].name: plugin \"NodeName\" takes no "
                      "arguments; those that do are NodeResourcesFit, "
                      "NodeResourcesBalancedAllocation, InterPodAffinity, PodTopologySpread, "
-                     "NodeAffinity, DefaultPreemption, VolumeBinding, DynamicResources");
+                     "NodeAffinity, DefaultPreemption, VolumeBinding, DynamicResources, "
+                     "StaticWeights, DynamicWeight, NodeLoad");
     one_kube_problem("profiles: [{pluginConfig: [{name: InterPodAffinity}, {name: "
                      "InterPodAffinity}]}]\n",
                      "f.yaml:3: profiles[0].pluginConfig[1]: another element has this name; each "
