@@ -385,7 +385,8 @@ static void sweep(const struct sy_shape_view *shape, const void *arg, uint32_t n
             continue;
         if (is_open && most_volumes(c, node) + state->volumes_len <= c->storage.least_limit)
             continue;
-        refused[node] = refuses(shape, arg, node, &v);
+        if (refuses(shape, arg, node, &v))
+            refused[node] = v.code == SY_ERROR ? SY_SWEEP_FAILED : SY_SWEEP_REFUSED;
     }
 }
 

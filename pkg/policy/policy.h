@@ -102,6 +102,8 @@ void sy_policy_texts_init(struct sy_policy_texts *t, struct sy_strings *strings)
  * pod. */
 enum sy_pre { SY_PRE_RUN, SY_PRE_SKIP, SY_PRE_REJECT };
 
+enum { SY_SWEEP_REFUSED = 1, SY_SWEEP_FAILED = 2 };
+
 /* A filter. `state` is what prepare() left, NULL without one; it lives in the arena given to it. */
 struct sy_filter {
     const char *name; /* kube-scheduler's plugin name where there is one */
@@ -123,9 +125,10 @@ struct sy_filter {
      * ERROR on one node ends the attempt, as upstream. */
     bool (*refuses)(const struct sy_shape_view *shape, const void *state, uint32_t node,
                     struct sy_verdict *v);
-    /* The same for all slots below nodes_len at once, without reasons, where that is cheaper: sets
-     * refused[node] to 1 where refuses() is true of an alive node; of other slots nobody asks.
-     * NULL: nodes are asked one by one. Global filters only. */
+    /* The same for all slots below nodes_len at once, without reasons, where that is cheaper: adds
+     * SY_SWEEP_REFUSED to refused[node] where refuses() is true of an alive node, SY_SWEEP_FAILED
+     * where that is for an error; of other slots nobody asks, and those that are not 0 may be left
+     * out. NULL: nodes are asked one by one. Global filters only. */
     void (*sweep)(const struct sy_shape_view *shape, const void *state, uint32_t nodes_len,
                   uint8_t *refused);
 };

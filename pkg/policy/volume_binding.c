@@ -627,7 +627,8 @@ static void sweep(const struct sy_shape_view *shape, const void *arg, uint32_t n
         if (refused[node] || !sy_cluster_node_is_alive(shape->cluster, node))
             continue;
         struct answer a = look(shape, state, node);
-        refused[node] = !passes(&a);
+        if (!passes(&a))
+            refused[node] = a.error ? SY_SWEEP_FAILED : SY_SWEEP_REFUSED;
     }
 }
 

@@ -795,7 +795,9 @@ static void sweep_pass(struct sy_shapes *s, struct sy_shape *shape,
     for (uint32_t node = 0; node < cache->nodes_len; node++) {
         uint32_t verdict = cache->verdict[node];
         uint32_t asked = s->pass_refused.p[node] ? early_len : single_len;
-        if (verdict == VERDICT_FITS && asked)
+        if (verdict == VERDICT_FITS && s->pass_refused.p[node] & SY_SWEEP_FAILED)
+            verdict = verdict_of(s, shape, ready, len, node);
+        else if (verdict == VERDICT_FITS && asked)
             verdict = verdict_of(s, shape, single, asked, node);
         if (fails(s, shape, verdict, out))
             return;
@@ -1154,9 +1156,12 @@ static uint32_t check_sweeps(struct sy_shapes *s, struct sy_shape *shape)
         memset(s->pass_refused.p, 0, nodes_len);
         f->sweep(&shape->view, ready[i].state, nodes_len, s->pass_refused.p);
         for (uint32_t node = 0; node < nodes_len; node++) {
-            if (sy_cluster_node_is_alive(s->cluster, node))
-                differences += f->refuses(&shape->view, ready[i].state, node, &v) !=
-                               (s->pass_refused.p[node] != 0);
+            if (!sy_cluster_node_is_alive(s->cluster, node))
+                continue;
+            uint8_t said = f->refuses(&shape->view, ready[i].state, node, &v)
+                               ? v.code == SY_ERROR ? SY_SWEEP_FAILED : SY_SWEEP_REFUSED
+                               : 0;
+            differences += said != s->pass_refused.p[node];
         }
     }
     if (out.reject.code == SY_ERROR) /* as in sy_shape_best() */

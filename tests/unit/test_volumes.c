@@ -645,6 +645,25 @@ static void test_a_driver_that_must_be_on_the_node(void **state)
     assert_non_null(heard(f, SY_DECIDE_BIND, "p"));
 }
 
+/* As upstream: what is wrong with the claims of a pod that is there is no refusal of its node. */
+static void test_an_error_on_a_node_ends_the_attempt(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_pod running = make_pod(f, "running", "scratch"), pod = make_pod(f, "p", "data");
+    struct sy_volume v = {.kind = SY_VOLUME_EPHEMERAL, .name = core_id(&f->k, "scratch")};
+
+    put_limit(f, "n1", "csi", 1);
+    put_bound(f, "running-scratch", "v1", "csi"); /* of nobody */
+    put_bound(f, "data", "v2", "csi");
+    running.spec.volumes = &v;
+    running.node = core_id(&f->k, "n1");
+    put_pod(f, &running);
+    put_pod(f, &pod);
+    run(f);
+    assert_string_equal(heard(f, SY_DECIDE_CONDITION, "p")->reason, "SchedulerError");
+    assert_says(f, "p", "PVC default/running-scratch was not created for pod default/running");
+}
+
 /* Pods with a claim each are alike but for that: nodes are not judged anew for each. */
 static void test_pods_with_a_claim_each_share_what_is_known_of_nodes(void **state)
 {
@@ -736,6 +755,7 @@ int main(void)
         TEST(test_an_ephemeral_volume_is_its_pods),
         TEST(test_attached_volumes_count_once),
         TEST(test_a_driver_that_must_be_on_the_node),
+        TEST(test_an_error_on_a_node_ends_the_attempt),
         TEST(test_pods_with_a_claim_each_share_what_is_known_of_nodes),
         TEST(test_disks_that_pods_name_count_too),
         TEST(test_affinity_where_a_driver_took_over),
