@@ -18,6 +18,8 @@ enum { CMD_OK = 0, CMD_FAILED = 1, CMD_USAGE = 2 };
 int cmd_run(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 int cmd_config(int argc, char **argv);
+int cmd_explain(int argc, char **argv);
+int cmd_top(int argc, char **argv);
 int cmd_simulate(int argc, char **argv);
 
 const char *cmd_compiler(void);

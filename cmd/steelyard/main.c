@@ -4,6 +4,7 @@
 #include "cmd.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,6 +15,8 @@ static const char USAGE[] =
     "\n"
     "  run       schedule the pods of a cluster that name this scheduler\n"
     "  config    check a configuration file, or print one with all defaults\n"
+    "  explain   say why a pod waits or went where it went, as the running scheduler knows\n"
+    "  top       show how utilized the nodes are and what they weigh\n"
     "  simulate  run policies on a virtual cluster and compare them\n"
     "  version   print the version of the program and of its libraries\n"
     "\n"
@@ -23,10 +26,8 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } COMMANDS[] = {
-    {"run", cmd_run},
-    {"config", cmd_config},
-    {"simulate", cmd_simulate},
-    {"version", cmd_version},
+    {"run", cmd_run}, {"config", cmd_config},     {"explain", cmd_explain},
+    {"top", cmd_top}, {"simulate", cmd_simulate}, {"version", cmd_version},
 };
 
 int cmd_usage_error(const char *command, const char *fmt, ...)
@@ -45,9 +46,14 @@ int cmd_next_flag(int argc, char **argv, const struct option *flags, const char 
 {
     int before = optind ? optind : 1;
 
+    /* Not every command has -o. */
+    bool has_output = false;
+    for (const struct option *f = flags; f->name; f++)
+        has_output |= f->val == 'o';
+    const char *shorts = has_output ? ":ho:" : ":h";
     opterr = 0;
     /* ':' first tells a missing value from an unknown flag. */
-    int c = getopt_long(argc, argv, ":h", flags, NULL);
+    int c = getopt_long(argc, argv, shorts, flags, NULL);
     if (c != '?' && c != ':')
         return c;
     /* A cluster of short flags is not left behind until its end, so optind may not have moved. */
