@@ -196,3 +196,57 @@ done
 place served
 check "the hot node is avoided" equal "$(on_hot served)" 0
 stop_steelyard
+
+# ---- Koordinator's NodeMetric, as its koordlets write it ----
+
+"$kubectl" create -f - >/dev/null <<END
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: nodemetrics.slo.koordinator.sh}
+spec:
+  group: slo.koordinator.sh
+  names: {kind: NodeMetric, listKind: NodeMetricList, plural: nodemetrics, singular: nodemetric}
+  scope: Cluster
+  versions:
+  - name: v1alpha1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+END
+within 20 "$kubectl" get nodemetrics
+# report NODE CPU GPU: what a koordlet reports now.
+report() {
+    cat <<END
+apiVersion: slo.koordinator.sh/v1alpha1
+kind: NodeMetric
+metadata: {name: $1}
+spec: {metricCollectPolicy: {aggregateDurationSeconds: 300, reportIntervalSeconds: 60}}
+status:
+  updateTime: "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
+  nodeMetric:
+    nodeUsage:
+      resources: {cpu: "$2", memory: 8Gi}
+      devices:
+      - {type: gpu, minor: 0, resources: {koordinator.sh/gpu-core: "$3", koordinator.sh/gpu-memory-ratio: "20"}}
+  podsMetric: [{name: p, namespace: default, podUsage: {resources: {cpu: 10m}}}]
+---
+END
+}
+{
+    report "$hot" 7600m 95
+    report "${nodes[1]}" 800m 10
+    report "${nodes[2]}" 800m 10
+    report elsewhere 1 10
+} | "$kubectl" create -f - >/dev/null
+write "  - {type: nodemetric, interval: 1s}"
+start_steelyard --config "$config" --kubeconfig "$KUBECONFIG"
+check "ready" within 10 ready
+for metric in cpu memory gpu gpu-memory; do
+    check "NodeMetric gives $metric of all nodes" within 10 none_without "$metric"
+done
+unjoined() { (($(samples nodemetric unjoined) > 0)); }
+check "one of no node is counted" unjoined
+check "and named" logged 'result=unjoined .*example=elsewhere'
+place reported
+check "the hot node is avoided" equal "$(on_hot reported)" 0
+stop_steelyard

@@ -16,6 +16,7 @@
 
 #include "base/mem.h"
 #include "base/vec.h"
+#include "sched/inputs.h"
 #include "serve/expo.h"
 #include "serve/health.h"
 
@@ -285,7 +286,19 @@ static void whole_exposition(void **state)
         .reflectors = {{.resource = "nodes", .events = 3}, {.resource = "pods", .skipped = 9}},
         .reflectors_len = 2,
         .is_scheduling = true,
+        .loads = {{.name = "prom",
+                   .has_xid = true,
+                   .xid_nodes = 3,
+                   .answers = 5,
+                   .outcomes = {{"taken", 8}, {"absurd", 1}},
+                   .outcomes_len = 2,
+                   .has = {[SY_LOAD_CPU] = true, [SY_LOAD_MEMORY] = true, [SY_LOAD_GPU] = true},
+                   .age_s = {[SY_LOAD_CPU] = 2.5}}},
+        .loads_len = 1,
     };
+    struct sy_load_sample half = {
+        .metric = SY_LOAD_CPU, .value = 0.5, .is_share = true, .at_ns = 4};
+    assert_int_equal(sy_sched_load(sched, node.name, &half, 4), SY_LOAD_TAKEN);
     sy_process_read(&process);
     sy_buf_init(&out, 1 << 20);
     assert_int_equal(sy_metrics_write(sched, strings, &f, &process, &out), 0);
@@ -320,6 +333,17 @@ static void whole_exposition(void **state)
                              "compiler=\"gcc\"}") == 1);
     assert_true(
         value_of(&r, "scheduler_scheduling_algorithm_duration_seconds_bucket{le=\"+Inf\"}") == 2);
+    assert_true(value_of(&r, "steelyard_load_source_up{source=\"prom\"}") == 0);
+    assert_true(value_of(&r, "steelyard_load_samples_total{result=\"absurd\",source=\"prom\"}") ==
+                1);
+    assert_true(value_of(&r, "steelyard_load_answers_total{result=\"ok\",source=\"prom\"}") == 5);
+    assert_true(value_of(&r, "steelyard_load_metric_age_seconds{metric=\"cpu\",source=\"prom\"}") ==
+                2.5);
+    assert_true(value_of(&r, "steelyard_load_xid_nodes{source=\"prom\"}") == 3);
+    assert_true(value_of(&r, "steelyard_load_nodes_without{metric=\"cpu\"}") == 0);
+    assert_true(value_of(&r, "steelyard_load_nodes_without{metric=\"memory\"}") == 1);
+    /* The node has no GPUs that could be measured. */
+    assert_true(value_of(&r, "steelyard_load_nodes_without{metric=\"gpu\"}") == 0);
     parsed_done(&r);
     sy_buf_done(&out);
     sy_sched_free(sched);
