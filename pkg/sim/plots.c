@@ -67,7 +67,8 @@ static void bars(const struct sy_comparison *c, enum sy_measure measure, bool is
     sy_svg_text(out, 12, 24, "start", "head", info->title);
     sy_svg_text(out, 12, 44, "start", "muted", info->says);
     sy_svg_text(out, WIDTH - 12, 44, "end", "muted", "mean");
-    for (double v = 0; v <= most * 1.001; v += step) {
+    for (int i = 0; i * step <= most * 1.001; i++) {
+        double v = i * step;
         sy_svg_line(out, BAR_LEFT + v * scale, HEAD_HEIGHT, BAR_LEFT + v * scale, bottom, "grid");
         put_number(out, BAR_LEFT + v * scale, bottom + 18, "middle", "muted", v,
                    v > most - step / 2 ? info->unit : "");
@@ -200,14 +201,17 @@ static void overloaded(const struct sy_comparison *c, bool is_alone, struct sy_b
           "Share of the nodes that are overloaded, over the hours; what is left of the line is the "
           "warm-up.",
           is_alone, out);
-    for (double v = 0; v <= most * 1.001; v += step) {
+    for (int i = 0; i * step <= most * 1.001; i++) {
+        double v = i * step;
         double at = LINE_BOTTOM - v / most * (LINE_BOTTOM - LINE_TOP);
         sy_svg_line(out, LINE_LEFT, at, LINE_RIGHT, at, "grid");
         put_number(out, LINE_LEFT - 8, at + 4, "end", "muted", v, "%");
     }
-    for (double h = 0; h <= hours; h += hour_step)
+    for (int i = 0; i * hour_step <= hours; i++) {
+        double h = i * hour_step;
         put_number(out, LINE_LEFT + h / hours * (LINE_RIGHT - LINE_LEFT), LINE_BOTTOM + 18,
                    "middle", "muted", h, "h");
+    }
     double from = LINE_LEFT + c->warmup_hours / hours * (LINE_RIGHT - LINE_LEFT);
     sy_svg_line(out, from, LINE_TOP, from, LINE_BOTTOM, "grid");
     for (uint32_t p = c->policies_len; p--;) {
