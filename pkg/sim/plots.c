@@ -10,7 +10,7 @@
 
 enum { WIDTH = 720, BAR_HEIGHT = 18, ROW_HEIGHT = 34, HEAD_HEIGHT = 56, FOOT_HEIGHT = 34 };
 enum { BAR_LEFT = 190, BAR_RIGHT = WIDTH - 90 };
-enum { LINE_HEIGHT = 340, LINE_LEFT = 60, LINE_RIGHT = WIDTH - 20, LINE_BOTTOM = LINE_HEIGHT - 44 };
+enum { LINE_HEIGHT = 360, LINE_LEFT = 60, LINE_RIGHT = WIDTH - 20, LINE_BOTTOM = LINE_HEIGHT - 44 };
 
 const char *sy_plot_name(enum sy_plot plot)
 {
@@ -97,8 +97,10 @@ static void legend(const struct sy_comparison *c, double y, struct sy_buf *out)
 
     for (uint32_t p = 0; p < c->policies_len; p++) {
         double width = 26 + 7.2 * (double)sy_str_from(c->policies[p]).len;
-        if (x + width > LINE_RIGHT)
-            break; /* the rest is in the table */
+        if (x + width > LINE_RIGHT) {
+            x = LINE_LEFT;
+            y += 18;
+        }
         sy_svg_rect(out, x, y - 9, 14, 4, p);
         sy_svg_text(out, x + 19, y, "start", "muted", c->policies[p]);
         x += width;
@@ -114,7 +116,7 @@ static void frame(const struct sy_comparison *c, const char *title, const char *
     legend(c, 64, out);
 }
 
-enum { LINE_TOP = 80 };
+enum { LINE_TOP = 98 }; /* two rows of legend; more names run into the plot */
 
 static double mean_quantile(const struct sy_comparison *c, uint32_t policy, uint32_t i)
 {
@@ -198,8 +200,8 @@ static void overloaded(const struct sy_comparison *c, bool is_alone, struct sy_b
     most = ceil(most / step) * step;
 
     frame(c, "Overloaded nodes",
-          "Share of the nodes that are overloaded, over the hours; what is left of the line is the "
-          "warm-up.",
+          "Share of the nodes, over the hours; left of the line is the warm-up. Means over the "
+          "seeds.",
           is_alone, out);
     for (int i = 0; i * step <= most * 1.001; i++) {
         double v = i * step;
