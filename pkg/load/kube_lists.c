@@ -193,7 +193,7 @@ void sy_kube_list_free(struct sy_kube_list *l)
 
 void sy_kube_list_start(struct sy_kube_list *l)
 {
-    sy_poll_start(&l->poll);
+    sy_poll_start(&l->poll, 0);
 }
 
 bool sy_kube_list_is_up(const struct sy_kube_list *l)

@@ -59,9 +59,9 @@ void sy_poll_done(struct sy_poll *p)
     p->timer = NULL;
 }
 
-void sy_poll_start(struct sy_poll *p)
+void sy_poll_start(struct sy_poll *p, int64_t after_ns)
 {
-    sy_timer_arm(p->timer, 0);
+    sy_timer_arm(p->timer, after_ns);
 }
 
 static void remember_example(char ret[SY_POLL_EXAMPLE_MAX], struct sy_str example)

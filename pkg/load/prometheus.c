@@ -21,6 +21,7 @@ enum {
     FILE_MAX_BYTES = 1 << 20,
     TOKEN_MAX_BYTES = 64 << 10,
 };
+static const int64_t STEP_MAX_NS = 100 * SY_NS_PER_MS;
 /* Three decades; so that sums of times fit. */
 static const double AGE_MAX_S = 1e9;
 /* Idle GPUs hold some of their memory for the driver; below this none is in use. */
@@ -444,9 +445,14 @@ void sy_prometheus_free(struct sy_prometheus *p)
 
 void sy_prometheus_start(struct sy_prometheus *p)
 {
+    /* Apart, so that the answers of a large cluster are not all read in one turn of the loop. */
+    int64_t step = p->origin->interval_ns / (2 * SY_LOAD_QUERIES);
+
+    if (step > STEP_MAX_NS)
+        step = STEP_MAX_NS;
     for (uint32_t i = 0; i < SY_LOAD_QUERIES; i++) {
         if (!p->queries[i].is_off)
-            sy_poll_start(&p->queries[i].poll);
+            sy_poll_start(&p->queries[i].poll, i * step);
     }
 }
 

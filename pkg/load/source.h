@@ -38,7 +38,7 @@ struct sy_poll {
 void sy_poll_init(struct sy_poll *p, struct sy_origin *origin, const char *what,
                   void (*ask)(struct sy_poll *p));
 void sy_poll_done(struct sy_poll *p);
-void sy_poll_start(struct sy_poll *p);
+void sy_poll_start(struct sy_poll *p, int64_t after_ns);
 
 /* Hands a sample on, counts what became of it and remembers what was left out. */
 void sy_poll_give(struct sy_poll *p, struct sy_str node, struct sy_load_sample sample);

@@ -242,6 +242,7 @@ static void test_prometheus_gives_samples(void **state)
     struct sy_load_source s = prometheus(1U << SY_LOAD_CPU | 1U << SY_LOAD_GPU | 1U << SY_LOAD_XID);
 
     (void)state;
+    s.interval_ns = 60 * SY_NS_PER_S; /* each once */
     begin_feed(serve_all);
     make(&s, 1);
     sy_time_ns before = sy_clock_boot_ns();
@@ -300,6 +301,7 @@ static void test_units_skew_and_token(void **state)
     s.queries[SY_LOAD_CPU].promql = s.queries[SY_LOAD_MEMORY].promql = "x";
     s.queries[SY_LOAD_CPU].unit = s.queries[SY_LOAD_MEMORY].unit = SY_LOAD_AMOUNT;
     begin_feed(serve_amounts);
+    s.interval_ns = SY_NS_PER_S;
     make(&s, 1);
     sy_time_ns before = sy_clock_boot_ns();
     run_rounds(2);
