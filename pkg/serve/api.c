@@ -126,7 +126,7 @@ static void answer_nodes(struct sy_api *a, struct sy_exchange *x)
     struct sy_buf out;
 
     sy_buf_init(&out, ANSWER_MAX_BYTES);
-    sy_api_nodes_write(a->options.sched, a->options.strings, a->options.now(), &out);
+    sy_api_nodes_write(a->options.sched, a->options.now(), &out);
     reply(x, &out);
     sy_buf_done(&out);
 }
@@ -141,7 +141,7 @@ static void answer_balance(struct sy_api *a, struct sy_exchange *x)
     struct sy_buf out;
 
     sy_buf_init(&out, ANSWER_MAX_BYTES);
-    sy_api_balance_write(a->options.sched, a->options.strings, &out);
+    sy_api_balance_write(a->options.sched, &out);
     reply(x, &out);
     sy_buf_done(&out);
 }

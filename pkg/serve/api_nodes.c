@@ -1,41 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "serve/api_nodes.h"
 
+#include <stdlib.h>
+
 #include "base/json.h"
-#include "sched/explain.h"
+#include "base/mem.h"
+#include "sched/balance.h"
 
 enum { SHARE_DIGITS = 4, TERMS_MAX = 64 };
-/* Of the balance state: over and under this share of the whole (docs/models.md). */
-static const double BALANCE_AT = 0.5;
-
-static double share(int64_t used, int64_t total)
-{
-    return total > 0 ? (double)used / (double)total : 0;
-}
-
-static const char *state_of(double utilization)
-{
-    return utilization > BALANCE_AT   ? "Overloaded"
-           : utilization < BALANCE_AT ? "Underloaded"
-                                      : "Balanced";
-}
-
 static double seconds(sy_time_ns ns)
 {
     return (double)(ns > 0 ? ns : 0) / (double)SY_NS_PER_S;
 }
 
-static void write_term(struct sy_json *j, const struct sy_strings *strings,
+static void write_term(struct sy_json *j, const struct sy_cluster *c,
                        const struct sy_utilization_term *term, sy_time_ns now)
 {
     sy_json_object(j, NULL);
     sy_json_text(j, "resource",
-                 term->resource ? sy_strings_getz(strings, term->resource)
+                 term->resource ? sy_strings_getz(c->strings, term->resource)
                                 : sy_load_metric_name(term->metric));
     sy_json_i64(j, "total", term->total);
     sy_json_real(j, "requested", term->requested, SHARE_DIGITS);
     sy_json_real(j, "utilization", term->used, SHARE_DIGITS);
-    sy_json_text(j, "state", state_of(term->used));
+    sy_json_text(j, "state",
+                 sy_balance_state_name(sy_balance_state(term->used, 1, c->pools.balance_fraction)));
     if (term->has_load) {
         sy_json_object(j, "measured");
         sy_json_real(j, "share", term->load.measured, SHARE_DIGITS);
@@ -46,11 +35,11 @@ static void write_term(struct sy_json *j, const struct sy_strings *strings,
     sy_json_end_object(j);
 }
 
-static void write_weight(struct sy_json *j, const struct sy_cluster *c, uint32_t node)
+static void write_weight(struct sy_json *j, struct sy_sched *sched, uint32_t node)
 {
     struct sy_node_weight w;
 
-    sy_node_weight(c, NULL, node, &w);
+    sy_sched_node_weight(sched, node, &w);
     sy_json_object(j, "weight");
     sy_json_real(j, "capacity", w.capacity, SHARE_DIGITS);
     sy_json_real(j, "performance", w.performance, SHARE_DIGITS);
@@ -60,14 +49,15 @@ static void write_weight(struct sy_json *j, const struct sy_cluster *c, uint32_t
     sy_json_end_object(j);
 }
 
-static void write_node(struct sy_json *j, const struct sy_cluster *c,
-                       const struct sy_strings *strings, uint32_t node, sy_time_ns now)
+static void write_node(struct sy_json *j, struct sy_sched *sched, uint32_t node, sy_time_ns now)
 {
+    const struct sy_cluster *c = sy_sched_cluster(sched);
     struct sy_utilization_term terms[TERMS_MAX];
     uint8_t flags = c->node_flags[node];
 
     sy_json_object(j, NULL);
-    sy_json_text(j, "name", sy_strings_getz(strings, c->nodes[node].node.name));
+    sy_json_text(j, "name", sy_strings_getz(c->strings, c->nodes[node].node.name));
+    sy_json_text(j, "pool", c->pools.all.p[sy_pool_of(c, node)].name);
     sy_json_bool(j, "ready", flags & SY_NODE_READY);
     sy_json_bool(j, "schedulable", !(flags & SY_NODE_UNSCHEDULABLE));
     sy_json_i64(j, "pods", c->nodes[node].pods_len);
@@ -75,14 +65,13 @@ static void write_node(struct sy_json *j, const struct sy_cluster *c,
     sy_json_array(j, "resources");
     uint32_t len = sy_node_utilization(c, node, terms, TERMS_MAX);
     for (uint32_t i = 0; i < len && i < TERMS_MAX; i++)
-        write_term(j, strings, &terms[i], now);
+        write_term(j, c, &terms[i], now);
     sy_json_end_array(j);
-    write_weight(j, c, node);
+    write_weight(j, sched, node);
     sy_json_end_object(j);
 }
 
-void sy_api_nodes_write(struct sy_sched *sched, const struct sy_strings *strings, sy_time_ns now,
-                        struct sy_buf *out)
+void sy_api_nodes_write(struct sy_sched *sched, sy_time_ns now, struct sy_buf *out)
 {
     const struct sy_cluster *c = sy_sched_cluster(sched);
     struct sy_json j = {.out = out};
@@ -93,35 +82,59 @@ void sy_api_nodes_write(struct sy_sched *sched, const struct sy_strings *strings
     sy_json_array(&j, "nodes");
     for (uint32_t node = 0; node < c->nodes_len && !out->failed; node++) {
         if (sy_cluster_node_is_alive(c, node))
-            write_node(&j, c, strings, node, now);
+            write_node(&j, sched, node, now);
     }
     sy_json_end_array(&j);
     sy_json_end_object(&j);
 }
 
-void sy_api_balance_write(struct sy_sched *sched, const struct sy_strings *strings,
-                          struct sy_buf *out)
+/* ---- balance ---- */
+
+static void write_group(struct sy_json *j, const struct sy_balance *b)
 {
-    struct sy_utilization all[SY_COLUMNS_MAX];
-    uint32_t len = sy_sched_utilization(sched, all, SY_COLUMNS_MAX);
+    sy_json_object(j, NULL);
+    sy_json_text(j, "kind", sy_balance_kind_name(b->kind));
+    sy_json_text(j, "name", b->name);
+    sy_json_i64(j, "nodes", b->sums.nodes);
+    sy_json_text(j, "state", sy_balance_state_name(b->state));
+    sy_json_text(j, "fullest", sy_load_metric_name(b->fullest));
+    sy_json_array(j, "resources");
+    for (int m = 0; m < SY_LOAD_METRICS; m++) {
+        if (!b->sums.total[m])
+            continue;
+        sy_json_object(j, NULL);
+        sy_json_text(j, "resource", sy_load_metric_name((enum sy_load_metric)m));
+        sy_json_i64(j, "used", b->sums.used[m]);
+        sy_json_i64(j, "total", b->sums.total[m]);
+        sy_json_real(j, "utilization", b->load[m], SHARE_DIGITS);
+        sy_json_text(j, "state", sy_balance_state_name(b->states[m]));
+        sy_json_end_object(j);
+    }
+    sy_json_end_array(j);
+    if (b->has_gate) {
+        sy_json_object(j, "gate");
+        sy_json_bool(j, "closed", b->is_closed);
+        sy_json_text(j, "reason", b->is_closed ? b->reason : NULL);
+        sy_json_i64(j, "closings", (int64_t)b->closings);
+        sy_json_end_object(j);
+    }
+    sy_json_end_object(j);
+}
+
+void sy_api_balance_write(struct sy_sched *sched, struct sy_buf *out)
+{
+    struct sy_balance *all = sy_xcalloc(SY_BALANCE_MAX, sizeof(*all));
+    uint32_t len = sy_sched_balance(sched, all, SY_BALANCE_MAX);
     struct sy_json j = {.out = out};
 
     sy_json_object(&j, NULL);
     sy_json_text(&j, "apiVersion", "steelyard.dev/v1");
     sy_json_text(&j, "kind", "Balance");
-    sy_json_i64(&j, "nodes", sy_sched_cluster(sched)->nodes_alive);
-    sy_json_array(&j, "resources");
-    for (uint32_t i = 0; i < len && i < SY_COLUMNS_MAX; i++) {
-        if (!all[i].total && !all[i].used)
-            continue;
-        sy_json_object(&j, NULL);
-        sy_json_text(&j, "resource", sy_strings_getz(strings, all[i].resource));
-        sy_json_i64(&j, "used", all[i].used);
-        sy_json_i64(&j, "total", all[i].total);
-        sy_json_real(&j, "utilization", share(all[i].used, all[i].total), SHARE_DIGITS);
-        sy_json_text(&j, "state", state_of(share(all[i].used, all[i].total)));
-        sy_json_end_object(&j);
-    }
+    sy_json_i64(&j, "podsHeldByGates", sy_sched_gate_waiting(sched));
+    sy_json_array(&j, "groups");
+    for (uint32_t i = 0; i < len && i < SY_BALANCE_MAX; i++)
+        write_group(&j, &all[i]);
     sy_json_end_array(&j);
     sy_json_end_object(&j);
+    free(all);
 }

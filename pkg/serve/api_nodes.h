@@ -7,9 +7,7 @@
 #include "base/clock.h"
 #include "sched/sched.h"
 
-/* Append the answer; errors as sy_buf_add(), to be looked at by the caller. now: the core's time.
- * Cost: O(nodes x resources). Loop thread. */
-void sy_api_nodes_write(struct sy_sched *sched, const struct sy_strings *strings, sy_time_ns now,
-                        struct sy_buf *out);
-void sy_api_balance_write(struct sy_sched *sched, const struct sy_strings *strings,
-                          struct sy_buf *out);
+/* Append the answer; out's failure is for the caller to look at. now: the core's time. Cost:
+ * O(nodes x resources), O(nodes x zones). Loop thread. */
+void sy_api_nodes_write(struct sy_sched *sched, sy_time_ns now, struct sy_buf *out);
+void sy_api_balance_write(struct sy_sched *sched, struct sy_buf *out);
