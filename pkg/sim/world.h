@@ -7,7 +7,7 @@
  * slower, so its pods stay longer.
  *
  * Nodes, failures, arrivals and what each pod wants are drawn from the seed alone: each policy gets
- * the same. docs/decisions/0011 says why the numbers are as they are. */
+ * the same. docs/simulate.md has the numbers. */
 #pragma once
 
 #include "base/err.h"
