@@ -96,6 +96,35 @@ static bool excludes(const struct sy_shape_view *shape, const void *state, uint3
     return terms != NULL;
 }
 
+static bool has_name(const sy_sid *names, uint32_t len, sy_sid name)
+{
+    for (uint32_t i = 0; i < len; i++) {
+        if (names[i] == name)
+            return true;
+    }
+    return false;
+}
+
+static uint32_t names(const struct sy_shape_view *shape, const void *state, sy_sid *ret,
+                      uint32_t room)
+{
+    const struct sy_node_term *terms = state;
+    uint32_t len = 0;
+
+    for (uint32_t i = 0; terms && i < shape->spec->required_nodes.len; i++) {
+        const struct sy_requirement *req = first_that_names(&terms[i], shape->texts);
+        for (uint32_t j = 0; j < req->values_len; j++) {
+            if (!term_takes(&terms[i], req->values[j], shape->texts) ||
+                has_name(ret, len, req->values[j]))
+                continue;
+            if (len == room)
+                return SY_NONE;
+            ret[len++] = req->values[j];
+        }
+    }
+    return terms ? len : SY_NONE;
+}
+
 static bool selector_matches(const struct sy_shape_view *shape,
                              const struct sy_node_selector *selector, const struct sy_node *n)
 {
@@ -201,7 +230,12 @@ static void normalize(const struct sy_shape_view *shape SY_UNUSED, const void *s
 }
 
 const struct sy_filter sy_filter_node_affinity = {
-    .name = "NodeAffinity", .prepare = prepare, .excludes = excludes, .refuses = refuses};
+    .name = "NodeAffinity",
+    .prepare = prepare,
+    .excludes = excludes,
+    .names = names,
+    .refuses = refuses,
+};
 
 const struct sy_scorer sy_scorer_node_affinity = {
     .name = "NodeAffinity",

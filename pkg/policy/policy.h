@@ -121,6 +121,11 @@ struct sy_filter {
     /* PreFilterResult: whether prepare() ruled the node out by name. Such nodes are not filtered;
      * their reason is "node(s) didn't satisfy plugin(s) [NAME]". NULL: never. */
     bool (*excludes)(const struct sy_shape_view *shape, const void *state, uint32_t node);
+    /* The names of all nodes that excludes() leaves: fills ret, no name twice, and returns how
+     * many; SY_NONE when it leaves all, or more than room. Exactly one filter that is not global
+     * may have it, and that is the only one with excludes() then. NULL: SY_NONE. */
+    uint32_t (*names)(const struct sy_shape_view *shape, const void *state, sy_sid *ret,
+                      uint32_t room);
     /* Filter: fills *v and returns true when the node is refused. Called for alive nodes only. Code
      * ERROR on one node ends the attempt, as upstream. */
     bool (*refuses)(const struct sy_shape_view *shape, const void *state, uint32_t node,

@@ -136,7 +136,7 @@ void sy_shape_rank(const struct sy_shapes *s, const struct sy_shape *shape, uint
     most = most < SY_RANK_MAX ? most : SY_RANK_MAX;
     ret->len = 0;
     ret->feasible = 0;
-    if (!shape->base->cache || !most)
+    if ((!s->pass_is_last && !shape->base->cache) || !most)
         return;
     ret->feasible = s->pass_is_last ? (uint32_t)s->pass_nodes.len : shape->base->cache->feasible;
     ret->len =

@@ -454,9 +454,14 @@ static void sort_filters(struct sy_shapes *s, struct sy_shape *shape)
         enum sy_pre pre = r.filter->prepare
                               ? r.filter->prepare(&shape->view, &shape->arena, &r.state, &v)
                               : SY_PRE_RUN;
-        if (pre == SY_PRE_RUN)
+        if (pre == SY_PRE_RUN) {
             p->local[p->local_len++] = r;
-        else if (pre == SY_PRE_REJECT)
+            if (r.filter->names) {
+                p->names_len = r.filter->names(&shape->view, r.state, p->names, NAMES_MAX);
+                p->namer = r.index;
+            }
+        }
+        if (pre == SY_PRE_REJECT)
             reject_wrapped(s, p, "PreFilter plugin ", r.filter->name, &v);
     }
 }
@@ -506,7 +511,7 @@ static void resolve_view(struct sy_shapes *s, struct sy_shape *shape)
         shape->view.pod_name = sy_str_from(shape->pod_name);
         shape->view.pod_uid = sy_str_from(shape->pod_name + shape->view.pod_name.len + 1);
     }
-    *shape->plugins = (struct sy_shape_plugins){0};
+    *shape->plugins = (struct sy_shape_plugins){.names_len = SY_NONE};
     if (!resolve_requests(s, shape))
         reject_wrapped(s, shape->plugins, "PreFilter plugin ", "NodeResourcesFit",
                        &(struct sy_verdict){.code = SY_ERROR});
@@ -695,14 +700,29 @@ static void refresh_own_cache(struct sy_shapes *s, struct sy_shape *shape)
         score_anew(shape, stamp);
 }
 
+/* Whether the shape does without a cache. */
+static bool is_named(const struct sy_shape *shape)
+{
+    return shape->plugins->names_len != SY_NONE && shape->plugins->reject.code == SY_FIT;
+}
+
 static void refresh_cache(struct sy_shapes *s, struct sy_shape *shape)
 {
+    if (shape->view_epoch != s->cluster->epoch) {
+        resolve_view(s, shape);
+        if (shape->cache)
+            shape->cache->epoch = UINT64_MAX; /* is of another view */
+    }
+    if (is_named(shape)) {
+        shape->last_used = ++s->use_clock;
+        weigh_kept(s, shape);
+        return;
+    }
     refresh_own_cache(s, shape->base);
     if (shape->base == shape)
         return;
     shape->last_used = ++s->use_clock;
     weigh_kept(s, shape);
-    resolve_view(s, shape);
 }
 
 /* -- one cycle's pass of the global plugins -- */
@@ -750,10 +770,73 @@ static bool fails(const struct sy_shapes *s, const struct sy_shape *shape, uint3
     return true;
 }
 
+/* The alive ones of the nodes that are named, rising. */
+static uint32_t find_named(const struct sy_shapes *s, const struct sy_shape *shape,
+                           uint32_t nodes[NAMES_MAX])
+{
+    const struct sy_shape_plugins *p = shape->plugins;
+    uint32_t len = 0;
+
+    for (uint32_t i = 0; i < p->names_len; i++) {
+        uint32_t node = sy_cluster_node_find(s->cluster, p->names[i]);
+        if (node == SY_NONE || !sy_cluster_node_is_alive(s->cluster, node))
+            continue;
+        uint32_t at = len++;
+        for (; at && nodes[at - 1] > node; at--)
+            nodes[at] = nodes[at - 1];
+        nodes[at] = node;
+    }
+    return len;
+}
+
+static void note_all_excluded(struct sy_shapes *s, const struct sy_shape *shape)
+{
+    const struct sy_cluster *c = s->cluster;
+    struct sy_verdict v = {
+        .code = SY_UNRESOLVABLE, .filter = shape->plugins->namer, .reasons_len = 1};
+
+    v.reasons[0] = s->texts.not_selected_by_plugin;
+    uint32_t excluded = intern_verdict(s, &v);
+    sy_vec_reserve(&s->pass_verdict, c->nodes_len);
+    for (uint32_t node = 0; node < c->nodes_len; node++)
+        s->pass_verdict.p[node] =
+            sy_cluster_node_is_alive(c, node) ? excluded : (uint32_t)VERDICT_NO_NODE;
+}
+
+/* As filter_pass() and sweep_pass(), for a shape that names its nodes. out: where a failure ends
+ * the look, with nothing in pass_verdict; or NULL. */
+static void named_pass(struct sy_shapes *s, struct sy_shape *shape,
+                       const struct ready_filter *ready, uint32_t len, struct sy_outcome *out)
+{
+    uint32_t nodes[NAMES_MAX];
+    uint32_t nodes_len = find_named(s, shape, nodes);
+
+    if (!out)
+        note_all_excluded(s, shape);
+    s->pass_nodes.len = 0;
+    sy_vec_reserve(&s->pass_nodes, nodes_len);
+    for (uint32_t i = 0; i < nodes_len; i++) {
+        uint32_t verdict = local_verdict(s, shape, nodes[i]);
+        s->evaluated++;
+        if (verdict == VERDICT_FITS && len)
+            verdict = verdict_of(s, shape, ready, len, nodes[i]);
+        if (!out)
+            s->pass_verdict.p[nodes[i]] = verdict;
+        else if (fails(s, shape, verdict, out))
+            return;
+        if (verdict == VERDICT_FITS)
+            s->pass_nodes.p[s->pass_nodes.len++] = nodes[i];
+    }
+}
+
 /* Fills pass_nodes with what all filters pass, and pass_verdict for every node. */
 static void filter_pass(struct sy_shapes *s, struct sy_shape *shape,
                         const struct ready_filter *ready, uint32_t len)
 {
+    if (is_named(shape)) {
+        named_pass(s, shape, ready, len, NULL);
+        return;
+    }
     const struct sy_shape_cache *cache = shape->base->cache;
 
     s->pass_nodes.len = 0;
@@ -1004,8 +1087,10 @@ static void best_of_pass(struct sy_shapes *s, struct sy_shape *shape, uint32_t s
 
     sy_vec_reserve(&s->pass_total, len);
     s->pass_total.len = len;
+    bool named = is_named(shape);
     for (uint32_t i = 0; i < len; i++)
-        s->pass_total.p[i] = shape->base->cache->score[s->pass_nodes.p[i]];
+        s->pass_total.p[i] = named ? local_score(shape, s->pass_nodes.p[i])
+                                   : shape->base->cache->score[s->pass_nodes.p[i]];
     uint32_t scorers_len = len >= score_from ? shape->plugins->global_scorers_len : 0;
     s->pass_is_scored = scorers_len != 0;
     for (uint32_t i = 0; i < scorers_len && out->reject.code == SY_FIT; i++)
@@ -1037,13 +1122,17 @@ static struct sy_outcome look_for_best(struct sy_shapes *s, struct sy_shape *sha
     if (out.reject.code != SY_FIT)
         return out;
     bool claims = any_claims(s);
-    s->pass_is_last = len || claims || shape->base->cache->failed ||
+    bool named = is_named(shape);
+    s->pass_is_last = named || len || claims || shape->base->cache->failed ||
                       (shape->base->cache->feasible > 1 && !global_scorers_are_constant(shape));
     if (!s->pass_is_last) {
         out.node = shape->base->cache->winner[1];
         return out;
     }
-    sweep_pass(s, shape, ready, len, &out);
+    if (named)
+        named_pass(s, shape, ready, len, &out);
+    else
+        sweep_pass(s, shape, ready, len, &out);
     if (claims && out.reject.code == SY_FIT)
         heed_claims(s, shape, false, &out);
     if (out.reject.code != SY_FIT)
@@ -1091,7 +1180,7 @@ struct sy_survey sy_shape_survey(struct sy_shapes *s, struct sy_shape *shape)
         return survey;
     filter_pass(s, shape, ready, len);
     heed_claims(s, shape, true, out);
-    for (uint32_t node = 0; node < shape->base->cache->nodes_len; node++) {
+    for (uint32_t node = 0; node < s->cluster->nodes_len; node++) {
         if (fails(s, shape, s->pass_verdict.p[node], out))
             break;
     }
@@ -1102,7 +1191,7 @@ struct sy_survey sy_shape_survey(struct sy_shapes *s, struct sy_shape *shape)
     survey.nodes_len = (uint32_t)s->pass_nodes.len;
     survey.totals = out->reject.code == SY_FIT ? s->pass_total.p : NULL;
     survey.verdicts = s->pass_verdict.p;
-    survey.verdicts_len = shape->base->cache->nodes_len;
+    survey.verdicts_len = s->cluster->nodes_len;
     return survey;
 }
 
@@ -1143,7 +1232,7 @@ static uint32_t check_sweeps(struct sy_shapes *s, struct sy_shape *shape)
 {
     struct ready_filter ready[SY_FILTERS_MAX];
     struct sy_outcome out = {.node = SY_NONE};
-    uint32_t nodes_len = shape->base->cache->nodes_len, differences = 0;
+    uint32_t nodes_len = s->cluster->nodes_len, differences = 0;
     struct sy_verdict v;
 
     sy_arena_reset(&s->arena);
@@ -1169,6 +1258,17 @@ static uint32_t check_sweeps(struct sy_shapes *s, struct sy_shape *shape)
     return differences;
 }
 
+/* Whether the nodes that the shape does not name are those that the filter excludes. */
+static uint32_t check_named(struct sy_shapes *s, struct sy_shape *shape)
+{
+    uint32_t differences = 0;
+
+    named_pass(s, shape, NULL, 0, NULL);
+    for (uint32_t node = 0; node < s->cluster->nodes_len; node++)
+        differences += s->pass_verdict.p[node] != local_verdict(s, shape, node);
+    return differences;
+}
+
 uint32_t sy_shape_check(struct sy_shapes *s, struct sy_shape *shape)
 {
     uint32_t differences = 0;
@@ -1176,6 +1276,8 @@ uint32_t sy_shape_check(struct sy_shapes *s, struct sy_shape *shape)
     int64_t best_score = 0;
 
     refresh_cache(s, shape);
+    if (is_named(shape))
+        return check_named(s, shape) + check_sweeps(s, shape);
     for (uint32_t node = 0; node < s->cluster->nodes_len; node++) {
         uint32_t verdict = local_verdict(s, shape, node);
         int64_t score = verdict == VERDICT_FITS ? local_score(shape, node) : 0;
@@ -1196,14 +1298,14 @@ uint32_t sy_shape_check(struct sy_shapes *s, struct sy_shape *shape)
 /* -- the message -- */
 
 /* Few distinct verdicts cover many nodes, so those are counted first. */
-static char *build_message(struct sy_shapes *s, const struct sy_shape *shape)
+static char *build_message(struct sy_shapes *s)
 {
     struct sy_reason_counts reasons = {0};
 
     if (!s->cluster->nodes_alive)
         return sy_xstrdup("no nodes available to schedule pods");
     uint32_t *per_verdict = sy_xcalloc(s->verdicts.len, sizeof(*per_verdict));
-    for (uint32_t node = 0; node < shape->base->cache->nodes_len; node++)
+    for (uint32_t node = 0; node < s->cluster->nodes_len; node++)
         per_verdict[s->pass_verdict.p[node]]++;
     for (uint32_t id = VERDICT_NO_NODE + 1; id < s->verdicts.len; id++) {
         for (uint32_t i = 0; per_verdict[id] && i < s->verdicts.p[id].reasons_len; i++)
@@ -1239,11 +1341,30 @@ const char *sy_shape_message(struct sy_shapes *s, struct sy_shape *shape)
     } else {
         filter_pass(s, shape, ready, len);
         heed_claims(s, shape, true, &out);
-        shape->message = build_message(s, shape);
+        shape->message = build_message(s);
     }
     shape->message_generation = s->cluster->generation;
     shape->message_epoch = s->cluster->epoch;
     return shape->message;
+}
+
+static bool named_are_refused_by(const struct sy_shapes *s, const struct sy_shape *shape,
+                                 uint32_t filter)
+{
+    const struct sy_shape_plugins *p = shape->plugins;
+    uint32_t nodes[NAMES_MAX];
+    uint32_t nodes_len = find_named(s, shape, nodes);
+    struct sy_verdict v;
+
+    for (uint32_t i = 0; i < nodes_len; i++) {
+        uint32_t at = 0;
+        while (at < p->local_len &&
+               !p->local[at].filter->refuses(&shape->view, p->local[at].state, nodes[i], &v))
+            at++;
+        if (at < p->local_len && p->local[at].index == filter)
+            return true;
+    }
+    return false;
 }
 
 bool sy_shape_is_refused_by(const struct sy_shapes *s, const struct sy_shape *shape,
@@ -1254,6 +1375,8 @@ bool sy_shape_is_refused_by(const struct sy_shapes *s, const struct sy_shape *sh
 
     while (index < shape->profile->filters_len && shape->profile->filters[index] != filter)
         index++;
+    if (is_named(shape)) /* a view that is out of date is not asked: the next look renews it */
+        return shape->view_epoch == s->cluster->epoch && named_are_refused_by(s, shape, index);
     for (uint32_t node = 0; cache && node < cache->nodes_len; node++) {
         const struct sy_verdict *v = &s->verdicts.p[cache->verdict[node]];
         if (cache->verdict[node] > VERDICT_NO_NODE && v->filter == index)
@@ -1275,7 +1398,7 @@ void sy_shape_nodes_with_code(struct sy_shapes *s, struct sy_shape *shape, enum 
         return;
     filter_pass(s, shape, ready, len);
     heed_claims(s, shape, true, &out);
-    for (uint32_t node = 0; node < shape->base->cache->nodes_len; node++) {
+    for (uint32_t node = 0; node < s->cluster->nodes_len; node++) {
         uint32_t verdict = s->pass_verdict.p[node];
         if (verdict != VERDICT_NO_NODE && s->verdicts.p[verdict].code == code)
             sy_vec_push(&ret->slots, node);

@@ -8,6 +8,7 @@
 enum {
     VERDICT_FITS = 0,
     VERDICT_NO_NODE = 1, /* the slot holds no alive node */
+    NAMES_MAX = 4,       /* nodes by name up to which looking at each is cheaper than a cache */
 };
 
 /* The plugins of a shape's profile, sorted by how they are asked. */
@@ -33,6 +34,11 @@ struct sy_shape_plugins {
     uint32_t local_scorers_len;
     struct ready_scorer global_scorers[SY_SCORERS_MAX];
     uint32_t global_scorers_len;
+    /* The only nodes that a filter leaves, as with pods of DaemonSets: then there is no cache,
+     * these are looked at each time. SY_NONE: nothing of the kind. */
+    uint32_t names_len;
+    sy_sid names[NAMES_MAX];
+    uint8_t namer;            /* that filter, by index in the profile */
     struct sy_verdict reject; /* of a local filter's prepare(): no node will do in this epoch */
     const char *reject_plugin;
 };
