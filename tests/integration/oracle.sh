@@ -3,13 +3,13 @@
 #
 # The core against kube-scheduler's own plugins: named regressions, fixed cases, and fresh ones
 # that nobody has seen. A mix named in `pending` is compared too, but its differences do not fail.
-# ORACLE_SEED replays a run; ORACLE_SHARE changes the number of fresh cases (percent of 20,000).
+# ORACLE_SEED replays a run; ORACLE_SHARE changes the number of fresh cases (percent of 21,000).
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 dir=$root/tests/oracle
 seed=${ORACLE_SEED:-$(($(date +%s) * 1000 + RANDOM % 1000))}
 share=${ORACLE_SHARE:-100}
-fresh=(core:4000 spread:4000 affinity:4000 resources:3000 volumes:3000 preemption:2000)
+fresh=(core:4000 spread:4000 affinity:4000 resources:3000 volumes:3000 preemption:2000 dra:1000)
 pending=''
 failed=0
 fixed_wanted=5000
