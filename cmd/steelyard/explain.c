@@ -65,7 +65,10 @@ static void print_state(struct json_object *e)
         print_age(ask_number(e, "queuedSeconds"));
         printf(", %.0f attempt%s", ask_number(e, "attempts"), plural(ask_number(e, "attempts")));
         if (ask_get_object(e, "nextLookSeconds")) {
-            printf("; next look when something changes, at latest in ");
+            fputs(strcmp(ask_text(e, "state"), "Waiting") == 0
+                      ? "; next look when something changes, at latest in "
+                      : "; next step in ",
+                  stdout);
             print_age(ask_number(e, "nextLookSeconds"));
         }
         printf("\n");

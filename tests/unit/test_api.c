@@ -260,6 +260,14 @@ static void pods_are_explained(void **state)
     assert_string_equal(text(f->answer, "node"), "n");
     assert_string_equal(text(decision, "result"), "Placed");
     assert_string_equal(text(best, "node"), "n");
+    double sum = 0;
+    for (size_t i = 0; i < json_object_array_length(at(best, "scores")); i++) {
+        struct json_object *score = json_object_array_get_idx(at(best, "scores"), i);
+        sum +=
+            json_object_get_double(at(score, "points")) * json_object_get_int(at(score, "weight"));
+    }
+    double total = json_object_get_double(at(best, "total"));
+    assert_true(sum > 300 && total - sum < 0.05 && sum - total < 0.05);
     assert_string_equal(text(first(best, "scores"), "plugin"), f->profile.scorers[0].scorer->name);
     assert_true(json_object_get_double(at(at(decision, "weight"), "capacity")) == 1);
 }
