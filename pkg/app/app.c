@@ -353,6 +353,7 @@ static void collect(void *arg, struct sy_figures *ret)
     ret->config_reload_errors = a->reload_errors;
     ret->strings_swept = a->strings_swept;
     ret->is_scheduling = a->was_active;
+    ret->node_weights = a->now.config.models.node_metrics;
 }
 
 /* ---- signals ---- */

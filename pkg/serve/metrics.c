@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "serve/expo.h"
+#include "serve/model_metrics.h"
 
 static void counter(struct sy_expo *e, const char *name, const char *help)
 {
@@ -247,6 +248,7 @@ int sy_metrics_write(struct sy_sched *sched, const struct sy_strings *strings,
     sy_expo_u64(&e, 1, "version", f->version, "compiler", f->compiler, NULL);
     write_scheduling(&e, sched, f);
     write_utilization(&e, sched, strings);
+    sy_model_metrics_write(&e, sched, f->node_weights);
     sy_load_metrics_write(&e, sy_sched_cluster(sched), f->loads, f->loads_len);
     write_reflectors(&e, f);
     write_client(&e, f);

@@ -41,6 +41,7 @@ struct sy_figures {
     struct sy_load_source_figures loads[SY_LOAD_FIGURES_MAX];
     uint32_t loads_len;
     bool is_scheduling;
+    bool node_weights; /* write those of each node */
 };
 
 /* Appends the whole exposition to out. sched, strings: borrowed. Cost: O(nodes x resources).

@@ -242,7 +242,9 @@ static void whole_exposition(void **state)
     (void)state;
     sy_profile_default(&profiles[0], "steelyard");
     sy_profile_default(&profiles[1], "other");
-    struct sy_sched_options options = {.profiles = profiles, .profiles_len = 2};
+    struct sy_pools_options pools = {
+        .default_gate = {.is_on = true, .close_above = {0.9}, .open_below = {0.8}}};
+    struct sy_sched_options options = {.profiles = profiles, .profiles_len = 2, .pools = &pools};
     struct sy_sched *sched = sy_sched_new(strings, &options, hear, &heard);
     struct sy_amount amounts[] = {{sy_strings_addz(strings, "cpu"), 4000},
                                   {sy_strings_addz(strings, "pods"), 10}};
@@ -295,6 +297,7 @@ static void whole_exposition(void **state)
                    .has = {[SY_LOAD_CPU] = true, [SY_LOAD_MEMORY] = true, [SY_LOAD_GPU] = true},
                    .age_s = {[SY_LOAD_CPU] = 2.5}}},
         .loads_len = 1,
+        .node_weights = true,
     };
     struct sy_load_sample half = {
         .metric = SY_LOAD_CPU, .value = 0.5, .is_share = true, .at_ns = 4};
@@ -304,6 +307,14 @@ static void whole_exposition(void **state)
     assert_int_equal(sy_metrics_write(sched, strings, &f, &process, &out), 0);
     parse(&r, out.p);
     assert_true(r.families.len > 40);
+    assert_true(value_of(&r, "steelyard_pool_utilization{pool=\"default\",resource=\"cpu\"}") ==
+                0.5);
+    assert_true(value_of(&r, "steelyard_balance_state{pool=\"default\",state=\"Balanced\"}") == 1);
+    assert_true(value_of(&r, "steelyard_balance_state{pool=\"default\",state=\"Overloaded\"}") ==
+                0);
+    assert_true(value_of(&r, "steelyard_gate_closed{pool=\"default\"}") == 0);
+    assert_true(value_of(&r, "steelyard_gate_waiting_pods") == 0);
+    assert_true(value_of(&r, "steelyard_node_weight{factor=\"reliability\",node=\"n\"}") == 1);
     assert_true(value_of(&r, "scheduler_scheduler_cache_size{type=\"nodes\"}") == 1);
     assert_true(value_of(&r, "scheduler_pending_pods{queue=\"gated\"}") == 0);
     assert_true(value_of(&r, "steelyard_utilization_ratio{resource=\"cpu\"}") == 0.25);
