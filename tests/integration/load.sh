@@ -60,7 +60,7 @@ within 20 curl -fsS "http://127.0.0.1:$prometheus_port/-/ready"
 # ---- what is asked of the scheduler ----
 
 config=$WORK/config.yaml
-# write SOURCES: the configuration, with the scorer that load moves most plainly.
+# write SOURCES [MORE]: the configuration, with the scorer that load moves most plainly.
 write() {
     cat >"$config" <<END
 apiVersion: steelyard.dev/v1
@@ -70,6 +70,7 @@ profiles:
 load:
   sources:
 $1
+${2:-}
 END
 }
 # samples SOURCE RESULT: how many.
@@ -111,7 +112,7 @@ stop_steelyard
 # ---- staleness, a window of five seconds ----
 
 # shellcheck disable=SC2016
-write "  - type: prometheus
+short="  - type: prometheus
     url: http://127.0.0.1:$prometheus_port
     interval: 1s
     queries:
@@ -126,6 +127,7 @@ write "  - type: prometheus
       gpuMemory: {enabled: false}
       network: {enabled: false}
       xid: {enabled: false}"
+write "$short"
 start_steelyard --config "$config" --kubeconfig "$KUBECONFIG"
 check "ready" within 10 ready
 check "cpu of all nodes is measured" within 10 none_without cpu
@@ -142,7 +144,39 @@ check "measured again" within 15 none_without cpu
 place back
 check "the hot node is avoided again" equal "$(on_hot back)" 0
 
+stop_steelyard
+
+# ---- the load gate ----
+
+write "$short" 'gate: {enabled: true, resources: [{name: cpu}]}'
+start_steelyard --config "$config" --kubeconfig "$KUBECONFIG"
+check "ready" within 10 ready
+check "cpu of all nodes is measured" within 10 none_without cpu
+place open
+for node in "${nodes[@]}"; do state "$node" 'cpu=0.95'; done
+message() { "$kubectl" get pod "$1" -o jsonpath='{.status.conditions[?(@.type=="PodScheduled")].message}'; }
+says_gate() { [[ $(message "$1") == *"3 node(s) in pool default, which is overloaded (cpu "*" % > 80 %)"* ]]; }
+probes=0
+closed() { # one pod after another, until one waits
+    probes=$((probes + 1))
+    pods "probe${probes}x" 1 steelyard 10m | "$kubectl" create -f - >/dev/null
+    within 1 says_gate "probe${probes}x0"
+}
+check "the gate closes above 0.8" within 30 closed
+pods gated 3 steelyard 100m | "$kubectl" create -f - >/dev/null
+check "pods wait, and say why" within 10 says_gate gated2
+check "none is bound" bound_is gated 0
+for node in "${nodes[@]}"; do state "$node" 'cpu=0.1'; done
+check "it opens, and they run" within 30 bound_is gated 3
+state "$hot" 'cpu=0.95'
+stop_steelyard
+
 # ---- a source that is down ----
+
+write "$short"
+start_steelyard --config "$config" --kubeconfig "$KUBECONFIG"
+check "ready" within 10 ready
+check "cpu of all nodes is measured" within 10 none_without cpu
 
 disown "$prometheus"
 kill -KILL "$prometheus"
