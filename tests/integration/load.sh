@@ -3,8 +3,9 @@
 #
 # Measured load, with the real Prometheus and the real metrics-server behind the API server's
 # aggregation layer; the nodes' exporters and kubelets are tests/exporter. Of three nodes that are
-# equal by requests the hot one is avoided; once its measurement is stale it is taken again; a
-# source that is down changes nothing else.
+# equal by requests the hot one is avoided; once its measurement is stale it is taken again; the load
+# gate closes above 0.8 and opens; a source that is down changes nothing else. Koordinator's
+# NodeMetric is real as far as the API server goes.
 # shellcheck source=tests/integration/lib_run.sh
 . "$(dirname "$0")/lib_run.sh"
 
@@ -51,11 +52,14 @@ prometheus_port=$(value_of free1)
             "${exporter#http://}" "$node" "$(ip_of "$node")"
     done
 } >"$WORK/prometheus.yml"
-prometheus --config.file="$WORK/prometheus.yml" --storage.tsdb.path="$WORK/tsdb" \
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=prometheus \
+    -addext subjectAltName=IP:127.0.0.1 -keyout "$WORK/prometheus.key" -out "$WORK/prometheus.crt" 2>/dev/null
+printf 'tls_server_config: {cert_file: prometheus.crt, key_file: prometheus.key}\n' >"$WORK/web.yml"
+prometheus --config.file="$WORK/prometheus.yml" --web.config.file="$WORK/web.yml" --storage.tsdb.path="$WORK/tsdb" \
     --web.listen-address="127.0.0.1:$prometheus_port" --log.level=warn >"$WORK/prometheus.log" 2>&1 &
 prometheus=$!
 others+=("$prometheus")
-within 20 curl -fsS "http://127.0.0.1:$prometheus_port/-/ready"
+within 20 curl -fsS --cacert "$WORK/prometheus.crt" "https://127.0.0.1:$prometheus_port/-/ready"
 
 # ---- what is asked of the scheduler ----
 
@@ -94,7 +98,7 @@ stop_steelyard() {
 
 # ---- the default queries ----
 
-write "  - {type: prometheus, url: 'http://127.0.0.1:$prometheus_port', interval: 1s}"
+write "  - {type: prometheus, url: 'https://127.0.0.1:$prometheus_port', caFile: $WORK/prometheus.crt, interval: 1s}"
 start_steelyard --config "$config" --kubeconfig "$KUBECONFIG"
 check "ready" within 10 ready
 for metric in cpu memory ephemeral-storage gpu gpu-memory network; do
@@ -113,7 +117,8 @@ stop_steelyard
 
 # shellcheck disable=SC2016
 short="  - type: prometheus
-    url: http://127.0.0.1:$prometheus_port
+    url: https://127.0.0.1:$prometheus_port
+    caFile: $WORK/prometheus.crt
     interval: 1s
     queries:
       cpu:
