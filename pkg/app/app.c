@@ -351,6 +351,13 @@ static void collect(void *arg, struct sy_figures *ret)
         sy_measure_figures(a->measure, ret);
     ret->config_reloads = a->reloads;
     ret->config_reload_errors = a->reload_errors;
+    if (a->access) {
+        const struct sy_access_figures *access = sy_access_figures(a->access);
+        ret->api_allowed = access->allowed;
+        ret->api_denied = access->denied;
+        ret->api_unauthenticated = access->unauthenticated;
+        ret->api_failed = access->failed;
+    }
     ret->strings_swept = a->strings_swept;
     ret->is_scheduling = a->was_active;
     ret->node_weights = a->now.config.models.node_metrics;

@@ -266,6 +266,12 @@ int sy_metrics_write(struct sy_sched *sched, const struct sy_strings *strings,
     counter(&e, "steelyard_config_reloads_total", "Reloads of the configuration, by result.");
     sy_expo_u64(&e, f->config_reloads, "result", "ok", NULL);
     sy_expo_u64(&e, f->config_reload_errors, "result", "error", NULL);
+    counter(&e, "steelyard_api_checks_total",
+            "Requests to /steelyard/v1 whose token was checked, by what came of it.");
+    sy_expo_u64(&e, f->api_allowed, "result", "allowed", NULL);
+    sy_expo_u64(&e, f->api_denied, "result", "denied", NULL);
+    sy_expo_u64(&e, f->api_unauthenticated, "result", "unauthenticated", NULL);
+    sy_expo_u64(&e, f->api_failed, "result", "error", NULL);
     write_process(&e, process);
     return out->failed;
 }

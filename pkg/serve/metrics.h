@@ -37,6 +37,7 @@ struct sy_figures {
     uint64_t events_sent, events_dropped, events_merged, event_errors;
     uint64_t odd_values;
     uint64_t config_reloads, config_reload_errors;
+    uint64_t api_allowed, api_denied, api_unauthenticated, api_failed; /* checks of who asks */
     uint64_t strings_swept;
     struct sy_load_source_figures loads[SY_LOAD_FIGURES_MAX];
     uint32_t loads_len;

@@ -77,6 +77,9 @@ k create clusterrolebinding steelyard-viewer --clusterrole steelyard-viewer \
     --serviceaccount default:viewer >/dev/null
 allowed() { [[ $(status /steelyard/v1/nodes -H "$(bearer "$viewer")") == 200 ]]; }
 check "and one that is given begins" within 10 allowed
+counted() { [[ $(metric "steelyard_api_checks_total{result=\"$1\"}") -ge $2 ]]; }
+check "refusals are counted" counted denied 1
+check "unknown tokens are counted" counted unauthenticated 1
 check "no token is in the log" bash -c "! grep -qF '${viewer:20:40}' '$log'"
 
 echo '# why a pod waits'

@@ -241,6 +241,90 @@ static void host_ports_and_spread(void **state)
     sy_explanation_done(&e);
 }
 
+static struct sy_selector select_app(struct fixture *f)
+{
+    struct sy_requirement *req = sy_arena_alloc(&f->k.arena, sizeof(*req));
+    sy_sid *value = sy_arena_alloc(&f->k.arena, sizeof(*value));
+
+    *value = core_id(&f->k, "web");
+    *req = (struct sy_requirement){
+        .key = core_id(&f->k, "app"), .op = SY_OP_IN, .values = value, .values_len = 1};
+    return (struct sy_selector){.reqs = req, .len = 1};
+}
+
+static void pods_that_repel_and_spread(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_node node = core_node(&f->k, "n", 4000, 8192, 0);
+    struct sy_pod first = core_pod(&f->k, "first", 100, 10, 0);
+    struct sy_pod apart = core_pod(&f->k, "apart", 100, 10, 0);
+    struct sy_pod spread = core_pod(&f->k, "spread", 100, 10, 0);
+    sy_sid ns = core_id(&f->k, "default");
+    struct sy_affinity_term term = {.selector = select_app(f),
+                                    .namespaces = &ns,
+                                    .namespaces_len = 1,
+                                    .namespace_selector = {.is_nil = true},
+                                    .topology_key = core_id(&f->k, "kubernetes.io/hostname")};
+    struct sy_spread_constraint constraint = {.max_skew = 1,
+                                              .min_domains = 5,
+                                              .topology_key =
+                                                  core_id(&f->k, "kubernetes.io/hostname"),
+                                              .when_unsatisfiable = SY_DO_NOT_SCHEDULE,
+                                              .honor_affinity = true,
+                                              .selector = select_app(f)};
+
+    node.labels = core_label(&f->k, "kubernetes.io/hostname", "n");
+    put_node(f, node);
+    first.labels = apart.labels = spread.labels = core_label(&f->k, "app", "web");
+    put_pod(f, first);
+    run(f);
+    assert_string_equal(f->node, "n");
+    apart.spec.anti_affinity = &term;
+    apart.spec.anti_affinity_len = 1;
+    put_pod(f, apart);
+    spread.spec.spread = &constraint;
+    spread.spec.spread_len = 1;
+    put_pod(f, spread);
+    run(f);
+    struct sy_explanation e = explain(f, "apart");
+    assert_int_equal(filter(&e, "InterPodAffinity")->nodes, 1);
+    assert_string_equal(
+        change(&e, SY_CHANGE_POD_AFFINITY)->text,
+        "drop the required pod anti-affinity over kubernetes.io/hostname: fits 1 node");
+    sy_explanation_done(&e);
+    e = explain(f, "spread");
+    assert_int_equal(filter(&e, "PodTopologySpread")->nodes, 1);
+    assert_string_equal(
+        change(&e, SY_CHANGE_SPREAD)->text,
+        "drop the spread constraint over kubernetes.io/hostname (maxSkew 1): fits 1 node");
+    sy_explanation_done(&e);
+}
+
+static void expressions_of_node_affinity(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_node node = core_node(&f->k, "n", 4000, 8192, 0);
+    struct sy_pod pod = core_pod(&f->k, "p", 100, 10, 0);
+    sy_sid east = core_id(&f->k, "east"), fast = core_id(&f->k, "fast");
+    struct sy_requirement exprs[] = {
+        {.key = core_id(&f->k, "zone"), .op = SY_OP_IN, .values = &east, .values_len = 1},
+        {.key = core_id(&f->k, "disk"), .op = SY_OP_IN, .values = &fast, .values_len = 1},
+    };
+    struct sy_node_term term = {.exprs = exprs, .exprs_len = 2};
+
+    node.labels = core_label(&f->k, "zone", "east");
+    put_node(f, node);
+    pod.spec.required_nodes = (struct sy_node_selector){.terms = &term, .len = 1, .is_set = true};
+    put_pod(f, pod);
+    run(f);
+    struct sy_explanation e = explain(f, "p");
+    assert_int_equal(e.changes.len, 2);
+    assert_string_equal(e.changes.p[0].text,
+                        "drop the expression on disk from the required node affinity: fits 1 node");
+    assert_int_equal(e.changes.p[1].kind, SY_CHANGE_AFFINITY);
+    sy_explanation_done(&e);
+}
+
 /* A pod that may not preempt is told who is in its way, and nobody is evicted for the asking. */
 static void pods_in_the_way(void **state)
 {
@@ -475,6 +559,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(labels_that_no_node_has, setup, teardown),
         cmocka_unit_test_setup_teardown(a_cordon, setup, teardown),
         cmocka_unit_test_setup_teardown(host_ports_and_spread, setup, teardown),
+        cmocka_unit_test_setup_teardown(pods_that_repel_and_spread, setup, teardown),
+        cmocka_unit_test_setup_teardown(expressions_of_node_affinity, setup, teardown),
         cmocka_unit_test_setup_teardown(pods_in_the_way, setup, teardown),
         cmocka_unit_test_setup_teardown(states_before_a_decision, setup, teardown),
         cmocka_unit_test_setup_teardown(why_it_went_there, setup, teardown),
