@@ -329,6 +329,28 @@ const struct sy_filter sy_filter_dynamic_resources = {
 
 /* ---- score: the earlier an alternative, the better ------------------------------------------- */
 
+static bool has_alternatives(const struct sy_device_claim *claim)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < claim->requests_len; i++)
+        any |= claim->requests[i].has_alternatives;
+    return any;
+}
+
+static bool is_constant(const struct sy_shape_view *shape, int64_t *ret_points)
+{
+    *ret_points = 0;
+    for (uint32_t i = 0; i < shape->spec->claims_len; i++) {
+        sy_sid name = shape->spec->claims[i].claim;
+        const struct sy_device_claim *claim =
+            name ? sy_devices_claim(shape->cluster, shape->ns, name) : NULL;
+        if (claim && has_alternatives(claim))
+            return false;
+    }
+    return true;
+}
+
 static enum sy_pre prepare_score(const struct sy_shape_view *shape, struct sy_arena *arena,
                                  const uint32_t *nodes SY_UNUSED, uint32_t nodes_len SY_UNUSED,
                                  void **ret_state, struct sy_verdict *v)
@@ -337,10 +359,8 @@ static enum sy_pre prepare_score(const struct sy_shape_view *shape, struct sy_ar
     const struct state *state = *ret_state;
 
     for (uint32_t i = 0; pre == SY_PRE_RUN && i < state->claims_len; i++) {
-        for (uint32_t j = 0; j < state->claims[i]->requests_len; j++) {
-            if (state->claims[i]->requests[j].has_alternatives)
-                return SY_PRE_RUN;
-        }
+        if (has_alternatives(state->claims[i]))
+            return SY_PRE_RUN;
     }
     return SY_PRE_SKIP; /* all get none */
 }
@@ -416,6 +436,7 @@ const struct sy_scorer sy_scorer_dynamic_resources = {
     .name = "DynamicResources",
     .is_global = true,
     .prepare = prepare_score,
+    .is_constant = is_constant,
     .score = score,
     .normalize = normalize,
 };

@@ -128,20 +128,6 @@ static void fill_points(const struct sy_shapes *s, const struct sy_shape *shape,
     }
 }
 
-/* The tree leaves out what all nodes get alike. */
-static int64_t common_points(const struct sy_shapes *s, const struct sy_shape *shape)
-{
-    const struct sy_shape_plugins *p = shape->plugins;
-    int64_t sum = 0, points;
-
-    for (uint32_t i = 0; !s->pass_is_last && i < p->global_scorers_len; i++) {
-        const struct ready_scorer *r = &p->global_scorers[i];
-        if (r->scorer->is_constant && r->scorer->is_constant(&shape->view, &points))
-            sum += r->weight * points;
-    }
-    return sum;
-}
-
 void sy_shape_rank(const struct sy_shapes *s, const struct sy_shape *shape, uint32_t most,
                    bool with_points, struct sy_rank *ret)
 {
@@ -155,10 +141,11 @@ void sy_shape_rank(const struct sy_shapes *s, const struct sy_shape *shape, uint
     ret->feasible = s->pass_is_last ? (uint32_t)s->pass_nodes.len : shape->base->cache->feasible;
     ret->len =
         s->pass_is_last ? rank_pass(s, most, taken) : rank_tree(shape->base->cache, most, taken);
-    int64_t common = common_points(s, shape);
+    /* The tree leaves out what all nodes get alike. */
+    int64_t more = s->pass_is_last ? 0 : sy_shape_constant_points(shape);
     for (uint32_t i = 0; i < ret->len; i++) {
         ret->nodes[i].node = taken[i].node;
-        ret->nodes[i].total = taken[i].total + common;
+        ret->nodes[i].total = taken[i].total + more;
         if (with_points)
             fill_points(s, shape, &taken[i], ret->nodes[i].points);
     }

@@ -18,7 +18,7 @@ struct sy_ranked {
 };
 
 struct sy_rank {
-    uint32_t feasible; /* nodes that passed all filters */
+    uint32_t feasible; /* nodes that passed all filters, of those that had to be asked */
     uint32_t len;
     struct sy_ranked nodes[SY_RANK_MAX]; /* best first; of equal ones the lower slot, as decided */
 };

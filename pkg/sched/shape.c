@@ -9,6 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+    ALL_ARE_ASKED = 100, /* so many nodes upstream asks at least: minFeasibleNodesToFind */
+    FIRST_LEVELS = 8,    /* of points, before all nodes are asked */
+};
 static const size_t CYCLE_MAX_BYTES = (size_t)1 << 30;
 
 /* -- verdicts, interned -- */
@@ -1078,6 +1082,18 @@ static bool global_scorers_are_constant(const struct sy_shape *shape)
     return true;
 }
 
+int64_t sy_shape_constant_points(const struct sy_shape *shape)
+{
+    int64_t sum = 0, points;
+
+    for (uint32_t i = 0; i < shape->plugins->global_scorers_len; i++) {
+        const struct ready_scorer *r = &shape->plugins->global_scorers[i];
+        if (r->scorer->is_constant && r->scorer->is_constant(&shape->view, &points))
+            sum += r->weight * points;
+    }
+    return sum;
+}
+
 /* Sums up the points of pass_nodes and picks the best. Global scorers are asked from score_from
  * nodes on. */
 static void best_of_pass(struct sy_shapes *s, struct sy_shape *shape, uint32_t score_from,
@@ -1106,6 +1122,77 @@ static void best_of_pass(struct sy_shapes *s, struct sy_shape *shape, uint32_t s
         out->node = s->pass_nodes.p[best];
 }
 
+/* The most points of a node that nothing refuses so far. */
+static bool top_score(const struct sy_shapes *s, const struct sy_shape_cache *cache, int64_t *ret)
+{
+    bool any = false;
+
+    for (uint32_t node = 0; node < cache->nodes_len; node++) {
+        if (cache->verdict[node] != VERDICT_FITS || s->pass_refused.p[node] ||
+            (any && cache->score[node] <= *ret))
+            continue;
+        *ret = cache->score[node];
+        any = true;
+    }
+    return any;
+}
+
+/* As after a pass that found nothing else, of which all constant scorers think the same. */
+static void pass_is_one(struct sy_shapes *s, uint32_t node, int64_t total)
+{
+    s->pass_nodes.len = s->pass_total.len = 0;
+    sy_vec_push(&s->pass_nodes, node);
+    sy_vec_push(&s->pass_total, total);
+    s->pass_is_scored = true;
+    for (size_t i = 0; i < SY_ARRAY_LEN(s->pass_points); i++)
+        s->pass_points[i].len = 0;
+}
+
+/* Where points are settled before the global filters have spoken: asks the best nodes first, and no
+ * more than it takes. False when that does not find one soon, or when a filter fails: then all are
+ * to be asked. Failures on nodes that are not asked stay unseen, as on those that upstream's
+ * sampling leaves out. */
+static bool best_is_asked_first(struct sy_shapes *s, struct sy_shape *shape,
+                                const struct ready_filter *ready, uint32_t len,
+                                struct sy_outcome *out)
+{
+    const struct sy_shape_cache *cache = shape->base->cache;
+    struct ready_filter single[SY_FILTERS_MAX];
+    uint32_t single_len = 0;
+    int64_t score = 0;
+
+    for (uint32_t i = 0; i < len; i++) {
+        if (!ready[i].filter->sweep)
+            single[single_len++] = ready[i];
+    }
+    if (!single_len) /* asking all costs little, and tells more */
+        return false;
+    sy_vec_reserve(&s->pass_refused, cache->nodes_len);
+    memset(s->pass_refused.p, 0, cache->nodes_len);
+    for (uint32_t i = 0; i < len; i++) {
+        if (ready[i].filter->sweep)
+            ready[i].filter->sweep(&shape->view, ready[i].state, cache->nodes_len,
+                                   s->pass_refused.p);
+    }
+    for (uint32_t level = 0; level < FIRST_LEVELS && top_score(s, cache, &score); level++) {
+        for (uint32_t node = 0; node < cache->nodes_len; node++) {
+            if (cache->verdict[node] != VERDICT_FITS || s->pass_refused.p[node] ||
+                cache->score[node] != score)
+                continue;
+            uint32_t verdict = verdict_of(s, shape, single, single_len, node);
+            if (is_failure(s, verdict))
+                return false;
+            if (verdict == VERDICT_FITS) {
+                pass_is_one(s, node, score + sy_shape_constant_points(shape));
+                out->node = node;
+                return true;
+            }
+            s->pass_refused.p[node] = SY_SWEEP_REFUSED;
+        }
+    }
+    return false;
+}
+
 static struct sy_outcome look_for_best(struct sy_shapes *s, struct sy_shape *shape)
 {
     struct ready_filter ready[SY_FILTERS_MAX];
@@ -1129,10 +1216,15 @@ static struct sy_outcome look_for_best(struct sy_shapes *s, struct sy_shape *sha
         out.node = shape->base->cache->winner[1];
         return out;
     }
-    if (named)
+    if (named) {
         named_pass(s, shape, ready, len, &out);
-    else
+    } else {
+        const struct sy_shape_cache *cache = shape->base->cache;
+        if (!claims && !cache->failed && cache->nodes_len > ALL_ARE_ASKED &&
+            global_scorers_are_constant(shape) && best_is_asked_first(s, shape, ready, len, &out))
+            return out;
         sweep_pass(s, shape, ready, len, &out);
+    }
     if (claims && out.reject.code == SY_FIT)
         heed_claims(s, shape, false, &out);
     if (out.reject.code != SY_FIT)

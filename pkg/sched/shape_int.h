@@ -55,3 +55,6 @@ struct sy_shape_cache {
     int64_t *score;    /* per node, of the local scorers; meaningless unless it fits */
     uint32_t *winner;  /* per inner node of the tree, root at 1: best node below, or SY_NONE */
 };
+
+/* The weighted points that every node gets from global scorers that give all the same. */
+int64_t sy_shape_constant_points(const struct sy_shape *shape);

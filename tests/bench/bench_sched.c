@@ -15,7 +15,9 @@
 #include <string.h>
 #include <time.h>
 
-enum { NODES = 5000, PODS = 2000, TEXT_MAX = 8192, DELETIONS_PER_POD = 3 };
+enum { NODES = 5000, PODS = 2000, TEXT_MAX = 8192, DELETIONS_PER_POD = 3, DEVICES_PER_NODE = 10 };
+
+#define DRIVER "test-driver.cdi.k8s.io"
 
 struct bind {
     uint64_t ticket;
@@ -23,11 +25,22 @@ struct bind {
     char node[32];
 };
 
+/* A claim as the API server has it after a write that was asked for. */
+struct write {
+    uint64_t ticket;
+    uint32_t pod;
+    bool is_allocated;
+    bool is_reserved;
+    char node[32];
+    char device[32];
+};
+
 struct world {
     struct sy_strings *strings;
     struct sy_sched *sched;
     struct sy_decode decode;
     SY_VEC(struct bind) binds;
+    SY_VEC(struct write) writes;
     SY_VEC(char *) victims; /* UIDs, in order */
     size_t deleted;         /* of these */
     sy_time_ns now;
@@ -71,6 +84,19 @@ static void hear(void *arg, const struct sy_decision *d)
             die("a pod is bound that is not measured");
         snprintf(b.node, sizeof(b.node), "%s", d->node);
         sy_vec_push(&w->binds, b);
+    } else if (d->kind == SY_DECIDE_CLAIM) {
+        const struct sy_device_allocation *a = d->claim->allocation;
+        struct write write = {.ticket = d->ticket, .is_allocated = a != NULL};
+        if (sscanf(d->claim->name, "pod-%u", &write.pod) != 1)
+            die("a claim is written that is not measured");
+        if (a) {
+            write.is_reserved = true;
+            snprintf(write.node, sizeof(write.node), "%s",
+                     sy_strings_getz(w->strings, a->grants[0].result.pool));
+            snprintf(write.device, sizeof(write.device), "%s",
+                     sy_strings_getz(w->strings, a->grants[0].result.device));
+        }
+        sy_vec_push(&w->writes, write);
     } else if (d->kind == SY_DECIDE_EVICT) {
         sy_vec_push(&w->victims, sy_xstrdup(d->uid));
     }
@@ -103,6 +129,7 @@ struct shape {
     const char *cpu;
     int priority;
     bool has_volume;
+    bool has_devices;
     bool has_churn;
 };
 
@@ -159,12 +186,110 @@ static void put_volume(struct world *w, const char *run, uint32_t i)
                        run, i, run, i, run, i));
 }
 
-static const char *spec_of(struct world *w, const struct shape *sh, const char *spec,
-                           const char *run, uint32_t i, char *room, size_t len)
+static void put_devices(struct world *w, uint32_t node)
 {
-    (void)w;
+    union sy_devices_object object;
+    struct sy_buf text;
+
+    sy_buf_init(&text, TEXT_MAX);
+    sy_buf_addf(
+        &text,
+        "{\"metadata\":{\"name\":\"node-%05u\",\"resourceVersion\":\"1\"},\"spec\":{\"driver\":"
+        "\"" DRIVER "\",\"nodeName\":\"node-%05u\",\"pool\":{\"name\":\"node-%05u\","
+        "\"generation\":1,\"resourceSliceCount\":1},\"devices\":[",
+        node, node, node);
+    for (uint32_t i = 0; i < DEVICES_PER_NODE; i++)
+        sy_buf_addf(&text,
+                    "%s{\"name\":\"device-%u\",\"attributes\":{\"model\":{\"string\":\"B60\"},"
+                    "\"driverVersion\":{\"version\":\"1.2.3\"},\"sriov\":{\"bool\":true}},"
+                    "\"capacity\":{\"memory\":{\"value\":\"24480Mi\"}}}",
+                    i ? "," : "", i);
+    sy_buf_adds(&text, "]}}");
+    sy_arena_reset(&w->decode.arena);
+    if (sy_decode_devices(&w->decode, SY_DEVICES_SLICE, SY_ENCODING_JSON, sy_buf_str(&text),
+                          &object, NULL) < 0 ||
+        sy_sched_devices(w->sched, SY_DEVICES_SLICE, &object) < 0)
+        die("a slice was refused");
+    sy_buf_done(&text);
+}
+
+static void put_class(struct world *w)
+{
+    union sy_devices_object object;
+    struct sy_str json =
+        format(w, "{\"metadata\":{\"name\":\"test-class\"},\"spec\":{\"selectors\":[{"
+                  "\"cel\":{\"expression\":\"device.driver == \\\"" DRIVER "\\\"\"}}]}}");
+
+    sy_arena_reset(&w->decode.arena);
+    if (sy_decode_devices(&w->decode, SY_DEVICES_CLASS, SY_ENCODING_JSON, json, &object, NULL) <
+            0 ||
+        sy_sched_devices(w->sched, SY_DEVICES_CLASS, &object) < 0)
+        die("a class was refused");
+}
+
+/* The claim of a pod; in the state that a write has left it in, unless that is NULL. */
+static void decode_claim(struct world *w, uint32_t i, const struct write *write,
+                         union sy_devices_object *ret)
+{
+    char status[1024] = "";
+
+    if (write && write->is_allocated)
+        snprintf(
+            status, sizeof(status),
+            "\"allocation\":{\"devices\":{\"results\":[{\"request\":\"req-0\",\"driver\":\"" DRIVER
+            "\",\"pool\":\"%s\",\"device\":\"%s\"}]},\"nodeSelector\":{\"nodeSelectorTerms\":[{"
+            "\"matchFields\":[{\"key\":\"metadata.name\",\"operator\":\"In\",\"values\":[\"%s\"]}"
+            "]}]}},\"reservedFor\":[{\"resource\":\"pods\",\"name\":\"pod-%u\",\"uid\":"
+            "\"uid-pod-%u\"}]",
+            write->node, write->device, write->node, i, i);
+    struct sy_str json = format(
+        w,
+        "{\"metadata\":{\"name\":\"pod-%u\",\"namespace\":\"default\",\"uid\":\"claim-%u\","
+        "\"resourceVersion\":\"%u\"%s},\"spec\":{\"devices\":{\"requests\":[{\"name\":\"req-0\","
+        "\"exactly\":{\"deviceClassName\":\"test-class\",\"allocationMode\":\"ExactCount\","
+        "\"count\":1}"
+        "}]}},\"status\":{%s}}",
+        i, i,
+        !write                ? 1U
+        : write->is_allocated ? 3U
+                              : 2U,
+        write ? ",\"finalizers\":[\"resource.kubernetes.io/delete-protection\"]" : "", status);
+
+    sy_arena_reset(&w->decode.arena);
+    if (sy_decode_devices(&w->decode, SY_DEVICES_CLAIM, SY_ENCODING_JSON, json, ret, NULL) < 0)
+        die("a claim can not be decoded");
+}
+
+static void put_claim(struct world *w, uint32_t i)
+{
+    union sy_devices_object object;
+
+    decode_claim(w, i, NULL, &object);
+    if (sy_sched_devices(w->sched, SY_DEVICES_CLAIM, &object) < 0)
+        die("a claim was refused");
+}
+
+static void answer_write(struct world *w, const struct write *write)
+{
+    union sy_devices_object object;
+
+    decode_claim(w, write->pod, write, &object);
+    int64_t began = cpu();
+    sy_sched_claim_result(w->sched, write->ticket, SY_CLAIM_RESULT_OK, &object.claim, NULL, w->now);
+    if (sy_sched_devices(w->sched, SY_DEVICES_CLAIM, &object) < 0) /* the watch says it too */
+        die("a claim was refused");
+    w->cpu_ns += cpu() - began;
+}
+
+static const char *spec_of(const struct shape *sh, const char *spec, const char *run, uint32_t i,
+                           char *room, size_t len)
+{
+    if (sh->has_devices)
+        snprintf(room, len,
+                 "\"resourceClaims\":[{\"name\":\"gpu\",\"resourceClaimName\":\"%s-%u\"}],", run,
+                 i);
     if (!sh->has_volume)
-        return spec;
+        return sh->has_devices ? room : spec;
     snprintf(room, len,
              "\"volumes\":[{\"name\":\"v\",\"persistentVolumeClaim\":{\"claimName\":\"%s-%u\"}}],",
              run, i);
@@ -181,13 +306,18 @@ static uint32_t turn(struct world *w, const struct shape *sh)
         int64_t began = cpu();
         sy_sched_run(w->sched, true, 0, w->now);
         w->cpu_ns += cpu() - began;
-        again = w->binds.len;
+        again = w->binds.len || w->writes.len;
+        for (size_t n = 0; n < w->writes.len; n++) {
+            struct write write = w->writes.p[n]; /* an answer may bring the next one */
+            answer_write(w, &write);
+        }
+        w->writes.len = 0;
         for (size_t n = 0; n < w->binds.len; n++) {
             struct bind b = w->binds.p[n];
             began = cpu();
             sy_sched_bind_result(w->sched, b.ticket, SY_BIND_RESULT_OK, NULL, w->now);
             w->cpu_ns += cpu() - began;
-            put_pod(w, sh, "pod", b.pod, spec_of(w, sh, sh->spec, "pod", b.pod, room, sizeof(room)),
+            put_pod(w, sh, "pod", b.pod, spec_of(sh, sh->spec, "pod", b.pod, room, sizeof(room)),
                     sh->cpu, sh->priority, b.node);
             bound++;
         }
@@ -232,12 +362,20 @@ static void measure(const struct shape *sh)
                                "\"name\":\"ebs.csi.aws.com\",\"allocatable\":{\"count\":39}}]}}",
                                i));
     }
+    if (sh->has_devices) {
+        put_class(w);
+        for (uint32_t i = 0; i < NODES; i++)
+            put_devices(w, i);
+        for (uint32_t i = 0; i < PODS; i++)
+            put_claim(w, i);
+        sy_sched_devices_known(w->sched, true);
+    }
     for (uint32_t i = 0; i < sh->initial; i++) {
         const char *spec = sh->initial_spec ? sh->initial_spec : sh->spec;
         if (sh->has_volume)
             put_volume(w, "init", i);
         snprintf(node, sizeof(node), "node-%05u", i % NODES);
-        put_pod(w, sh, "init", i, spec_of(w, sh, spec, "init", i, room, sizeof(room)),
+        put_pod(w, sh, "init", i, spec_of(sh, spec, "init", i, room, sizeof(room)),
                 sh->priority ? "14400m" : "100m", 0, node);
     }
     if (sh->has_volume) {
@@ -250,7 +388,7 @@ static void measure(const struct shape *sh)
         w->now += SY_NS_PER_MS;
         if (sh->has_churn && i % 100 == 0)
             put_pod(w, sh, "churn", i, "", "65", 10, "");
-        put_pod(w, sh, "pod", i, spec_of(w, sh, sh->spec, "pod", i, room, sizeof(room)), sh->cpu,
+        put_pod(w, sh, "pod", i, spec_of(sh, sh->spec, "pod", i, room, sizeof(room)), sh->cpu,
                 sh->priority, "");
         bound += turn(w, sh);
         for (uint32_t n = 0; n < DELETIONS_PER_POD && delete_victim(w); n++)
@@ -268,6 +406,7 @@ static void measure(const struct shape *sh)
     sy_decode_done(&w->decode);
     sy_strings_free(w->strings);
     sy_vec_done(&w->binds);
+    sy_vec_done(&w->writes);
     sy_vec_done(&w->victims);
     free(w);
 }
@@ -307,6 +446,7 @@ static const struct shape SHAPES[] = {
              "\"nodeSelectorTerms\":[{\"matchExpressions\":[{\"key\":\"topology.kubernetes.io/zone"
              "\",\"operator\":\"In\",\"values\":[\"zone-0\",\"zone-1\"]}]}]}}},"},
     {.name = "volumes", .initial = 1000, .spec = "", .has_volume = true},
+    {.name = "dra", .spec = "", .has_devices = true},
 };
 
 int main(int argc, char **argv)

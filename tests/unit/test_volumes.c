@@ -690,6 +690,56 @@ static void test_pods_with_a_claim_each_share_what_is_known_of_nodes(void **stat
     assert_int_equal(sy_sched_stats(f->s)->shape_builds, 1);
 }
 
+static void put_in_zone(struct fixture *f, const char *name, const char *zone, int64_t used_milli)
+{
+    struct sy_node node = core_node(&f->k, name, 8000, 8192, 0);
+    char pod_name[32];
+
+    node.labels = core_label(&f->k, "topology.kubernetes.io/zone", zone);
+    assert_int_equal(sy_sched_node(f->s, &node, f->now), 0);
+    snprintf(pod_name, sizeof(pod_name), "on-%s", name);
+    struct sy_pod pod = core_pod(&f->k, pod_name, used_milli, 64, 0);
+    pod.node = node.name;
+    put_pod(f, &pod);
+}
+
+static struct sy_pod put_zonal(struct fixture *f, const char *name, const char *zone)
+{
+    struct sy_pv pv = make_volume(f, name, 10, "1");
+    struct sy_pvc claim = make_claim(f, name, "local", "1");
+
+    pv.labels = core_label(&f->k, "topology.kubernetes.io/zone", zone);
+    put_volume(f, &pv);
+    bind_claim(f, &claim, name, "1");
+    struct sy_pod pod = make_pod(f, name, name);
+    put_pod(f, &pod);
+    return pod;
+}
+
+/* With many nodes the best are asked first: what comes out is the best that passes. */
+static void test_the_best_of_many_that_passes(void **state)
+{
+    struct fixture *f = *state;
+    char name[16];
+
+    sy_sched_node_deleted(f->s, core_id(&f->k, "n1"), f->now);
+    for (uint32_t i = 0; i < 130; i++) {
+        snprintf(name, sizeof(name), "m%u", i);
+        put_in_zone(f, name, i % 2 ? "b" : "a", i == 77 ? 500 : i % 2 ? 1000 : 100);
+    }
+    put_in_zone(f, "m130", "c", 4000);
+    struct sy_pod pod = put_zonal(f, "p", "b");
+    run(f);
+    assert_string_equal(heard(f, SY_DECIDE_BIND, "p")->node, "m77");
+    acknowledge(f, pod, *heard(f, SY_DECIDE_BIND, "p"));
+    pod = put_zonal(f, "q", "c");
+    run(f);
+    assert_string_equal(heard(f, SY_DECIDE_BIND, "q")->node, "m130");
+    put_zonal(f, "r", "d");
+    run(f);
+    assert_says(f, "r", "131 node(s) had no available volume zone");
+}
+
 static void test_disks_that_pods_name_count_too(void **state)
 {
     struct fixture *f = *state;
@@ -757,6 +807,7 @@ int main(void)
         TEST(test_a_driver_that_must_be_on_the_node),
         TEST(test_an_error_on_a_node_ends_the_attempt),
         TEST(test_pods_with_a_claim_each_share_what_is_known_of_nodes),
+        TEST(test_the_best_of_many_that_passes),
         TEST(test_disks_that_pods_name_count_too),
         TEST(test_affinity_where_a_driver_took_over),
     };
