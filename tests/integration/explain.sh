@@ -130,3 +130,25 @@ check "a token in the clear to another machine" exits 2 'must not travel in the 
 check "a wrong call" exits 2 'give pod' "$STEELYARD" explain node n
 kill -TERM "$pid"
 check "an orderly end" ends_with 0 15
+
+echo '# the scheduler asks as its own account, with the rights that the help text lists'
+k create serviceaccount scheduler >/dev/null
+k create clusterrole watches --verb=get,list,watch \
+    --resource=nodes,pods,persistentvolumes,persistentvolumeclaims >/dev/null
+k create clusterrolebinding watches --clusterrole watches --serviceaccount default:scheduler >/dev/null
+cp "$KUBECONFIG" "$WORK/own"
+k --kubeconfig "$WORK/own" config set-credentials own "--token=$(k create token scheduler)" >/dev/null
+k --kubeconfig "$WORK/own" config set-context --current --user=own >/dev/null
+start_steelyard --kubeconfig "$WORK/own"
+url=https://127.0.0.1:$port
+live() { get livez; }
+check "it runs" within 20 live
+check "without the right to ask nobody is let in" equal \
+    "$(status /steelyard/v1/nodes -H "$(bearer "$viewer")")" 503
+check "what is missing is named" logged 'cannot check who asks.*tokenreviews'
+k create clusterrole reviews --verb=create \
+    --resource=tokenreviews.authentication.k8s.io,subjectaccessreviews.authorization.k8s.io >/dev/null
+k create clusterrolebinding reviews --clusterrole reviews --serviceaccount default:scheduler >/dev/null
+check "with the two rights it asks" within 10 allowed
+kill -TERM "$pid"
+check "its end" ends_with 0 15
