@@ -18,10 +18,14 @@ static enum sy_pre prepare(const struct sy_shape_view *shape, struct sy_arena *a
                            void **ret_state, struct sy_verdict *v)
 {
     const double *most = shape->profile->args.node_load_max;
-    struct state *s = sy_arena_alloc(arena, sizeof(*s));
     bool has_any = false;
     char text[96];
 
+    for (int m = 0; m < SY_LOAD_METRICS; m++)
+        has_any |= most[m] > 0;
+    if (!has_any)
+        return SY_PRE_SKIP;
+    struct state *s = sy_arena_alloc(arena, sizeof(*s));
     if (!s) {
         sy_refuse(v, SY_ERROR, shape->texts->no_memory);
         return SY_PRE_REJECT;
@@ -33,10 +37,7 @@ static enum sy_pre prepare(const struct sy_shape_view *shape, struct sy_arena *a
         snprintf(text, sizeof(text), "node(s) had more than %.0f %% of %s in use", 100 * most[m],
                  sy_load_metric_name((enum sy_load_metric)m));
         s->reasons[m] = sy_strings_addz(shape->cluster->strings, text);
-        has_any = true;
     }
-    if (!has_any)
-        return SY_PRE_SKIP;
     shape->cluster->load.is_filtered = true;
     *ret_state = s;
     return SY_PRE_RUN;
