@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -219,23 +220,24 @@ func (a *api) podCount(ctx context.Context, fieldSelector string) (int, error) {
 }
 
 // deletePods deletes all pods at once, without the grace that only a kubelet
-// could end.
+// could end. The API server may cut a long deletion short: it goes on as long as
+// each try leaves fewer.
 func (a *api) deletePods(ctx context.Context) error {
 	options := map[string]any{"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0}
-	for try := 0; try < 5; try++ {
+	last := math.MaxInt
+	for {
 		err := a.json(ctx, "DELETE", "/api/v1/namespaces/"+namespace+"/pods", options, nil)
-		if err != nil && !isCode(err, 409) && !isCode(err, 504) {
-			return err
-		}
-		n, err := a.podCount(ctx, "")
-		if err != nil {
-			return err
-		}
-		if n == 0 {
+		n, cerr := a.podCount(ctx, "")
+		switch {
+		case cerr != nil:
+			return errors.Join(err, cerr)
+		case n == 0:
 			return nil
+		case n >= last:
+			return errors.Join(err, fmt.Errorf("%d pods cannot be deleted", n))
 		}
+		last = n
 	}
-	return errors.New("pods are left over after five deletions of all of them")
 }
 
 // purge deletes all of a collection. Finalizers are taken off: whoever would do so
@@ -247,10 +249,8 @@ func (a *api) purge(ctx context.Context, path string, workers int) error {
 			Finalizers []string `json:"finalizers"`
 		} `json:"metadata"`
 	}
-	for range 5 {
-		if err := a.json(ctx, "DELETE", path, nil, nil); err != nil && !isCode(err, 409) && !isCode(err, 504) {
-			return fmt.Errorf("deleting %s: %w", path, err)
-		}
+	for last := math.MaxInt; ; {
+		derr := a.json(ctx, "DELETE", path, nil, nil) // see deletePods
 		var l struct {
 			Items []item `json:"items"`
 		}
@@ -260,6 +260,10 @@ func (a *api) purge(ctx context.Context, path string, workers int) error {
 		if len(l.Items) == 0 {
 			return nil
 		}
+		if len(l.Items) >= last {
+			return errors.Join(derr, fmt.Errorf("%d of %s cannot be deleted", len(l.Items), path))
+		}
+		last = len(l.Items)
 		err := each(ctx, len(l.Items), workers, func(ctx context.Context, i int) error {
 			if len(l.Items[i].Metadata.Finalizers) == 0 {
 				return nil
@@ -275,7 +279,6 @@ func (a *api) purge(ctx context.Context, path string, workers int) error {
 			return fmt.Errorf("taking finalizers off %s: %w", path, err)
 		}
 	}
-	return fmt.Errorf("%s: some are left over after five deletions of all", path)
 }
 
 // each runs f for 0..n-1 on a number of workers and stops at the first error.

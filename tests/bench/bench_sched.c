@@ -3,6 +3,12 @@
  * What the core alone costs for the shapes of scheduler_perf that `build/bench` measures on an API
  * server (perf.go has them): 5,000 nodes, no I/O, each pod as the watch would bring it: pending,
  * then, once its binding was answered, bound. Without arguments all; else those named. */
+
+/* The folder is also a Go package, which is not to take this file in. */
+/* clang-format off */
+//go:build ignore
+/* clang-format on */
+
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
