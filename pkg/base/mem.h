@@ -21,9 +21,8 @@ char *sy_xasprintf(const char *fmt, ...) SY_PRINTF(1, 2); /* owned by the caller
 void *sy_try_malloc(size_t size) SY_NODISCARD;
 void *sy_try_realloc(void *p, size_t size) SY_NODISCARD; /* on NULL, p is still valid */
 
-/* Makes the n-th following sy_try_* call (1 = next) and all after it fail; 0 turns it off. Returns
- * how many sy_try_* calls were made since the last call of this function. Single-threaded tests
- * only. */
+/* Makes the n-th following sy_try_* call of this thread (1 = next) and all after it fail; 0 turns
+ * it off. Returns how many it has made since the last call of this function. For tests. */
 size_t sy_mem_fail_at(size_t n);
 
 /* For SY_CLEANUP(sy_freep): frees *(void **)p and sets it to NULL. */
