@@ -467,9 +467,7 @@ static const struct sy_option DEVICES[] = {
      .no_effect = "allocation is bounded by steps, not by time", .help = "for one node"},
     {"bindingTimeout", SY_OPTION_DURATION, AT(binding_timeout_ns), .is_terse = true,
      .initial = "10m", .least = SY_NS_PER_S, .most = INT64_MAX,
-     .range = "must be at least 1 second",
-     .no_effect = "devices that must be bound first are not waited for",
-     .help = "for devices that must be bound first"},
+     .range = "must be at least 1 second", .help = "for devices that must be bound first"},
     {0},
 };
 
@@ -694,6 +692,8 @@ int sy_args_apply(const struct sy_option_list *list, struct sy_strings *strings,
             ret->volume_bind_timeout_s = (uint32_t)(a->bind_timeout_ns / SY_NS_PER_S);
             if (a->shape.len) /* else upstream's default */
                 ret->volume_points_len = copy_points(&a->shape, ret->volume_points);
+        } else if (options == DEVICES) {
+            ret->claim_bind_timeout_ns = a->binding_timeout_ns;
         } else if (options == SPREAD && strings) {
             apply_spread(&b, a, ret);
         } else if (options == AFFINITY && strings) {

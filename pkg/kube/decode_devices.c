@@ -895,24 +895,21 @@ static bool are_all_true(const struct wire_device_status *status, const struct w
 
 /* As upstream's isClaimReadyForBinding: what comes behind a device that is not ready is not looked
  * at. */
-static bool has_failed(const struct wire_claim_status *from)
+static void build_readiness(const struct wire_claim_status *from, struct sy_device_claim *to)
 {
     const struct wire_result *r;
 
     if (!from->allocation || !from->allocation->devices)
-        return false;
+        return;
     WIRE_FOREACH (r, &from->allocation->devices->results) {
         const struct wire_device_status *status = r->conditions.len ? status_of(from, r) : NULL;
         if (!r->conditions.len)
             continue;
-        if (!status)
-            return false;
-        if (is_any_true(status, &r->failure_conditions))
-            return true;
-        if (!are_all_true(status, &r->conditions))
-            return false;
+        to->has_failed = status && is_any_true(status, &r->failure_conditions);
+        to->is_waiting = !to->has_failed && (!status || !are_all_true(status, &r->conditions));
+        if (to->has_failed || to->is_waiting)
+            return;
     }
-    return false;
 }
 
 static void build_claim(struct build *b, const void *wire, union sy_devices_object *ret)
@@ -947,7 +944,7 @@ static void build_claim(struct build *b, const void *wire, union sy_devices_obje
         return;
     if (from->status->allocation)
         build_allocation(b, from->status->allocation, to);
-    to->has_failed = has_failed(from->status);
+    build_readiness(from->status, to);
     struct sy_str *reserved = sy_build_array(b, from->status->reserved.len, sizeof(*reserved));
     to->reserved_for = reserved;
     if (!reserved)

@@ -207,6 +207,7 @@ struct sy_device_claim { /* ResourceClaim */
     uint32_t config_len;
     bool is_allocated;
     bool has_failed; /* a driver says that one of the devices can not be had */
+    bool is_waiting; /* else: a driver has not said yet that the devices can be used */
     const struct sy_device_result *results;
     uint32_t results_len;
     struct sy_node_selector nodes;     /* of the allocation; not set: all */

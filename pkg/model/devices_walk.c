@@ -474,6 +474,7 @@ static void dump_claim(struct sy_dump *d, const struct sy_device_claim *claim)
     sy_dump_number_line(d, "deleting", claim->is_deleting);
     sy_dump_number_line(d, "for extended", claim->is_for_extended);
     sy_dump_number_line(d, "failed", claim->has_failed);
+    sy_dump_number_line(d, "waiting", claim->is_waiting);
     for (uint32_t i = 0; i < claim->requests_len; i++)
         dump_request(d, &claim->requests[i]);
     for (uint32_t i = 0; i < claim->constraints_len; i++) {

@@ -233,6 +233,7 @@ struct sy_policy_args {
     struct sy_utilization_point volume_points[SY_ARG_LIST_MAX];
     uint32_t volume_points_len;
     int64_t volume_bind_timeout_s;    /* VolumeBinding.bindTimeoutSeconds */
+    int64_t claim_bind_timeout_ns;    /* DynamicResources.bindingTimeout */
     int32_t hard_pod_affinity_weight; /* 0..100, 1 by default */
     bool ignore_preferred_terms_of_existing_pods;
     /* DefaultPreemption: how many nodes to try, 10 % of all and at least 100 by default. */

@@ -67,6 +67,7 @@ void sy_policy_args_default(struct sy_policy_args *args)
         .volume_points = {{0, 10}, {100, 0}},
         .volume_points_len = 2,
         .volume_bind_timeout_s = 600,
+        .claim_bind_timeout_ns = 600 * SY_NS_PER_S,
         .hard_pod_affinity_weight = 1,
         .preemption_min_candidates_percent = 10,
         .preemption_min_candidates = 100,

@@ -31,7 +31,8 @@ struct sy_claim_work {
     enum sy_claim_write_kind writing;
     bool is_dropped;
     bool is_undoing;
-    char *pod; /* owned, as the next two */
+    bool is_expired; /* allocations that are waited for go, too */
+    char *pod;       /* owned, as the next two */
     char *pod_uid;
     char *error;
     uint32_t at; /* items before this one are done with */
@@ -177,7 +178,7 @@ int sy_claim_work_new(struct sy_claim_works *works, struct sy_cluster *c, struct
     for (uint32_t i = 0; i < len; i++) {
         const struct sy_device_claim *claim = claim_at(c, p, i);
         if (claim && !has_item(w, claim) &&
-            (!claim->is_allocated || !is_reserved_for(claim, p->uid)))
+            (!claim->is_allocated || !is_reserved_for(claim, p->uid) || claim->is_waiting))
             add_item(w, claim);
     }
     if (!w->len) {
@@ -292,6 +293,54 @@ static bool needs_write(struct sy_cluster *c, struct sy_claim_work *w, struct it
     return !is_done;
 }
 
+/* Once all is written. */
+static enum sy_claim_step wait_for_drivers(struct sy_cluster *c, struct sy_claim_work *w)
+{
+    bool waits = false;
+
+    for (uint32_t i = 0; i < w->len; i++) {
+        const struct sy_device_claim *claim = claim_of(c, &w->items[i]);
+        const char *name = sy_strings_getz(c->strings, w->items[i].name);
+        if (!claim || !claim->is_allocated) {
+            fail(c, w,
+                 sy_xasprintf("claim %s/%s got deallocated elsewhere in the meantime",
+                              sy_strings_getz(c->strings, w->items[i].ns), name));
+            return SY_CLAIMS_FAILED;
+        }
+        if (claim->has_failed) {
+            fail(c, w, sy_xasprintf("device binding failed: claim=%s", name));
+            return SY_CLAIMS_FAILED;
+        }
+        waits |= claim->is_waiting;
+    }
+    return waits ? SY_CLAIMS_WAIT : SY_CLAIMS_READY;
+}
+
+void sy_claim_work_expire(struct sy_cluster *c, struct sy_claim_work *w)
+{
+    const char *name = "";
+
+    for (uint32_t i = 0; i < w->len; i++) {
+        const struct sy_device_claim *claim = claim_of(c, &w->items[i]);
+        if (claim && claim->is_waiting) {
+            name = sy_strings_getz(c->strings, claim->name);
+            w->items[i].is_reserved = true; /* perhaps by a try before this one */
+        }
+    }
+    fail(c, w, sy_xasprintf("device binding timeout: claim=%s", name));
+    w->is_expired = true;
+}
+
+static enum sy_claim_write_kind undo_kind(const struct sy_cluster *c, const struct sy_claim_work *w,
+                                          const struct item *item)
+{
+    const struct sy_device_claim *claim = claim_of(c, item);
+
+    return w->is_expired && claim && claim->is_waiting && claim->reserved_for_len <= 1
+               ? SY_CLAIM_DEALLOCATE
+               : SY_CLAIM_UNRESERVE;
+}
+
 static void fill(const struct sy_cluster *c, const struct sy_claim_work *w, const struct item *item,
                  enum sy_claim_write_kind kind, struct sy_claim_write *ret)
 {
@@ -320,13 +369,18 @@ enum sy_claim_step sy_claim_work_next(struct sy_claim_works *works, struct sy_cl
         if (!w->is_undoing)
             w->at++;
     }
+    if (!w->is_undoing && w->at == w->len) {
+        enum sy_claim_step step = wait_for_drivers(c, w);
+        if (step != SY_CLAIMS_FAILED)
+            return step;
+    }
     if (w->is_undoing) {
-        kind = SY_CLAIM_UNRESERVE;
         while (w->at < w->len && !w->items[w->at].is_reserved)
             w->at++;
+        if (w->at == w->len)
+            return SY_CLAIMS_FAILED;
+        kind = undo_kind(c, w, &w->items[w->at]);
     }
-    if (w->at == w->len)
-        return w->is_undoing ? SY_CLAIMS_FAILED : SY_CLAIMS_READY;
     w->serial = ++works->next_serial & UINT32_MAX;
     if (!w->serial)
         w->serial = ++works->next_serial & UINT32_MAX;
@@ -416,6 +470,9 @@ uint32_t sy_claim_work_user(const struct sy_claim_work *w)
 static bool is_out_of_reach(const struct sy_cluster *c, const struct sy_device_claim *claim)
 {
     sy_sid field = sy_strings_find(c->strings, SY_STR("metadata.name"));
+
+    if (claim->has_failed)
+        return true;
 
     for (uint32_t node = 0; node < c->nodes_len; node++) {
         const struct sy_node *n = &c->nodes[node].node;

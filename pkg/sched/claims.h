@@ -2,7 +2,8 @@
  *
  * What one pod's resource claims need before the pod can be bound: devices found for the node are
  * held from the start, then written into the claims, one write after another, with the pod in
- * reservedFor; on failure the pod's reservations are taken back. A work outlives its pod while the
+ * reservedFor; then a wait for drivers that have a say. On failure the pod's reservations are taken
+ * back. A work outlives its pod while the
  * answer to a write is awaited, because the write may yet land. Source of the steps:
  * k8s.io/kubernetes pkg/scheduler/framework/plugins/dynamicresources/dynamicresources.go (v1.37.2),
  * Reserve, PreBind and Unreserve. */
@@ -38,7 +39,8 @@ void sy_claim_works_done(struct sy_claim_works *works, struct sy_cluster *c);
 
 enum sy_claim_step {
     SY_CLAIMS_WRITE,  /* *ret is to be written; answer with sy_claim_work_result() */
-    SY_CLAIMS_READY,  /* all is written: the pod may be bound */
+    SY_CLAIMS_WAIT,   /* all is written; drivers have yet to say that the devices can be used */
+    SY_CLAIMS_READY,  /* the pod may be bound */
     SY_CLAIMS_FAILED, /* and taken back as far as that goes: see sy_claim_work_error() */
 };
 /* The next step. Text in *ret is borrowed until the work or the cluster changes. *ret_ticket is for
@@ -46,9 +48,12 @@ enum sy_claim_step {
 enum sy_claim_step sy_claim_work_next(struct sy_claim_works *works, struct sy_cluster *c,
                                       struct sy_claim_work *w, struct sy_claim_write *ret,
                                       uint64_t *ret_ticket);
+/* From WAIT: it has taken too long. The allocations that are waited for go, unless others use them.
+ */
+void sy_claim_work_expire(struct sy_cluster *c, struct sy_claim_work *w);
 /* Why it failed, in kube-scheduler's words. */
 const char *sy_claim_work_error(const struct sy_claim_work *w);
-/* From READY, when the pod could not be bound: what was reserved is to be taken back. False when
+/* After READY, when the pod could not be bound: what was reserved is to be taken back. False when
  * there is nothing to take back. error: for sy_claim_work_error(). */
 bool sy_claim_work_undo(struct sy_claim_work *w, const char *error);
 

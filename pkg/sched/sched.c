@@ -46,6 +46,7 @@ struct sy_sched {
     uint64_t storage_generation; /* of the cluster's storage, when they were last checked */
     sy_time_ns next_volume_ns;   /* the first of them gives up */
     struct sy_claim_works claims;
+    uint64_t devices_generation; /* of the cluster's devices, when they were last checked */
     uint64_t next_serial;
     uint64_t looked_at_generation; /* of the cluster, when waiting shapes were last looked at */
     sy_time_ns next_wake_ns;
@@ -915,6 +916,22 @@ static void claims_failed(struct sy_sched *s, uint32_t i, sy_time_ns now)
     free(error);
 }
 
+/* For drivers, which have a say before the pod is bound. */
+static void begin_waiting(struct sy_sched *s, struct sy_entry *e, sy_time_ns now)
+{
+    char note[NOTE_MAX_BYTES];
+
+    if (e->until_ns != INT64_MAX)
+        return;
+    /* INT64_MAX means that nothing is waited for. */
+    e->until_ns = earlier(sy_add_saturate(now, shape_of(s, e)->profile->args.claim_bind_timeout_ns),
+                          INT64_MAX - 1);
+    s->next_volume_ns = earlier(s->next_volume_ns, e->until_ns);
+    snprintf(note, sizeof(note), "waiting for binding conditions for device on node %s",
+             sy_strings_getz(s->strings, s->cluster.nodes[e->node].node.name));
+    emit_event(s, e, NULL, "Normal", "BindingConditionsPending", "Scheduling", note);
+}
+
 /* Once volumes are there: has the next write of a resource claim done, or what follows the last. */
 static void next_claim(struct sy_sched *s, uint32_t i, sy_time_ns now)
 {
@@ -926,8 +943,11 @@ static void next_claim(struct sy_sched *s, uint32_t i, sy_time_ns now)
     if (e->claims)
         step = sy_claim_work_next(&s->claims, &s->cluster, e->claims, &write, &d.ticket);
     if (step == SY_CLAIMS_WRITE) {
+        e->until_ns = INT64_MAX;
         d.claim = &write;
         decide_about(s, e, &d);
+    } else if (step == SY_CLAIMS_WAIT) {
+        begin_waiting(s, e, now);
     } else if (step == SY_CLAIMS_FAILED) {
         claims_failed(s, i, now);
     } else {
@@ -1044,8 +1064,14 @@ static void check_reserved(struct sy_sched *s, uint32_t i, sy_time_ns now)
     struct sy_entry *e = entry(s, i);
     char *error = NULL;
 
-    if (!e->volumes || e->until_ns == INT64_MAX)
+    if (e->until_ns == INT64_MAX)
         return; /* still being written */
+    if (!e->volumes) {
+        if (now >= e->until_ns)
+            sy_claim_work_expire(&s->cluster, e->claims);
+        next_claim(s, i, now);
+        return;
+    }
     enum sy_volume_progress p = sy_volume_work_check(&s->cluster, e->volumes, &error);
     if (p == SY_VOLUMES_WAIT && now >= e->until_ns) {
         p = SY_VOLUMES_FAILED;
@@ -1064,12 +1090,14 @@ static void check_reserved(struct sy_sched *s, uint32_t i, sy_time_ns now)
     }
 }
 
-/* Binds the pods whose volumes are there. Asked in every turn; looks when storage has changed. */
+/* Binds the pods whose claims are ready. Asked in every turn; looks when something has changed. */
 static void check_volumes(struct sy_sched *s, sy_time_ns now)
 {
-    if (s->storage_generation == s->cluster.storage.generation && now < s->next_volume_ns)
+    if (s->storage_generation == s->cluster.storage.generation &&
+        s->devices_generation == s->cluster.devices.generation && now < s->next_volume_ns)
         return;
     s->storage_generation = s->cluster.storage.generation;
+    s->devices_generation = s->cluster.devices.generation;
     for (size_t n = s->reserved.len; n--;)
         check_reserved(s, s->reserved.p[n], now); /* may take itself out of the list */
     s->next_volume_ns = INT64_MAX;

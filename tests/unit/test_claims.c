@@ -658,6 +658,105 @@ static void test_names_in_use_survive_a_sweep(void **state)
                                           "\"device\":\"n1-gpu0\""));
 }
 
+/* -- drivers that have a say -- */
+
+/* Up to the wait for the driver of a pod's claim, which is returned as it is then. */
+static struct sy_device_claim go_to_wait(struct fixture *f, const struct sy_pod *pod)
+{
+    struct sy_device_slice slice = make_slice(f, "n1", 1);
+    struct sy_device_claim claim = make_claim(f, "c", "1");
+
+    put(f, SY_DEVICES_SLICE, &slice);
+    put(f, SY_DEVICES_CLAIM, &claim);
+    put_pod(f, pod);
+    run(f);
+    struct said write = go_to_allocate(f, "p", claim);
+    claim = allocated(f, claim, "3", "n1", "n1-gpu0", "p");
+    claim.is_waiting = true;
+    answer(f, write, SY_CLAIM_RESULT_OK, &claim, NULL);
+    assert_null(heard(f, SY_DECIDE_BIND, "p"));
+    assert_string_equal(heard(f, SY_DECIDE_EVENT, "p")->message,
+                        "waiting for binding conditions for device on node n1");
+    run(f);
+    assert_null(heard(f, SY_DECIDE_BIND, "p"));
+    assert_null(heard(f, SY_DECIDE_EVENT, "p"));
+    return claim;
+}
+
+static void test_a_driver_s_word_is_waited_for(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_pod pod = make_pod(f, "p", "c", NULL);
+    struct sy_device_claim claim = go_to_wait(f, &pod);
+
+    claim = changed(f, claim, "4");
+    claim.is_waiting = false;
+    put(f, SY_DEVICES_CLAIM, &claim);
+    run(f);
+    assert_non_null(heard(f, SY_DECIDE_BIND, "p"));
+}
+
+static void test_a_driver_s_no_has_other_devices_tried(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_pod pod = make_pod(f, "p", "c", NULL);
+    struct sy_device_claim claim = go_to_wait(f, &pod);
+
+    claim = changed(f, claim, "4");
+    claim.is_waiting = false;
+    claim.has_failed = true;
+    put(f, SY_DEVICES_CLAIM, &claim);
+    run(f);
+    struct said undo = take(f, "p", SY_CLAIM_UNRESERVE);
+    claim = changed(f, claim, "5");
+    claim.reserved_for_len = 0;
+    answer(f, undo, SY_CLAIM_RESULT_OK, &claim, NULL);
+    assert_says(f, "p", "device binding failed: claim=c");
+    f->now += 2 * SY_NS_PER_S;
+    run(f);
+    (void)take(f, "p", SY_CLAIM_DEALLOCATE);
+}
+
+static void test_a_driver_s_silence_has_an_end(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_pod pod = make_pod(f, "p", "c", NULL);
+
+    (void)go_to_wait(f, &pod);
+    f->now += 599 * SY_NS_PER_S;
+    run(f);
+    assert_null(heard(f, SY_DECIDE_CLAIM, "p"));
+    f->now += SY_NS_PER_S;
+    run(f);
+    struct said undo = take(f, "p", SY_CLAIM_DEALLOCATE);
+    struct sy_device_claim fresh = make_claim(f, "c", "4");
+    answer(f, undo, SY_CLAIM_RESULT_OK, &fresh, NULL);
+    assert_says(f, "p", "device binding timeout: claim=c");
+    assert_int_equal(sy_sched_cluster(f->s)->pods_assumed, 0);
+}
+
+static void test_a_wait_goes_on_after_a_restart(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_device_slice slice = make_slice(f, "n1", 1);
+    struct sy_device_claim claim = make_claim(f, "c", "1");
+    struct sy_pod pod = make_pod(f, "p", "c", NULL);
+
+    claim = allocated(f, claim, "3", "n1", "n1-gpu0", "p");
+    claim.is_waiting = true;
+    put(f, SY_DEVICES_SLICE, &slice);
+    put(f, SY_DEVICES_CLAIM, &claim);
+    put_pod(f, &pod);
+    run(f);
+    assert_null(heard(f, SY_DECIDE_CLAIM, "p"));
+    assert_null(heard(f, SY_DECIDE_BIND, "p"));
+    claim = changed(f, claim, "4");
+    claim.is_waiting = false;
+    put(f, SY_DEVICES_CLAIM, &claim);
+    run(f);
+    assert_non_null(heard(f, SY_DECIDE_BIND, "p"));
+}
+
 /* -- what an allocation says -- */
 
 static const struct sy_device_config *config(struct fixture *f, const char *request,
@@ -802,6 +901,10 @@ int main(void)
         CASE(test_an_allocation_that_others_use_stays),
         CASE(test_pods_wait_while_devices_are_unknown),
         CASE(test_names_in_use_survive_a_sweep),
+        CASE(test_a_driver_s_word_is_waited_for),
+        CASE(test_a_driver_s_no_has_other_devices_tried),
+        CASE(test_a_driver_s_silence_has_an_end),
+        CASE(test_a_wait_goes_on_after_a_restart),
         CASE(test_an_allocation_says_all_that_a_driver_needs),
         CASE(test_devices_of_many_nodes_keep_their_selectors),
     };
