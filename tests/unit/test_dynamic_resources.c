@@ -68,8 +68,7 @@ static void test_a_pod_with_claims_is_not_bound_without_devices(void **state)
     assert_int_equal(out.node, SY_NONE);
     assert_int_equal(out.reject.code, SY_UNRESOLVABLE);
     assert_string_equal(out.reject_plugin, "DynamicResources");
-    assert_string_equal(
-        text, "resource claims, resource slices or device classes can not be read");
+    assert_string_equal(text, "resource claims, resource slices or device classes can not be read");
 }
 
 /* A cluster of nodes n1 and n2, with device n1/gpu on the first; objects come as JSON. */
