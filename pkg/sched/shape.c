@@ -1,18 +1,16 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which pods are of one shape, its plugins readied, verdicts and scores per node, and their cache.
+ * Looks at all nodes are in shape_pass.c, what else is asked in shape_ask.c. */
 #include "sched/shape.h"
 
 #include "base/buf.h"
 #include "policy/extended_resources.h"
-#include "sched/reasons.h"
 #include "sched/shape_int.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    ALL_ARE_ASKED = 100, /* so many nodes upstream asks at least: minFeasibleNodesToFind */
-    FIRST_LEVELS = 8,    /* of points, before all nodes are asked */
-};
 static const size_t CYCLE_MAX_BYTES = (size_t)1 << 30;
 
 /* -- verdicts, interned -- */
@@ -26,7 +24,7 @@ static bool same_verdict(const void *arg, const void *key, uint32_t value)
            memcmp(a->reasons, b->reasons, a->reasons_len * sizeof(*a->reasons)) == 0;
 }
 
-static uint32_t intern_verdict(struct sy_shapes *s, const struct sy_verdict *v)
+uint32_t sy_shapes_intern(struct sy_shapes *s, const struct sy_verdict *v)
 {
     if (same_verdict(s, v, s->last_verdict)) /* nodes of a kind tend to lie together */
         return s->last_verdict;
@@ -63,7 +61,7 @@ static size_t cache_size(const struct sy_shape_cache *cache)
                                              sizeof(*cache->winner));
 }
 
-static void drop_kept(struct sy_shapes *s, struct sy_shape *shape)
+void sy_shape_drop_kept(struct sy_shapes *s, struct sy_shape *shape)
 {
     for (size_t i = 0; i < SY_ARRAY_LEN(shape->kept); i++) {
         if (shape->kept[i].data)
@@ -87,7 +85,7 @@ static void weigh_kept(struct sy_shapes *s, struct sy_shape *shape)
 
 static void drop_cache(struct sy_shapes *s, struct sy_shape *shape)
 {
-    drop_kept(s, shape);
+    sy_shape_drop_kept(s, shape);
     if (!shape->cache)
         return;
     s->cache_bytes -= cache_size(shape->cache);
@@ -422,9 +420,8 @@ static void reject(struct sy_shape_plugins *p, const char *plugin, const struct 
     p->reject_plugin = plugin;
 }
 
-/* An error's text as upstream wraps it: "running ", then what, with the plugin's name, then it. */
-static void wrap_error(struct sy_shapes *s, const char *before, const char *plugin,
-                       const char *after, struct sy_verdict *v)
+void sy_shapes_wrap_error(struct sy_shapes *s, const char *before, const char *plugin,
+                          const char *after, struct sy_verdict *v)
 {
     sy_sid reason = v->reasons_len ? v->reasons[0] : s->texts.no_memory;
     char *text = sy_xasprintf("running %s\"%s\"%s: %s", before, plugin, after,
@@ -439,7 +436,7 @@ static void reject_wrapped(struct sy_shapes *s, struct sy_shape_plugins *p, cons
                            const char *plugin, struct sy_verdict *v)
 {
     if (v->code == SY_ERROR)
-        wrap_error(s, before, plugin, "", v);
+        sy_shapes_wrap_error(s, before, plugin, "", v);
     reject(p, plugin, v);
 }
 
@@ -495,7 +492,7 @@ static void sort_scorers(struct sy_shapes *s, struct sy_shape *shape)
     }
 }
 
-static void resolve_view(struct sy_shapes *s, struct sy_shape *shape)
+void sy_shape_resolve(struct sy_shapes *s, struct sy_shape *shape)
 {
     if (shape->view_epoch == s->cluster->epoch)
         return;
@@ -525,9 +522,8 @@ static void resolve_view(struct sy_shapes *s, struct sy_shape *shape)
     shape->view_epoch = shape->plugins->reject.code == SY_ERROR ? UINT64_MAX : s->cluster->epoch;
 }
 
-/* Runs filters over one node: the first refusal, or "fits". */
-static uint32_t verdict_of(struct sy_shapes *s, const struct sy_shape *shape,
-                           const struct ready_filter *filters, uint32_t len, uint32_t node)
+uint32_t sy_shape_ask(struct sy_shapes *s, const struct sy_shape *shape,
+                      const struct ready_filter *filters, uint32_t len, uint32_t node)
 {
     struct sy_verdict v;
 
@@ -538,27 +534,27 @@ static uint32_t verdict_of(struct sy_shapes *s, const struct sy_shape *shape,
         v = (struct sy_verdict){
             .code = SY_UNRESOLVABLE, .filter = filters[i].index, .reasons_len = 1};
         v.reasons[0] = s->texts.not_selected_by_plugin;
-        return intern_verdict(s, &v);
+        return sy_shapes_intern(s, &v);
     }
     for (uint32_t i = 0; i < len; i++) {
         if (filters[i].filter->refuses(&shape->view, filters[i].state, node, &v)) {
             v.filter = filters[i].index;
             if (v.code == SY_ERROR)
-                wrap_error(s, "", filters[i].filter->name, " filter plugin", &v);
-            return intern_verdict(s, &v);
+                sy_shapes_wrap_error(s, "", filters[i].filter->name, " filter plugin", &v);
+            return sy_shapes_intern(s, &v);
         }
     }
     return VERDICT_FITS;
 }
 
-static uint32_t local_verdict(struct sy_shapes *s, const struct sy_shape *shape, uint32_t node)
+uint32_t sy_shape_local_verdict(struct sy_shapes *s, const struct sy_shape *shape, uint32_t node)
 {
     if (!sy_cluster_node_is_alive(s->cluster, node))
         return VERDICT_NO_NODE;
-    return verdict_of(s, shape, shape->plugins->local, shape->plugins->local_len, node);
+    return sy_shape_ask(s, shape, shape->plugins->local, shape->plugins->local_len, node);
 }
 
-static int64_t local_score(const struct sy_shape *shape, uint32_t node)
+int64_t sy_shape_local_score(const struct sy_shape *shape, uint32_t node)
 {
     int64_t sum = 0;
 
@@ -594,22 +590,17 @@ static void play(struct sy_shape_cache *cache, uint32_t inner)
         cache->winner[inner] = better(cache, cache->winner[left], cache->winner[right]);
 }
 
-static bool is_failure(const struct sy_shapes *s, uint32_t verdict)
-{
-    return verdict != VERDICT_NO_NODE && s->verdicts.p[verdict].code == SY_ERROR;
-}
-
 static void evaluate_into(struct sy_shapes *s, struct sy_shape *shape, uint32_t node)
 {
     struct sy_shape_cache *cache = shape->cache;
     bool did_fit = cache->verdict[node] == VERDICT_FITS;
-    bool did_fail = is_failure(s, cache->verdict[node]);
+    bool did_fail = sy_shapes_is_failure(s, cache->verdict[node]);
 
     s->evaluated++;
-    cache->verdict[node] = local_verdict(s, shape, node);
-    cache->failed += (uint32_t)is_failure(s, cache->verdict[node]) - (uint32_t)did_fail;
+    cache->verdict[node] = sy_shape_local_verdict(s, shape, node);
+    cache->failed += (uint32_t)sy_shapes_is_failure(s, cache->verdict[node]) - (uint32_t)did_fail;
     if (cache->verdict[node] == VERDICT_FITS)
-        cache->score[node] = local_score(shape, node);
+        cache->score[node] = sy_shape_local_score(shape, node);
     cache->feasible += (uint32_t)(cache->verdict[node] == VERDICT_FITS) - (uint32_t)did_fit;
 }
 
@@ -638,7 +629,7 @@ static void score_anew(struct sy_shape *shape, uint64_t stamp)
 
     for (uint32_t node = 0; node < cache->nodes_len; node++) {
         if (cache->verdict[node] == VERDICT_FITS)
-            cache->score[node] = local_score(shape, node);
+            cache->score[node] = sy_shape_local_score(shape, node);
     }
     cache->stamp = stamp;
     play_all(cache);
@@ -664,7 +655,7 @@ static void build_cache(struct sy_shapes *s, struct sy_shape *shape)
         s->cache_bytes += cache_size(cache);
     }
     s->builds++;
-    resolve_view(s, shape);
+    sy_shape_resolve(s, shape);
     cache->nodes_len = c->nodes_len;
     cache->epoch = c->epoch;
     cache->changes_seen = c->changes.len;
@@ -704,20 +695,14 @@ static void refresh_own_cache(struct sy_shapes *s, struct sy_shape *shape)
         score_anew(shape, stamp);
 }
 
-/* Whether the shape does without a cache. */
-static bool is_named(const struct sy_shape *shape)
-{
-    return shape->plugins->names_len != SY_NONE && shape->plugins->reject.code == SY_FIT;
-}
-
-static void refresh_cache(struct sy_shapes *s, struct sy_shape *shape)
+void sy_shape_refresh(struct sy_shapes *s, struct sy_shape *shape)
 {
     if (shape->view_epoch != s->cluster->epoch) {
-        resolve_view(s, shape);
+        sy_shape_resolve(s, shape);
         if (shape->cache)
             shape->cache->epoch = UINT64_MAX; /* is of another view */
     }
-    if (is_named(shape)) {
+    if (sy_shape_is_named(shape)) {
         shape->last_used = ++s->use_clock;
         weigh_kept(s, shape);
         return;
@@ -727,784 +712,4 @@ static void refresh_cache(struct sy_shapes *s, struct sy_shape *shape)
         return;
     shape->last_used = ++s->use_clock;
     weigh_kept(s, shape);
-}
-
-/* -- one cycle's pass of the global plugins -- */
-
-/* Readies the global filters that have something to say; the others are left out. */
-static uint32_t prepare_global_filters(struct sy_shapes *s, struct sy_shape *shape,
-                                       struct ready_filter *ready, struct sy_outcome *out)
-{
-    uint32_t len = 0;
-
-    if (!s->asks_speaking_only)
-        s->speaking = 0;
-    for (uint32_t i = 0; i < shape->plugins->global_len && out->reject.code == SY_FIT; i++) {
-        struct ready_filter r = shape->plugins->global[i];
-        struct sy_verdict v = {.code = SY_FIT, .filter = r.index};
-        if (s->asks_speaking_only && !(s->speaking & 1U << r.index))
-            continue;
-        enum sy_pre pre = r.filter->prepare
-                              ? r.filter->prepare(&shape->view, &s->arena, &r.state, &v)
-                              : SY_PRE_RUN;
-        if (pre == SY_PRE_RUN) {
-            ready[len++] = r;
-            s->speaking |= 1U << r.index;
-        }
-        if (pre == SY_PRE_REJECT) {
-            if (v.code == SY_ERROR)
-                wrap_error(s, "PreFilter plugin ", r.filter->name, "", &v);
-            out->reject = v;
-            out->reject_plugin = r.filter->name;
-        }
-    }
-    return len;
-}
-
-/* Ends the attempt when the verdict is a failure. */
-static bool fails(const struct sy_shapes *s, const struct sy_shape *shape, uint32_t verdict,
-                  struct sy_outcome *out)
-{
-    if (!is_failure(s, verdict))
-        return false;
-    if (out->reject.code == SY_FIT) {
-        out->reject = s->verdicts.p[verdict];
-        out->reject_plugin = shape->profile->filters[out->reject.filter]->name;
-    }
-    return true;
-}
-
-/* The alive ones of the nodes that are named, rising. */
-static uint32_t find_named(const struct sy_shapes *s, const struct sy_shape *shape,
-                           uint32_t nodes[NAMES_MAX])
-{
-    const struct sy_shape_plugins *p = shape->plugins;
-    uint32_t len = 0;
-
-    for (uint32_t i = 0; i < p->names_len; i++) {
-        uint32_t node = sy_cluster_node_find(s->cluster, p->names[i]);
-        if (node == SY_NONE || !sy_cluster_node_is_alive(s->cluster, node))
-            continue;
-        uint32_t at = len++;
-        for (; at && nodes[at - 1] > node; at--)
-            nodes[at] = nodes[at - 1];
-        nodes[at] = node;
-    }
-    return len;
-}
-
-static void note_all_excluded(struct sy_shapes *s, const struct sy_shape *shape)
-{
-    const struct sy_cluster *c = s->cluster;
-    struct sy_verdict v = {
-        .code = SY_UNRESOLVABLE, .filter = shape->plugins->namer, .reasons_len = 1};
-
-    v.reasons[0] = s->texts.not_selected_by_plugin;
-    uint32_t excluded = intern_verdict(s, &v);
-    sy_vec_reserve(&s->pass_verdict, c->nodes_len);
-    for (uint32_t node = 0; node < c->nodes_len; node++)
-        s->pass_verdict.p[node] =
-            sy_cluster_node_is_alive(c, node) ? excluded : (uint32_t)VERDICT_NO_NODE;
-}
-
-/* As filter_pass() and sweep_pass(), for a shape that names its nodes. out: where a failure ends
- * the look, with nothing in pass_verdict; or NULL. */
-static void named_pass(struct sy_shapes *s, struct sy_shape *shape,
-                       const struct ready_filter *ready, uint32_t len, struct sy_outcome *out)
-{
-    uint32_t nodes[NAMES_MAX];
-    uint32_t nodes_len = find_named(s, shape, nodes);
-
-    if (!out)
-        note_all_excluded(s, shape);
-    s->pass_nodes.len = 0;
-    sy_vec_reserve(&s->pass_nodes, nodes_len);
-    for (uint32_t i = 0; i < nodes_len; i++) {
-        uint32_t verdict = local_verdict(s, shape, nodes[i]);
-        s->evaluated++;
-        if (verdict == VERDICT_FITS && len)
-            verdict = verdict_of(s, shape, ready, len, nodes[i]);
-        if (!out)
-            s->pass_verdict.p[nodes[i]] = verdict;
-        else if (fails(s, shape, verdict, out))
-            return;
-        if (verdict == VERDICT_FITS)
-            s->pass_nodes.p[s->pass_nodes.len++] = nodes[i];
-    }
-}
-
-/* Fills pass_nodes with what all filters pass, and pass_verdict for every node. */
-static void filter_pass(struct sy_shapes *s, struct sy_shape *shape,
-                        const struct ready_filter *ready, uint32_t len)
-{
-    if (is_named(shape)) {
-        named_pass(s, shape, ready, len, NULL);
-        return;
-    }
-    const struct sy_shape_cache *cache = shape->base->cache;
-
-    s->pass_nodes.len = 0;
-    sy_vec_reserve(&s->pass_nodes, cache->nodes_len);
-    sy_vec_reserve(&s->pass_verdict, cache->nodes_len);
-    for (uint32_t node = 0; node < cache->nodes_len; node++) {
-        uint32_t verdict = cache->verdict[node];
-        if (verdict == VERDICT_FITS && len)
-            verdict = verdict_of(s, shape, ready, len, node);
-        s->pass_verdict.p[node] = verdict;
-        if (verdict == VERDICT_FITS)
-            s->pass_nodes.p[s->pass_nodes.len++] = node;
-    }
-}
-
-/* As filter_pass(), but fills pass_nodes alone: why the others are refused is of no interest until
- * it turns out that no node will do. Ends at the first node on which a filter fails. */
-static void sweep_pass(struct sy_shapes *s, struct sy_shape *shape,
-                       const struct ready_filter *ready, uint32_t len, struct sy_outcome *out)
-{
-    const struct sy_shape_cache *cache = shape->base->cache;
-    struct ready_filter single[SY_FILTERS_MAX]; /* those that are asked node by node */
-    uint32_t single_len = 0, early_len = 0;     /* early: before a sweeping one: may fail first */
-
-    s->pass_nodes.len = 0;
-    sy_vec_reserve(&s->pass_nodes, cache->nodes_len);
-    sy_vec_reserve(&s->pass_refused, cache->nodes_len);
-    if (cache->nodes_len)
-        memset(s->pass_refused.p, 0, cache->nodes_len);
-    for (uint32_t i = 0; i < len; i++) {
-        if (ready[i].filter->sweep) {
-            ready[i].filter->sweep(&shape->view, ready[i].state, cache->nodes_len,
-                                   s->pass_refused.p);
-            early_len = single_len;
-        } else {
-            single[single_len++] = ready[i];
-        }
-    }
-    for (uint32_t node = 0; node < cache->nodes_len; node++) {
-        uint32_t verdict = cache->verdict[node];
-        uint32_t asked = s->pass_refused.p[node] ? early_len : single_len;
-        if (verdict == VERDICT_FITS && s->pass_refused.p[node] & SY_SWEEP_FAILED)
-            verdict = verdict_of(s, shape, ready, len, node);
-        else if (verdict == VERDICT_FITS && asked)
-            verdict = verdict_of(s, shape, single, asked, node);
-        if (fails(s, shape, verdict, out))
-            return;
-        if (verdict == VERDICT_FITS && !s->pass_refused.p[node])
-            s->pass_nodes.p[s->pass_nodes.len++] = node;
-    }
-}
-
-/* -- claims of nominated pods -- */
-
-void sy_shapes_nominate(struct sy_shapes *s, uint32_t pod, uint32_t node)
-{
-    size_t at = s->nominees.len;
-
-    sy_vec_push(&s->nominees, (struct sy_nominee){pod, node});
-    for (; at && s->nominees.p[at - 1].node > node; at--)
-        s->nominees.p[at] = s->nominees.p[at - 1];
-    s->nominees.p[at] = (struct sy_nominee){pod, node};
-}
-
-void sy_shapes_end_nomination(struct sy_shapes *s, uint32_t pod)
-{
-    size_t len = 0;
-
-    for (size_t i = 0; i < s->nominees.len; i++) {
-        if (s->nominees.p[i].pod != pod)
-            s->nominees.p[len++] = s->nominees.p[i];
-    }
-    s->nominees.len = len;
-}
-
-/* The first of the claims on a node that is not less. */
-static size_t first_claim(const struct sy_shapes *s, uint32_t node)
-{
-    size_t low = 0, high = s->nominees.len;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (s->nominees.p[middle].node < node)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static bool has_claim(const struct sy_shapes *s, const struct sy_nominee *n)
-{
-    const struct sy_pod_slot *pods = s->cluster->pods.p;
-
-    return s->asking != SY_NONE && n->pod != s->asking && pods[n->pod].node == SY_NONE &&
-           pods[n->pod].priority >= pods[s->asking].priority;
-}
-
-static bool any_claims(const struct sy_shapes *s)
-{
-    for (size_t i = 0; i < s->nominees.len; i++) {
-        if (has_claim(s, &s->nominees.p[i]))
-            return true;
-    }
-    return false;
-}
-
-static uint32_t plain_verdict(struct sy_shapes *s, struct sy_shape *shape, uint32_t node)
-{
-    struct ready_filter ready[SY_FILTERS_MAX];
-    struct sy_outcome out = {.node = SY_NONE};
-    uint32_t verdict = local_verdict(s, shape, node);
-
-    if (verdict != VERDICT_FITS)
-        return verdict;
-    sy_arena_reset(&s->arena);
-    uint32_t len = prepare_global_filters(s, shape, ready, &out);
-    if (out.reject.code != SY_FIT)
-        return intern_verdict(s, &out.reject);
-    return verdict_of(s, shape, ready, len, node);
-}
-
-/* The verdict on one node with the pods there that have a claim on it. */
-static uint32_t claimed_verdict(struct sy_shapes *s, struct sy_shape *shape, uint32_t node)
-{
-    SY_VEC(uint32_t) put = {0};
-    bool asked_speaking_only = s->asks_speaking_only;
-
-    sy_cluster_trial_begin(s->cluster);
-    for (size_t i = first_claim(s, node); i < s->nominees.len && s->nominees.p[i].node == node;
-         i++) {
-        const struct sy_nominee *n = &s->nominees.p[i];
-        if (!has_claim(s, n))
-            continue;
-        sy_cluster_trial_restore(s->cluster, n->pod, node);
-        sy_vec_push(&put, n->pod);
-    }
-    s->asks_speaking_only = true;
-    uint32_t verdict = plain_verdict(s, shape, node);
-    s->asks_speaking_only = asked_speaking_only;
-    for (size_t i = 0; i < put.len; i++)
-        sy_cluster_trial_remove(s->cluster, put.p[i]);
-    sy_cluster_trial_end(s->cluster);
-    sy_vec_done(&put);
-    return verdict;
-}
-
-/* Where the node is in pass_nodes, or their number. */
-static size_t place_in_pass(const struct sy_shapes *s, uint32_t node)
-{
-    size_t low = 0, high = s->pass_nodes.len;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (s->pass_nodes.p[middle] < node)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < s->pass_nodes.len && s->pass_nodes.p[low] == node ? low : s->pass_nodes.len;
-}
-
-/* Takes nodes out of pass_nodes that do not pass with the claims on them. verdicts: also notes why,
- * in pass_verdict; else nodes that do not pass anyway are left alone. out: what a failure goes to.
- */
-static void heed_claims(struct sy_shapes *s, struct sy_shape *shape, bool verdicts,
-                        struct sy_outcome *out)
-{
-    uint32_t heeded = SY_NONE;
-
-    for (size_t i = 0; i < s->nominees.len; i++) {
-        uint32_t node = s->nominees.p[i].node;
-        if (node == heeded || !has_claim(s, &s->nominees.p[i]) ||
-            !sy_cluster_node_is_alive(s->cluster, node))
-            continue;
-        heeded = node;
-        size_t at = place_in_pass(s, node);
-        if (!verdicts && at == s->pass_nodes.len)
-            continue;
-        uint32_t verdict = claimed_verdict(s, shape, node);
-        if (verdict == VERDICT_FITS)
-            continue;
-        (void)fails(s, shape, verdict, out);
-        if (verdicts)
-            s->pass_verdict.p[node] = verdict;
-        if (at < s->pass_nodes.len) {
-            s->pass_nodes.len--;
-            memmove(s->pass_nodes.p + at, s->pass_nodes.p + at + 1,
-                    (s->pass_nodes.len - at) * sizeof(*s->pass_nodes.p));
-        }
-    }
-}
-
-/* Adds one global scorer's points over pass_nodes to pass_total. */
-static void score_pass(struct sy_shapes *s, struct sy_shape *shape, struct ready_scorer r,
-                       struct sy_outcome *out)
-{
-    uint32_t len = (uint32_t)s->pass_nodes.len;
-    struct sy_verdict v = {.code = SY_FIT};
-    int64_t points, *scores;
-
-    s->pass_points[r.index].len = 0;
-
-    if (r.scorer->is_constant && r.scorer->is_constant(&shape->view, &points)) {
-        for (uint32_t i = 0; i < len; i++)
-            s->pass_total.p[i] += r.weight * points;
-        return;
-    }
-    enum sy_pre pre = r.scorer->prepare ? r.scorer->prepare(&shape->view, &s->arena,
-                                                            s->pass_nodes.p, len, &r.state, &v)
-                                        : SY_PRE_RUN;
-    if (pre == SY_PRE_REJECT) {
-        wrap_error(s, "PreScore plugin ", r.scorer->name, "", &v);
-        out->reject = v;
-        out->reject_plugin = r.scorer->name;
-    }
-    if (pre != SY_PRE_RUN)
-        return;
-    sy_vec_reserve(&s->pass_points[r.index], len);
-    s->pass_points[r.index].len = len;
-    scores = s->pass_points[r.index].p;
-    for (uint32_t i = 0; i < len; i++)
-        scores[i] = r.scorer->score(&shape->view, r.state, s->pass_nodes.p[i]);
-    if (r.scorer->normalize)
-        r.scorer->normalize(&shape->view, r.state, s->pass_nodes.p, len, scores);
-    for (uint32_t i = 0; i < len; i++)
-        s->pass_total.p[i] += r.weight * scores[i];
-}
-
-/* Whether every global scorer gives all nodes the same, so that the tree's order stands. */
-static bool global_scorers_are_constant(const struct sy_shape *shape)
-{
-    for (uint32_t i = 0; i < shape->plugins->global_scorers_len; i++) {
-        const struct sy_scorer *scorer = shape->plugins->global_scorers[i].scorer;
-        int64_t points;
-        if (!scorer->is_constant || !scorer->is_constant(&shape->view, &points))
-            return false;
-    }
-    return true;
-}
-
-int64_t sy_shape_constant_points(const struct sy_shape *shape)
-{
-    int64_t sum = 0, points;
-
-    for (uint32_t i = 0; i < shape->plugins->global_scorers_len; i++) {
-        const struct ready_scorer *r = &shape->plugins->global_scorers[i];
-        if (r->scorer->is_constant && r->scorer->is_constant(&shape->view, &points))
-            sum += r->weight * points;
-    }
-    return sum;
-}
-
-/* Sums up the points of pass_nodes and picks the best. Global scorers are asked from score_from
- * nodes on. */
-static void best_of_pass(struct sy_shapes *s, struct sy_shape *shape, uint32_t score_from,
-                         struct sy_outcome *out)
-{
-    uint32_t len = (uint32_t)s->pass_nodes.len;
-
-    sy_vec_reserve(&s->pass_total, len);
-    s->pass_total.len = len;
-    bool named = is_named(shape);
-    for (uint32_t i = 0; i < len; i++)
-        s->pass_total.p[i] = named ? local_score(shape, s->pass_nodes.p[i])
-                                   : shape->base->cache->score[s->pass_nodes.p[i]];
-    uint32_t scorers_len = len >= score_from ? shape->plugins->global_scorers_len : 0;
-    s->pass_is_scored = scorers_len != 0;
-    for (uint32_t i = 0; i < scorers_len && out->reject.code == SY_FIT; i++)
-        score_pass(s, shape, shape->plugins->global_scorers[i], out);
-    if (out->reject.code != SY_FIT)
-        return;
-    uint32_t best = 0;
-    for (uint32_t i = 1; i < len; i++) {
-        if (s->pass_total.p[i] > s->pass_total.p[best])
-            best = i;
-    }
-    if (len)
-        out->node = s->pass_nodes.p[best];
-}
-
-/* The most points of a node that nothing refuses so far. */
-static bool top_score(const struct sy_shapes *s, const struct sy_shape_cache *cache, int64_t *ret)
-{
-    bool any = false;
-
-    for (uint32_t node = 0; node < cache->nodes_len; node++) {
-        if (cache->verdict[node] != VERDICT_FITS || s->pass_refused.p[node] ||
-            (any && cache->score[node] <= *ret))
-            continue;
-        *ret = cache->score[node];
-        any = true;
-    }
-    return any;
-}
-
-/* As after a pass that found nothing else, of which all constant scorers think the same. */
-static void pass_is_one(struct sy_shapes *s, uint32_t node, int64_t total)
-{
-    s->pass_nodes.len = s->pass_total.len = 0;
-    sy_vec_push(&s->pass_nodes, node);
-    sy_vec_push(&s->pass_total, total);
-    s->pass_is_scored = true;
-    for (size_t i = 0; i < SY_ARRAY_LEN(s->pass_points); i++)
-        s->pass_points[i].len = 0;
-}
-
-/* Where points are settled before the global filters have spoken: asks the best nodes first, and no
- * more than it takes. False when that does not find one soon, or when a filter fails: then all are
- * to be asked. Failures on nodes that are not asked stay unseen, as on those that upstream's
- * sampling leaves out. */
-static bool best_is_asked_first(struct sy_shapes *s, struct sy_shape *shape,
-                                const struct ready_filter *ready, uint32_t len,
-                                struct sy_outcome *out)
-{
-    const struct sy_shape_cache *cache = shape->base->cache;
-    struct ready_filter single[SY_FILTERS_MAX];
-    uint32_t single_len = 0;
-    int64_t score = 0;
-
-    for (uint32_t i = 0; i < len; i++) {
-        if (!ready[i].filter->sweep)
-            single[single_len++] = ready[i];
-    }
-    if (!single_len) /* asking all costs little, and tells more */
-        return false;
-    sy_vec_reserve(&s->pass_refused, cache->nodes_len);
-    memset(s->pass_refused.p, 0, cache->nodes_len);
-    for (uint32_t i = 0; i < len; i++) {
-        if (ready[i].filter->sweep)
-            ready[i].filter->sweep(&shape->view, ready[i].state, cache->nodes_len,
-                                   s->pass_refused.p);
-    }
-    for (uint32_t level = 0; level < FIRST_LEVELS && top_score(s, cache, &score); level++) {
-        for (uint32_t node = 0; node < cache->nodes_len; node++) {
-            if (cache->verdict[node] != VERDICT_FITS || s->pass_refused.p[node] ||
-                cache->score[node] != score)
-                continue;
-            uint32_t verdict = verdict_of(s, shape, single, single_len, node);
-            if (is_failure(s, verdict))
-                return false;
-            if (verdict == VERDICT_FITS) {
-                pass_is_one(s, node, score + sy_shape_constant_points(shape));
-                out->node = node;
-                return true;
-            }
-            s->pass_refused.p[node] = SY_SWEEP_REFUSED;
-        }
-    }
-    return false;
-}
-
-static struct sy_outcome look_for_best(struct sy_shapes *s, struct sy_shape *shape)
-{
-    struct ready_filter ready[SY_FILTERS_MAX];
-    struct sy_outcome out = {.node = SY_NONE};
-
-    refresh_cache(s, shape);
-    if (shape->plugins->reject.code != SY_FIT) {
-        out.reject = shape->plugins->reject;
-        out.reject_plugin = shape->plugins->reject_plugin;
-        return out;
-    }
-    sy_arena_reset(&s->arena);
-    uint32_t len = prepare_global_filters(s, shape, ready, &out);
-    if (out.reject.code != SY_FIT)
-        return out;
-    bool claims = any_claims(s);
-    bool named = is_named(shape);
-    s->pass_is_last = named || len || claims || shape->base->cache->failed ||
-                      (shape->base->cache->feasible > 1 && !global_scorers_are_constant(shape));
-    if (!s->pass_is_last) {
-        out.node = shape->base->cache->winner[1];
-        return out;
-    }
-    if (named) {
-        named_pass(s, shape, ready, len, &out);
-    } else {
-        const struct sy_shape_cache *cache = shape->base->cache;
-        if (!claims && !cache->failed && cache->nodes_len > ALL_ARE_ASKED &&
-            global_scorers_are_constant(shape) && best_is_asked_first(s, shape, ready, len, &out))
-            return out;
-        sweep_pass(s, shape, ready, len, &out);
-    }
-    if (claims && out.reject.code == SY_FIT)
-        heed_claims(s, shape, false, &out);
-    if (out.reject.code != SY_FIT)
-        return out;
-    best_of_pass(s, shape, 2, &out); /* kube-scheduler does not score a single feasible node */
-    return out;
-}
-
-struct sy_outcome sy_shape_best(struct sy_shapes *s, struct sy_shape *shape)
-{
-    struct sy_outcome out = look_for_best(s, shape);
-
-    /* What a plugin keeps may be what failed, for want of memory: it starts afresh next time. */
-    if (out.reject.code == SY_ERROR)
-        drop_kept(s, shape);
-    return out;
-}
-
-void sy_shape_placed(struct sy_shapes *s, struct sy_shape *shape, uint32_t node)
-{
-    shape = shape->base; /* whose scores decided */
-    resolve_view(s, shape);
-    for (uint32_t i = 0; i < shape->plugins->local_scorers_len; i++) {
-        const struct ready_scorer *r = &shape->plugins->local_scorers[i];
-        if (r->scorer->placed)
-            r->scorer->placed(&shape->view, r->state, node);
-    }
-}
-
-struct sy_survey sy_shape_survey(struct sy_shapes *s, struct sy_shape *shape)
-{
-    struct ready_filter ready[SY_FILTERS_MAX];
-    struct sy_survey survey = {.outcome = {.node = SY_NONE}};
-    struct sy_outcome *out = &survey.outcome;
-
-    refresh_cache(s, shape);
-    if (shape->plugins->reject.code != SY_FIT) {
-        out->reject = shape->plugins->reject;
-        out->reject_plugin = shape->plugins->reject_plugin;
-        return survey;
-    }
-    sy_arena_reset(&s->arena);
-    uint32_t len = prepare_global_filters(s, shape, ready, out);
-    if (out->reject.code != SY_FIT)
-        return survey;
-    filter_pass(s, shape, ready, len);
-    heed_claims(s, shape, true, out);
-    for (uint32_t node = 0; node < s->cluster->nodes_len; node++) {
-        if (fails(s, shape, s->pass_verdict.p[node], out))
-            break;
-    }
-    if (out->reject.code == SY_FIT)
-        s->pass_is_last = true;
-    best_of_pass(s, shape, 1, out);
-    survey.nodes = s->pass_nodes.p;
-    survey.nodes_len = (uint32_t)s->pass_nodes.len;
-    survey.totals = out->reject.code == SY_FIT ? s->pass_total.p : NULL;
-    survey.verdicts = s->pass_verdict.p;
-    survey.verdicts_len = s->cluster->nodes_len;
-    return survey;
-}
-
-const struct sy_verdict *sy_shapes_verdict(const struct sy_shapes *s, uint32_t verdict)
-{
-    return verdict == VERDICT_NO_NODE ? NULL : &s->verdicts.p[verdict];
-}
-
-bool sy_shape_is_relieved(struct sy_shapes *s, struct sy_shape *shape)
-{
-    struct sy_cluster *c = s->cluster;
-    uint64_t from = shape->relief_seen;
-    bool same_view = shape->view_epoch == c->epoch;
-
-    shape->relief_seen = c->relief.len;
-    if (same_view && shape->plugins->global_len) {
-        /* Pods that come may help too (affinity), and one node's change may help another. */
-        bool changed = shape->looked_at != c->generation;
-        shape->looked_at = c->generation;
-        return changed && sy_shape_best(s, shape).node != SY_NONE;
-    }
-    if (same_view && from == c->relief.len)
-        return false;
-    if (!same_view || shape->base->cache || c->relief.len - from >= SY_LOG_ROOM || any_claims(s))
-        return sy_shape_best(s, shape).node != SY_NONE;
-    /* Evicted: look at the changed nodes alone. */
-    while (from < c->relief.len) {
-        uint32_t node = c->relief.ring[++from % SY_LOG_ROOM];
-        s->evaluated++;
-        if (local_verdict(s, shape, node) == VERDICT_FITS)
-            return true;
-    }
-    return false;
-}
-
-/* Of how many nodes a filter says something else when it is asked about all at once. */
-static uint32_t check_sweeps(struct sy_shapes *s, struct sy_shape *shape)
-{
-    struct ready_filter ready[SY_FILTERS_MAX];
-    struct sy_outcome out = {.node = SY_NONE};
-    uint32_t nodes_len = s->cluster->nodes_len, differences = 0;
-    struct sy_verdict v;
-
-    sy_arena_reset(&s->arena);
-    uint32_t len = prepare_global_filters(s, shape, ready, &out);
-    sy_vec_reserve(&s->pass_refused, nodes_len);
-    for (uint32_t i = 0; i < len && out.reject.code == SY_FIT; i++) {
-        const struct sy_filter *f = ready[i].filter;
-        if (!f->sweep || !nodes_len)
-            continue;
-        memset(s->pass_refused.p, 0, nodes_len);
-        f->sweep(&shape->view, ready[i].state, nodes_len, s->pass_refused.p);
-        for (uint32_t node = 0; node < nodes_len; node++) {
-            if (!sy_cluster_node_is_alive(s->cluster, node))
-                continue;
-            uint8_t said = f->refuses(&shape->view, ready[i].state, node, &v)
-                               ? v.code == SY_ERROR ? SY_SWEEP_FAILED : SY_SWEEP_REFUSED
-                               : 0;
-            differences += said != s->pass_refused.p[node];
-        }
-    }
-    if (out.reject.code == SY_ERROR) /* as in sy_shape_best() */
-        drop_kept(s, shape);
-    return differences;
-}
-
-/* Whether the nodes that the shape does not name are those that the filter excludes. */
-static uint32_t check_named(struct sy_shapes *s, struct sy_shape *shape)
-{
-    uint32_t differences = 0;
-
-    named_pass(s, shape, NULL, 0, NULL);
-    for (uint32_t node = 0; node < s->cluster->nodes_len; node++)
-        differences += s->pass_verdict.p[node] != local_verdict(s, shape, node);
-    return differences;
-}
-
-uint32_t sy_shape_check(struct sy_shapes *s, struct sy_shape *shape)
-{
-    uint32_t differences = 0;
-    uint32_t best = SY_NONE;
-    int64_t best_score = 0;
-
-    refresh_cache(s, shape);
-    if (is_named(shape))
-        return check_named(s, shape) + check_sweeps(s, shape);
-    for (uint32_t node = 0; node < s->cluster->nodes_len; node++) {
-        uint32_t verdict = local_verdict(s, shape, node);
-        int64_t score = verdict == VERDICT_FITS ? local_score(shape, node) : 0;
-        if (verdict != shape->base->cache->verdict[node] ||
-            (verdict == VERDICT_FITS && shape->base->cache->score[node] != score))
-            differences++;
-        if (verdict == VERDICT_FITS && (best == SY_NONE || score > best_score)) {
-            best = node;
-            best_score = score;
-        }
-    }
-    differences += best != shape->base->cache->winner[1];
-    if (shape->plugins->reject.code == SY_FIT)
-        differences += check_sweeps(s, shape);
-    return differences;
-}
-
-/* -- the message -- */
-
-/* Few distinct verdicts cover many nodes, so those are counted first. */
-static char *build_message(struct sy_shapes *s)
-{
-    struct sy_reason_counts reasons = {0};
-
-    if (!s->cluster->nodes_alive)
-        return sy_xstrdup("no nodes available to schedule pods");
-    uint32_t *per_verdict = sy_xcalloc(s->verdicts.len, sizeof(*per_verdict));
-    for (uint32_t node = 0; node < s->cluster->nodes_len; node++)
-        per_verdict[s->pass_verdict.p[node]]++;
-    for (uint32_t id = VERDICT_NO_NODE + 1; id < s->verdicts.len; id++) {
-        for (uint32_t i = 0; per_verdict[id] && i < s->verdicts.p[id].reasons_len; i++)
-            sy_reasons_add(&reasons, s->verdicts.p[id].reasons[i], per_verdict[id]);
-    }
-    free(per_verdict);
-    char *text = sy_reasons_text(&reasons, s->cluster);
-    sy_vec_done(&reasons.counts);
-    return text;
-}
-
-const char *sy_shape_message(struct sy_shapes *s, struct sy_shape *shape)
-{
-    struct ready_filter ready[SY_FILTERS_MAX];
-    struct sy_outcome out = {.node = SY_NONE};
-
-    refresh_cache(s, shape);
-    sy_arena_reset(&s->arena);
-    uint32_t len = prepare_global_filters(s, shape, ready, &out);
-    bool is_local = !len && out.reject.code == SY_FIT && !any_claims(s);
-    bool is_settled = is_local && shape->message_is_local &&
-                      shape->message_generation == s->cluster->generation &&
-                      shape->message_epoch == s->cluster->epoch;
-    if (shape->message && is_settled)
-        return shape->message;
-    free(shape->message);
-    shape->message_is_local = is_local;
-    if (shape->plugins->reject.code != SY_FIT)
-        out.reject = shape->plugins->reject;
-    if (out.reject.code != SY_FIT) {
-        shape->message = sy_xasprintf("0/%u nodes are available: %s.", s->cluster->nodes_alive,
-                                      sy_strings_getz(s->cluster->strings, out.reject.reasons[0]));
-    } else {
-        filter_pass(s, shape, ready, len);
-        heed_claims(s, shape, true, &out);
-        shape->message = build_message(s);
-    }
-    shape->message_generation = s->cluster->generation;
-    shape->message_epoch = s->cluster->epoch;
-    return shape->message;
-}
-
-static bool named_are_refused_by(const struct sy_shapes *s, const struct sy_shape *shape,
-                                 uint32_t filter)
-{
-    const struct sy_shape_plugins *p = shape->plugins;
-    uint32_t nodes[NAMES_MAX];
-    uint32_t nodes_len = find_named(s, shape, nodes);
-    struct sy_verdict v;
-
-    for (uint32_t i = 0; i < nodes_len; i++) {
-        uint32_t at = 0;
-        while (at < p->local_len &&
-               !p->local[at].filter->refuses(&shape->view, p->local[at].state, nodes[i], &v))
-            at++;
-        if (at < p->local_len && p->local[at].index == filter)
-            return true;
-    }
-    return false;
-}
-
-bool sy_shape_is_refused_by(const struct sy_shapes *s, const struct sy_shape *shape,
-                            const struct sy_filter *filter)
-{
-    const struct sy_shape_cache *cache = shape->base->cache;
-    uint32_t index = 0;
-
-    while (index < shape->profile->filters_len && shape->profile->filters[index] != filter)
-        index++;
-    if (is_named(shape)) /* a view that is out of date is not asked: the next look renews it */
-        return shape->view_epoch == s->cluster->epoch && named_are_refused_by(s, shape, index);
-    for (uint32_t node = 0; cache && node < cache->nodes_len; node++) {
-        const struct sy_verdict *v = &s->verdicts.p[cache->verdict[node]];
-        if (cache->verdict[node] > VERDICT_NO_NODE && v->filter == index)
-            return true;
-    }
-    return false;
-}
-
-void sy_shape_nodes_with_code(struct sy_shapes *s, struct sy_shape *shape, enum sy_code code,
-                              struct sy_slots *ret)
-{
-    struct ready_filter ready[SY_FILTERS_MAX];
-    struct sy_outcome out = {.node = SY_NONE};
-
-    refresh_cache(s, shape);
-    sy_arena_reset(&s->arena);
-    uint32_t len = prepare_global_filters(s, shape, ready, &out);
-    if (shape->plugins->reject.code != SY_FIT || out.reject.code != SY_FIT)
-        return;
-    filter_pass(s, shape, ready, len);
-    heed_claims(s, shape, true, &out);
-    for (uint32_t node = 0; node < s->cluster->nodes_len; node++) {
-        uint32_t verdict = s->pass_verdict.p[node];
-        if (verdict != VERDICT_NO_NODE && s->verdicts.p[verdict].code == code)
-            sy_vec_push(&ret->slots, node);
-    }
-}
-
-bool sy_shape_fits(struct sy_shapes *s, struct sy_shape *shape, uint32_t node,
-                   struct sy_verdict *ret)
-{
-    resolve_view(s, shape);
-    uint32_t verdict = any_claims(s) ? claimed_verdict(s, shape, node) : VERDICT_FITS;
-    if (verdict == VERDICT_FITS)
-        verdict = plain_verdict(s, shape, node);
-    if (ret)
-        *ret = s->verdicts.p[verdict];
-    return verdict == VERDICT_FITS;
 }

@@ -107,16 +107,22 @@ struct sy_survey {
     uint32_t verdicts_len;
 };
 
+/* All of this runs on the core's thread, and fails only for want of memory, which aborts. */
+
+/* cluster: borrowed, outlives s. cache_bytes_max: what caches may take before the one that was not
+ * used for longest goes; one is always allowed. */
 void sy_shapes_init(struct sy_shapes *s, struct sy_cluster *cluster, size_t cache_bytes_max);
+/* Frees all shapes, whatever references there are to them. */
 void sy_shapes_done(struct sy_shapes *s);
 /* A pod, by slot, gets a claim on a node, in addition to others. O(claims). */
 void sy_shapes_nominate(struct sy_shapes *s, uint32_t pod, uint32_t node);
 /* The pod's claims are gone. O(claims). */
 void sy_shapes_end_nomination(struct sy_shapes *s, uint32_t pod);
-/* The shape of a pod under a profile, with one reference for the caller (a queue entry). The
- * profile must outlive it. */
+/* The shape of a pod under a profile, with one reference for the caller (a queue entry), who gives
+ * it back by sy_shape_unref(). The profile must outlive it. O(1) for a shape that exists. */
 struct sy_shape *sy_shape_ref(struct sy_shapes *s, const struct sy_pod_slot *pod,
                               const struct sy_profile *profile);
+/* Gives a reference back; the last one frees the shape, unless it has a cache to be kept. */
 void sy_shape_unref(struct sy_shapes *s, struct sy_shape *shape);
 /* The same for a shape of a what-if: unless somebody else has it, its cache goes too. */
 void sy_shape_forget(struct sy_shapes *s, struct sy_shape *shape);
@@ -136,25 +142,30 @@ struct sy_survey sy_shape_survey(struct sy_shapes *s, struct sy_shape *shape);
 /* A survey's verdict, code SY_FIT for a feasible node; NULL where a slot holds no node. Borrowed
  * until the next call into s. */
 const struct sy_verdict *sy_shapes_verdict(const struct sy_shapes *s, uint32_t verdict);
-/* Whether what changed since the last call lets the shape fit somewhere. */
+/* Whether what changed since the last call lets the shape fit somewhere. Costs as sy_shape_best()
+ * where that has to be asked, else O(changed nodes). */
 bool sy_shape_is_relieved(struct sy_shapes *s, struct sy_shape *shape);
-/* kube-scheduler's text for a shape that fits nowhere; borrowed until the next call. */
+/* kube-scheduler's text for a shape that fits nowhere, as upstream's FitError.Error(); borrowed
+ * until the next call for this shape. O(nodes) unless nothing changed since the last. */
 const char *sy_shape_message(struct sy_shapes *s, struct sy_shape *shape);
-/* Whether, in its last look, the filter (cached, of the profile) refused the shape some node. */
+/* Whether, in its last look, the filter (cached, of the profile) refused the shape some node.
+ * O(nodes). */
 bool sy_shape_is_refused_by(const struct sy_shapes *s, const struct sy_shape *shape,
                             const struct sy_filter *filter);
-/* Appends the nodes whose verdict has that code. O(nodes). */
+/* Node slots; whoever has it frees it by sy_vec_done(). */
 struct sy_slots {
     SY_VEC(uint32_t) slots;
 };
+/* Appends the nodes whose verdict has that code to ret; none when the whole pod is rejected.
+ * O(nodes). */
 void sy_shape_nodes_with_code(struct sy_shapes *s, struct sy_shape *shape, enum sy_code code,
                               struct sy_slots *ret);
-/* Whether all filters pass one node as the cluster is now, a what-if included; asked afresh. ret
- * may be NULL. */
+/* Whether all filters pass one node as the cluster is now, a what-if included; asked afresh.
+ * ret, which may be NULL, gets the verdict. O(filters). */
 bool sy_shape_fits(struct sy_shapes *s, struct sy_shape *shape, uint32_t node,
                    struct sy_verdict *ret);
 /* Recomputes verdicts and scores of all nodes; returns how many differ from the cache, or between a
- * filter's two ways to be asked. */
+ * filter's two ways to be asked: 0 unless there is a bug. O(nodes). */
 uint32_t sy_shape_check(struct sy_shapes *s, struct sy_shape *shape);
 /* Throws all caches away (profiles changed). */
 void sy_shapes_drop_caches(struct sy_shapes *s);
