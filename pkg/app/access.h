@@ -32,4 +32,5 @@ void sy_access_free(struct sy_access *a);
  * many checks under way; 503 the API server did not say. */
 void sy_access_check(void *arg, const char *token, const char *path, sy_gate_done_fn *done,
                      void *done_arg);
+/* Counts since the start; borrowed from a. */
 const struct sy_access_figures *sy_access_figures(const struct sy_access *a);

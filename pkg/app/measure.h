@@ -30,4 +30,5 @@ void sy_measure_free(struct sy_measure *m); /* NULL allowed */
 void sy_measure_start(struct sy_measure *m);
 /* Where to tell the nodes' addresses, or NULL. m: NULL allowed. */
 struct sy_load_join *sy_measure_join(struct sy_measure *m);
+/* Fills in what the figures say of load: counts since the start, states of now. */
 void sy_measure_figures(const struct sy_measure *m, struct sy_figures *ret);

@@ -179,7 +179,12 @@ struct sy_cluster {
     struct sy_turns turns[SY_TURNS];
 };
 
+/* Everything here runs on one thread. Where no error is named, only want of memory can stop it, and
+ * that aborts. Where no cost is named, it is O(1). */
+
+/* strings: borrowed, outlives c; every id given to c is of this table. */
 void sy_cluster_init(struct sy_cluster *c, struct sy_strings *strings);
+/* Frees all that c holds, not c itself. */
 void sy_cluster_done(struct sy_cluster *c);
 
 /* What an upsert changed, for the scheduling queue. */
@@ -202,6 +207,8 @@ int sy_cluster_node_upsert(struct sy_cluster *c, const struct sy_node *node, uin
 /* The node is gone; its pods stay charged to the slot until they go too. Returns its slot or
  * SY_NONE. */
 uint32_t sy_cluster_node_delete(struct sy_cluster *c, sy_sid name);
+/* The slot of the node of that name, SY_NONE when there is none. It may be gone and have pods
+ * charged to it still: see sy_cluster_node_is_alive(). */
 uint32_t sy_cluster_node_find(const struct sy_cluster *c, sy_sid name);
 static inline bool sy_cluster_node_is_alive(const struct sy_cluster *c, uint32_t slot)
 {
@@ -220,10 +227,12 @@ enum sy_pod_change {
     SY_POD_DELETING = 1 << 8,
 };
 
-/* Adds or updates a pod as the API server has it. A terminal pod is treated as deleted (then
- * *ret_slot is SY_NONE). An assumption survives updates that do not bind. */
+/* Adds or updates a pod as the API server has it (borrowed). A terminal pod is treated as deleted
+ * (then *ret_slot is SY_NONE). An assumption survives updates that do not bind. *ret_change: mask
+ * of enum sy_pod_change. errors: -ENOMEM, -E2BIG; then all is as before. O(pod). */
 int sy_cluster_pod_upsert(struct sy_cluster *c, const struct sy_pod *pod, uint32_t *ret_slot,
                           uint32_t *ret_change) SY_NODISCARD;
+/* The slot of the pod with that UID, SY_NONE when there is none. */
 uint32_t sy_cluster_pod_find(const struct sy_cluster *c, struct sy_str uid);
 /* Removes a pod, gives its resources back. Returns the node slot that was freed, or SY_NONE. */
 uint32_t sy_cluster_pod_delete(struct sy_cluster *c, uint32_t slot);
@@ -239,6 +248,8 @@ void sy_cluster_forget(struct sy_cluster *c, uint32_t pod);
  * What follows the logs looks at trial_nodes too, and again once the trial is over. */
 void sy_cluster_trial_begin(struct sy_cluster *c);
 void sy_cluster_trial_end(struct sy_cluster *c);
+/* By slot: takes a pod off its node; puts one that has no node on one. O(its resources, ports and
+ * labels). */
 void sy_cluster_trial_remove(struct sy_cluster *c, uint32_t pod);
 void sy_cluster_trial_restore(struct sy_cluster *c, uint32_t pod, uint32_t node);
 
@@ -271,8 +282,8 @@ void sy_cluster_note_spec(struct sy_cluster *c, const struct sy_pod_spec *spec);
 uint32_t sy_cluster_relevant_labels(const struct sy_cluster *c, struct sy_labels labels,
                                     struct sy_label *room);
 
-/* Labels of a namespace, for namespace selectors; an unknown namespace has none. Upsert: 0 or
- * -ENOMEM. */
+/* Labels of a namespace, for namespace selectors; borrowed until it changes, and none of one that
+ * is not known. Upsert: labels are copied; 0 or -ENOMEM. O(namespaces). */
 struct sy_labels sy_cluster_namespace_labels(const struct sy_cluster *c, sy_sid name);
 bool sy_cluster_namespace_is_known(const struct sy_cluster *c, sy_sid name);
 int sy_cluster_namespace_upsert(struct sy_cluster *c, sy_sid name,

@@ -74,6 +74,7 @@ int sy_devices_hold(struct sy_cluster *c, sy_sid ns, sy_sid name, uint64_t holde
                     const struct sy_device_allocation *allocation) SY_NODISCARD;
 /* Inert when the claim is not held by it (any more). */
 void sy_devices_release(struct sy_cluster *c, sy_sid ns, sy_sid name, uint64_t holder);
+/* Whether anybody holds the claim. O(1). */
 bool sy_devices_is_held(const struct sy_cluster *c, const struct sy_device_claim *claim);
 /* Those allocations: at starts at 0; NULL after the last. */
 const struct sy_device_allocation *sy_devices_next_held(const struct sy_cluster *c, uint32_t *at);

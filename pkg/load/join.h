@@ -17,6 +17,7 @@ enum sy_load_join_by {
 
 struct sy_load_join;
 
+/* One that knows no node yet. */
 struct sy_load_join *sy_load_join_new(void);
 void sy_load_join_free(struct sy_load_join *j); /* NULL allowed */
 
@@ -24,6 +25,7 @@ void sy_load_join_free(struct sy_load_join *j); /* NULL allowed */
  * node had is this one's from now on. Texts are copied. Cost: O(addresses). */
 void sy_load_join_set(struct sy_load_join *j, struct sy_str node, const struct sy_str *ips,
                       size_t ips_len, struct sy_str hostname);
+/* The node is gone. O(addresses). */
 void sy_load_join_forget(struct sy_load_join *j, struct sy_str node);
 /* Around a full list: nodes that were not set between begin and end are forgotten at end. */
 void sy_load_join_replace_begin(struct sy_load_join *j);

@@ -98,6 +98,7 @@ struct sy_load_options {
 int sy_load_feed_new(const struct sy_load_options *options, struct sy_load_feed **ret,
                      struct sy_err *err) SY_NODISCARD;
 void sy_load_feed_free(struct sy_load_feed *f); /* NULL allowed */
+/* Asks every source from now on, the first time at once. */
 void sy_load_feed_start(struct sy_load_feed *f);
 /* Where to tell the nodes' addresses; NULL when no source joins by them. */
 struct sy_load_join *sy_load_feed_join(struct sy_load_feed *f);
@@ -112,6 +113,8 @@ struct sy_load_figures {
     bool has[SY_LOAD_METRICS];         /* asked for it, and got some sample */
     sy_time_ns at_ns[SY_LOAD_METRICS]; /* of the newest sample */
 };
+/* How many sources there are; one of them by index, *ret being its counts since the start and its
+ * state of now. */
 uint32_t sy_load_feed_len(const struct sy_load_feed *f);
 void sy_load_feed_figures(const struct sy_load_feed *f, uint32_t source,
                           struct sy_load_figures *ret);

@@ -47,6 +47,7 @@ void sy_series_done(struct sy_series_set *set);
 /* Sorts by label and leaves one series for each. Of several with one label the least value stays,
  * and `differs` says whether there was another. */
 void sy_series_unite(struct sy_series_set *set);
+/* The label's value; borrowed from the set. */
+struct sy_str sy_series_label(const struct sy_series_set *set, const struct sy_series *s);
 /* The series with a label in a set that was united, or NULL. Cost: O(log). */
 const struct sy_series *sy_series_find(const struct sy_series_set *set, struct sy_str label);
-struct sy_str sy_series_label(const struct sy_series_set *set, const struct sy_series *s);

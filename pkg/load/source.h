@@ -35,6 +35,8 @@ struct sy_poll {
     } left_out[SY_LOAD_OUTCOMES];
 };
 
+/* origin, what: borrowed, outlive p. It is idle until sy_poll_start(), which asks after that time;
+ * sy_poll_done() frees what it has: no answer may come after it. */
 void sy_poll_init(struct sy_poll *p, struct sy_origin *origin, const char *what,
                   void (*ask)(struct sy_poll *p));
 void sy_poll_done(struct sy_poll *p);
@@ -51,6 +53,10 @@ void sy_poll_answered(struct sy_poll *p);
 void sy_poll_failed(struct sy_poll *p, const struct sy_err *err);
 
 /* ---- the kinds ---- */
+
+/* All answers go through polls of the origin, which is borrowed, as are loop, client and join. free
+ * ends what is under way; is_up: the last answer to each question was good. Errors of
+ * sy_prometheus_new(): as sy_load_feed_new(). */
 
 struct sy_prometheus;
 int sy_prometheus_new(struct sy_origin *origin, const struct sy_load_source *source,

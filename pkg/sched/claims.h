@@ -3,8 +3,8 @@
  * What one pod's resource claims need before the pod can be bound: devices found for the node are
  * held from the start, then written into the claims, one write after another, with the pod in
  * reservedFor; then a wait for drivers that have a say. On failure the pod's reservations are taken
- * back. A work outlives its pod while the
- * answer to a write is awaited, because the write may yet land. Source of the steps:
+ * back. A work outlives its pod while the answer to a write is awaited, because the write may yet
+ * land. The core's thread. Source of the steps:
  * k8s.io/kubernetes pkg/scheduler/framework/plugins/dynamicresources/dynamicresources.go (v1.37.2),
  * Reserve, PreBind and Unreserve. */
 #pragma once
@@ -34,7 +34,9 @@ int sy_claim_work_new(struct sy_claim_works *works, struct sy_cluster *c, struct
 /* The pod is done with it, whatever became of it: nothing more will be written. NULL allowed. */
 void sy_claim_work_drop(struct sy_claim_works *works, struct sy_cluster *c,
                         struct sy_claim_work *w);
+/* Marks the string ids that works hold. O(works). */
 void sy_claim_works_mark(const struct sy_claim_works *works, struct sy_strings *strings);
+/* Drops and frees all of them. */
 void sy_claim_works_done(struct sy_claim_works *works, struct sy_cluster *c);
 
 enum sy_claim_step {
@@ -63,6 +65,7 @@ struct sy_claim_work *sy_claim_works_find(const struct sy_claim_works *works, ui
  * NULL only when it is written. False when the work was dropped meanwhile: it is freed. */
 bool sy_claim_work_result(struct sy_claim_works *works, struct sy_cluster *c,
                           struct sy_claim_work *w, enum sy_claim_result result, const char *error);
+/* The caller's mark, as sy_claim_work_new() was given it. */
 uint32_t sy_claim_work_user(const struct sy_claim_work *w);
 
 /* PostFilter: a claim of a pod that fits nowhere which is allocated for nobody else and cannot be

@@ -104,4 +104,5 @@ struct sy_explanation {
  * changes that might help, and a search for pods to evict. Loop thread, outside all other calls. */
 int sy_sched_explain(struct sy_sched *s, struct sy_str ns, struct sy_str name,
                      struct sy_explanation *ret) SY_NODISCARD;
+/* Frees what an explanation owns; what it borrows is left alone. */
 void sy_explanation_done(struct sy_explanation *e);

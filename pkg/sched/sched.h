@@ -91,15 +91,22 @@ struct sy_decision {
  * sy_sched_bind_result(); must not call back into the scheduler. */
 typedef void sy_decision_fn(void *arg, const struct sy_decision *decision);
 
+/* in:  strings: borrowed, outlives it, and all ids given to it are of this table; options: copied;
+ *      fn, arg: who hears its decisions, until sy_sched_free().
+ * out: the caller's to free. Want of memory aborts. O(profiles). */
 struct sy_sched *sy_sched_new(struct sy_strings *strings, const struct sy_sched_options *options,
                               sy_decision_fn *fn, void *arg);
+/* What is under way is forgotten, without a decision. NULL allowed. */
 void sy_sched_free(struct sy_sched *s);
 /* New profiles and settings (config reload); pods, assumptions and queue places stay; pods of names
  * that no profile has any more leave the queue. */
 void sy_sched_configure(struct sy_sched *s, const struct sy_sched_options *options, sy_time_ns now);
+/* The state that it decides on; borrowed. To be read: changes go through the inputs below. */
 struct sy_cluster *sy_sched_cluster(struct sy_sched *s);
 
-/* Inputs from the watches. Errors: -ENOMEM, -E2BIG (object not taken over; state as before). */
+/* Inputs from the watches. Objects are borrowed for the call; now: boot time, as everywhere here.
+ * What is deleted need not be known. Errors: -ENOMEM, -E2BIG (object not taken over; state as
+ * before). Cost: O(object), and O(waiting shapes) where what changed may let some fit. */
 int sy_sched_pod(struct sy_sched *s, const struct sy_pod *pod, sy_time_ns now) SY_NODISCARD;
 void sy_sched_pod_deleted(struct sy_sched *s, struct sy_str uid, sy_time_ns now);
 int sy_sched_node(struct sy_sched *s, const struct sy_node *node, sy_time_ns now) SY_NODISCARD;
@@ -161,6 +168,7 @@ void sy_sched_hold_preemption(struct sy_sched *s, bool held);
 sy_time_ns sy_sched_run(struct sy_sched *s, bool active, uint32_t max_cycles, sy_time_ns now);
 /* Whether sy_sched_run() would find a pod to decide now. */
 bool sy_sched_has_work(const struct sy_sched *s);
+/* BIND decisions that await their result, unknown outcomes included. O(1). */
 uint32_t sy_sched_binds_in_flight(const struct sy_sched *s);
 
 /* Of one profile. They start anew when its name has gone and comes back. */
@@ -188,6 +196,7 @@ struct sy_sched_stats {
     struct sy_histogram sli_s[SY_SLI_ATTEMPTS];
     struct sy_histogram attempts; /* pod_scheduling_attempts */
 };
+/* Counters since the start and gauges of now; borrowed, changes with the next call. */
 const struct sy_sched_stats *sy_sched_stats(const struct sy_sched *s);
 /* One for each profile, in their order. */
 const struct sy_profile_stats *sy_sched_profile_stats(const struct sy_sched *s, uint32_t *ret_len);
@@ -203,5 +212,5 @@ struct sy_utilization {
     int64_t used;
     int64_t total;
 };
-/* Writes up to room entries, returns how many resources there are. */
+/* Writes up to room entries, returns how many resources there are. O(nodes x resources). */
 uint32_t sy_sched_utilization(const struct sy_sched *s, struct sy_utilization *ret, uint32_t room);

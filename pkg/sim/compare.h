@@ -23,6 +23,7 @@ struct sy_summary {
     double mean, sd; /* over the seeds; sd of one seed is 0 */
     double least, most;
 };
+/* One measure of one policy (by index) over the seeds. O(seeds), as the next. */
 struct sy_summary sy_compare_one(const struct sy_comparison *c, uint32_t policy,
                                  enum sy_measure measure);
 
@@ -42,6 +43,7 @@ static inline const struct sy_figures *sy_compare_figures(const struct sy_compar
     return &c->figures[(size_t)policy * c->seeds_len + seed];
 }
 
-/* Appends tables for a terminal, or one JSON object. Errors as sy_buf_add(). */
+/* Appends tables for a terminal, or one JSON object. Errors as sy_buf_add(). O(policies x measures
+ * x seeds). */
 int sy_compare_table(const struct sy_comparison *c, struct sy_buf *out);
 int sy_compare_json(const struct sy_comparison *c, struct sy_buf *out);

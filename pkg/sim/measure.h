@@ -48,6 +48,7 @@ struct sy_figures {
     uint64_t pods, binds;
 };
 #define SY_SERIES_STEP_NS (300 * SY_NS_PER_S)
+/* Frees the series; the values stay. */
 void sy_figures_done(struct sy_figures *f);
 
 /* The state of a run while it goes on; zero it, then set `from`. */
@@ -79,6 +80,7 @@ void sy_gauge_look(struct sy_gauge *g, const struct sy_gauge_node *nodes, uint32
 void sy_gauge_wait(struct sy_gauge *g, sy_time_ns arrived, sy_time_ns now);
 /* A pod that was lost then runs again. */
 void sy_gauge_recovery(struct sy_gauge *g, sy_time_ns lost, sy_time_ns now);
+/* A running pod was lost with its node; a pod has run to its end. */
 void sy_gauge_hit(struct sy_gauge *g, sy_time_ns now);
 void sy_gauge_completed(struct sy_gauge *g, sy_time_ns now);
 /* Moves the figures out and frees the rest. */

@@ -40,6 +40,7 @@ struct sy_sim_faults {
 
 /* Free with sy_sim_free(). Virtual time starts at 0 on SY_SIM_EPOCH_NS. */
 struct sy_sim *sy_sim_new(const struct sy_sim_options *options);
+/* Events that are not due yet never come. */
 void sy_sim_free(struct sy_sim *s);
 
 /* Virtual time since the start. */
@@ -65,11 +66,14 @@ void sy_sim_node_load(struct sy_sim *s, uint32_t node, struct sy_load_sample sam
 
 /* A pod is created and waits for a node. */
 uint32_t sy_sim_pod_add(struct sy_sim *s, struct sy_sim_room requests, int32_t priority);
+/* The kubelet's word that it runs; the API server's that it is gone, whatever it did. */
 void sy_sim_pod_running(struct sy_sim *s, uint32_t pod);
 void sy_sim_pod_delete(struct sy_sim *s, uint32_t pod);
 
 /* The core's state against itself and against the engine's ledger: the first difference as text, or
  * NULL. O(nodes + pods). */
 const char *sy_sim_audit(const struct sy_sim *s, char *text, size_t text_size);
+/* What has gone wrong so far. */
 struct sy_sim_faults sy_sim_faults(const struct sy_sim *s);
+/* The scheduler under simulation; borrowed. */
 struct sy_sched *sy_sim_sched(struct sy_sim *s);

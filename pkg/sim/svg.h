@@ -24,6 +24,7 @@ void sy_svg_end(struct sy_buf *out);
 /* anchor: "start", "middle" or "end". class: "" for plain text. */
 void sy_svg_text(struct sy_buf *out, double x, double y, const char *anchor, const char *class,
                  const char *text);
+/* Shapes: a line of a class, a filled bar and a dot. colour: 0..SY_SVG_COLOURS - 1, of a series. */
 void sy_svg_line(struct sy_buf *out, double x1, double y1, double x2, double y2, const char *class);
 void sy_svg_rect(struct sy_buf *out, double x, double y, double width, double height,
                  uint32_t colour);
