@@ -45,15 +45,6 @@ static const char *check_class(const char *text, char *room SY_UNUSED, size_t ro
 
 /* ---- the tables ---- */
 
-static const char *const METRICS[] = {
-    [SY_LOAD_CPU] = "cpu",
-    [SY_LOAD_MEMORY] = "memory",
-    [SY_LOAD_EPHEMERAL] = "ephemeral-storage",
-    [SY_LOAD_GPU] = "gpu",
-    [SY_LOAD_GPU_MEMORY] = "gpu-memory",
-    [SY_LOAD_NETWORK] = "network",
-    NULL,
-};
 #define METRIC_HELP "cpu, memory, ephemeral-storage, gpu, gpu-memory or network"
 
 #define IN(s, field) .offset = offsetof(struct s, field)
@@ -86,7 +77,7 @@ const struct sy_option sy_config_ageing_options[] = {
 
 static const struct sy_option GATE_RESOURCE[] = {
     {"name", SY_OPTION_CHOICE, IN(sy_config_gate_resource, metric), .is_required = true,
-     .choices = METRICS, .help = METRIC_HELP},
+     .choices = sy_load_metric_names, .help = METRIC_HELP},
     {"closeAbove", SY_OPTION_REAL, IN(sy_config_gate_resource, close_above), .initial = "0",
      .least = 0, .most = 1, .help = "0: as for the gate"},
     {"openBelow", SY_OPTION_REAL, IN(sy_config_gate_resource, open_below), .initial = "0",
@@ -289,7 +280,7 @@ const struct sy_option sy_dynamic_weight_options[] = {
 
 static const struct sy_option THRESHOLD[] = {
     {"name", SY_OPTION_CHOICE, IN(sy_config_threshold, metric), .is_required = true,
-     .choices = METRICS, .help = METRIC_HELP},
+     .choices = sy_load_metric_names, .help = METRIC_HELP},
     {"above", SY_OPTION_REAL, IN(sy_config_threshold, above), .is_required = true, .least = 0,
      .most = 1, .help = "measured share above which a node takes no pods"},
     {0},

@@ -28,18 +28,18 @@ const char *sy_load_result_name(enum sy_load_result r)
     return (unsigned)r < SY_LOAD_RESULTS ? NAMES[r] : "unknown";
 }
 
+const char *const sy_load_metric_names[SY_LOAD_METRICS + 1] = {
+    [SY_LOAD_CPU] = "cpu",
+    [SY_LOAD_MEMORY] = "memory",
+    [SY_LOAD_EPHEMERAL] = "ephemeral-storage",
+    [SY_LOAD_GPU] = "gpu",
+    [SY_LOAD_GPU_MEMORY] = "gpu-memory",
+    [SY_LOAD_NETWORK] = "network",
+};
+
 const char *sy_load_metric_name(enum sy_load_metric m)
 {
-    static const char *const NAMES[SY_LOAD_METRICS] = {
-        [SY_LOAD_CPU] = "cpu",
-        [SY_LOAD_MEMORY] = "memory",
-        [SY_LOAD_EPHEMERAL] = "ephemeral-storage",
-        [SY_LOAD_GPU] = "gpu",
-        [SY_LOAD_GPU_MEMORY] = "gpu-memory",
-        [SY_LOAD_NETWORK] = "network",
-    };
-
-    return (unsigned)m < SY_LOAD_METRICS ? NAMES[m] : "unknown";
+    return (unsigned)m < SY_LOAD_METRICS ? sy_load_metric_names[m] : "unknown";
 }
 
 /* The column whose requests a metric measures; SY_NONE when nothing is requested of it. What a pod

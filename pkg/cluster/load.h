@@ -19,7 +19,9 @@ struct sy_cluster;
 
 /* "not_finite" and so on; "taken". */
 const char *sy_load_result_name(enum sy_load_result r);
-/* "cpu", "memory", "ephemeral-storage", "gpu", "gpu-memory", "network". */
+/* "cpu", "memory", "ephemeral-storage", "gpu", "gpu-memory", "network", NULL. */
+extern const char *const sy_load_metric_names[SY_LOAD_METRICS + 1];
+/* One of these. */
 const char *sy_load_metric_name(enum sy_load_metric m);
 
 /* Takes one measurement of a node. A sample that came before changes nothing and is TAKEN. Cost

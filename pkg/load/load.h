@@ -98,7 +98,7 @@ struct sy_load_options {
 int sy_load_feed_new(const struct sy_load_options *options, struct sy_load_feed **ret,
                      struct sy_err *err) SY_NODISCARD;
 void sy_load_feed_free(struct sy_load_feed *f); /* NULL allowed */
-/* Asks every source from now on, the first time at once. */
+/* Asks every source from now on, the first time within its interval. */
 void sy_load_feed_start(struct sy_load_feed *f);
 /* Where to tell the nodes' addresses; NULL when no source joins by them. */
 struct sy_load_join *sy_load_feed_join(struct sy_load_feed *f);

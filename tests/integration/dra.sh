@@ -15,13 +15,6 @@ check "claims are watched" grep -q '^\[+\]resourceclaims-synced ok$' <(get 'read
 
 mapfile -t nodes < <("$kubectl" get nodes -o jsonpath='{range .items[*]}{.metadata.name}{"\n"}{end}')
 
-create() {
-    local object
-    for object in "$@"; do
-        echo ---
-        echo "$object"
-    done | "$kubectl" create -f - >/dev/null
-}
 # slice NODE PREFIX COUNT MODEL: a pool of its own.
 slice() {
     local i devices=''
@@ -55,9 +48,6 @@ pod() {
     done
     echo "{apiVersion: v1, kind: Pod, metadata: {name: $name, labels: {group: $group}}, spec: {schedulerName: $scheduler, terminationGracePeriodSeconds: 0, containers: [{name: c, image: x, resources: {requests: {cpu: 10m}, claims: [${uses%,}]}}], resourceClaims: [${claims%,}]}}"
 }
-field() { "$kubectl" get "$1" "$2" -o jsonpath="{$3}"; }
-message_of() { field pod "$1" '.status.conditions[?(@.type=="PodScheduled")].message'; }
-says() { [[ $(message_of "$1") == *"$2"* ]]; }
 claim_of() { field pod "$1" '.status.resourceClaimStatuses[0].resourceClaimName'; }
 all_claims() { "$kubectl" get resourceclaims -o json; }
 # Devices that two claims have, each on its own.

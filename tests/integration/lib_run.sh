@@ -108,3 +108,18 @@ bound() {
         grep -c . || true
 }
 bound_is() { [[ $(bound "$1") == "$2" ]]; }
+
+# create YAML...
+create() {
+    local object
+    for object in "$@"; do
+        echo ---
+        echo "$object"
+    done | "$kubectl" create -f - >/dev/null
+}
+# field KIND NAME PATH; field_is KIND NAME PATH VALUE.
+field() { "$kubectl" get "$1" "$2" -o jsonpath="{$3}"; }
+field_is() { [[ $(field "$1" "$2" "$3") == "$4" ]]; }
+# Why a pod waits; says POD TEXT: whether that has the text.
+message_of() { field pod "$1" '.status.conditions[?(@.type=="PodScheduled")].message'; }
+says() { [[ $(message_of "$1") == *"$2"* ]]; }

@@ -29,17 +29,6 @@ pod() { # NAME CLAIM...
     for i in "$@"; do volumes+="{name: $i, persistentVolumeClaim: {claimName: $i}},"; done
     echo "{apiVersion: v1, kind: Pod, metadata: {name: $name, labels: {group: $name}}, spec: {schedulerName: steelyard, containers: [{name: c, image: x, resources: {requests: {cpu: 10m}}}], volumes: [${volumes%,}]}}"
 }
-create() {
-    local object
-    for object in "$@"; do
-        echo ---
-        echo "$object"
-    done | "$kubectl" create -f - >/dev/null
-}
-field() { "$kubectl" get "$1" "$2" -o jsonpath="{$3}"; }
-field_is() { [[ $(field "$1" "$2" "$3") == "$4" ]]; }
-message_of() { field pod "$1" '.status.conditions[?(@.type=="PodScheduled")].message'; }
-says() { [[ $(message_of "$1") == *"$2"* ]]; }
 
 are_available() { # NAME...: the controller has taken note of these volumes
     local name

@@ -2,7 +2,7 @@
 #include "sched/sched.h"
 
 #include "base/rng.h"
-#include "core.h"
+#include "core_sched.h"
 #include "sched/learn.h"
 
 #include <setjmp.h>
@@ -26,20 +26,15 @@ struct fixture {
     sy_time_ns now;
 };
 
-static void copy_text(char *to, size_t size, const char *from)
-{
-    snprintf(to, size, "%s", from ? from : "");
-}
-
 static void hear(void *arg, const struct sy_decision *d)
 {
     struct fixture *f = arg;
     struct said said = {.kind = d->kind, .ticket = d->ticket};
 
-    copy_text(said.name, sizeof(said.name), d->name);
-    copy_text(said.node, sizeof(said.node), d->nominated_node ? d->nominated_node : d->node);
-    copy_text(said.reason, sizeof(said.reason), d->reason);
-    copy_text(said.message, sizeof(said.message), d->message);
+    core_keep(said.name, sizeof(said.name), d->name);
+    core_keep(said.node, sizeof(said.node), d->nominated_node ? d->nominated_node : d->node);
+    core_keep(said.reason, sizeof(said.reason), d->reason);
+    core_keep(said.message, sizeof(said.message), d->message);
     sy_vec_push(&f->said, said);
 }
 
@@ -60,11 +55,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct fixture *f = *state;
-    char text[256];
 
-    assert_null(sy_cluster_audit(sy_sched_cluster(f->s), text, sizeof(text)));
-    assert_int_equal(sy_sched_stats(f->s)->exact_differences, 0);
-    sy_sched_free(f->s);
+    core_sched_end(f->s);
     sy_vec_done(&f->said);
     core_done(&f->k);
     free(f);

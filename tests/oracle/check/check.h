@@ -59,6 +59,9 @@ struct json_object *oracle_get(struct json_object *object, const char *key);
 const char *oracle_text(struct json_object *object, const char *key); /* "" when absent */
 /* The slot of a node by name, SY_NONE when the cluster has none. */
 uint32_t oracle_node(const struct oracle_case *c, const char *name);
+/* The shape of the case's pod with its view resolved and no plugin in it; the caller's to give
+ * back. profile: filled in, must outlive it. */
+struct sy_shape *oracle_view(struct oracle_case *c, struct sy_profile *profile);
 
 enum { ORACLE_STATUS_MAX = 2048 };
 /* One line for a status of the file: code, plugin when there is one, reasons in the order of their

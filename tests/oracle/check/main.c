@@ -114,6 +114,15 @@ uint32_t oracle_node(const struct oracle_case *c, const char *name)
     return id ? sy_cluster_node_find(&c->cluster, id) : SY_NONE;
 }
 
+struct sy_shape *oracle_view(struct oracle_case *c, struct sy_profile *profile)
+{
+    sy_profile_kube(profile, "default-scheduler");
+    profile->filters_len = profile->scorers_len = 0;
+    struct sy_shape *shape = sy_shape_ref(&c->shapes, &c->cluster.pods.p[c->pod], profile);
+    sy_shape_best(&c->shapes, shape); /* resolves the view */
+    return shape;
+}
+
 static int by_text(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);

@@ -187,10 +187,7 @@ void oracle_check_plugins(struct oracle *o, struct oracle_case *c)
             .scorer = sy_scorer_find(name),
         };
         oracle_saw(o, name);
-        sy_profile_kube(&profile, "default-scheduler");
-        profile.filters_len = profile.scorers_len = 0; /* asked directly below */
-        struct sy_shape *shape = sy_shape_ref(&c->shapes, &c->cluster.pods.p[c->pod], &profile);
-        sy_shape_best(&c->shapes, shape); /* resolves the view */
+        struct sy_shape *shape = oracle_view(c, &profile); /* plugins are asked directly below */
         p.view = &shape->view;
         sy_arena_init(&p.arena, CYCLE_BYTES_MAX);
         check_filter(&p);

@@ -120,10 +120,7 @@ void oracle_check_storage(struct oracle *o, struct oracle_case *c)
     if (!volumes)
         return;
     oracle_saw(o, SECTION);
-    sy_profile_kube(&profile, "default-scheduler");
-    profile.filters_len = profile.scorers_len = 0;
-    struct sy_shape *shape = sy_shape_ref(&c->shapes, &c->cluster.pods.p[c->pod], &profile);
-    sy_shape_best(&c->shapes, shape); /* resolves the view */
+    struct sy_shape *shape = oracle_view(c, &profile);
     sy_arena_init(&arena, (size_t)64 << 20);
     json_object_object_foreach(volumes, node, said)
     {
