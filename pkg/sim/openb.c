@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/openb.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/csv.h"
+
+#define AMOUNT_MAX ((uint64_t)1 << 40)
+
+static void set_up(struct sy_openb *o)
+{
+    if (!o->arena.cap_bytes)
+        sy_arena_init(&o->arena, SY_OPENB_TEXT_MAX_BYTES);
+}
+
+static int keep(struct sy_openb *o, const struct sy_csv *c, struct sy_str name, const char **ret,
+                struct sy_err *err)
+{
+    if (!name.len)
+        return sy_err_set(err, -EINVAL, "%s:%u: there is no name", c->file, c->line);
+    *ret = sy_arena_str(&o->arena, name);
+    return *ret ? 0
+                : sy_err_set(err, sy_arena_why(&o->arena, 1, name.len + 1), "%s:%u: too much text",
+                             c->file, c->line);
+}
+
+static int find_model(struct sy_openb *o, const struct sy_csv *c, struct sy_str name, uint32_t *ret,
+                      struct sy_err *err)
+{
+    for (uint32_t i = 0; i < o->models_len; i++) {
+        if (sy_str_eqz(name, o->models[i])) {
+            *ret = i;
+            return 0;
+        }
+    }
+    if (o->models_len == SY_OPENB_MODELS_MAX)
+        return sy_err_set(err, -EINVAL, "%s:%u: more than %d GPU models", c->file, c->line,
+                          SY_OPENB_MODELS_MAX);
+    int r = keep(o, c, name, &o->models[o->models_len], err);
+    if (r == 0)
+        *ret = o->models_len++;
+    return r;
+}
+
+static int columns(const struct sy_csv *c, const char *const *names, uint32_t needed, uint32_t len,
+                   uint8_t *ret, struct sy_err *err)
+{
+    for (uint32_t i = 0; i < len; i++) {
+        ret[i] = sy_csv_column(c, names[i]);
+        if (ret[i] == SY_CSV_NO_COLUMN && i < needed)
+            return sy_err_set(err, -EINVAL, "%s:%u: the header has no column \"%s\"", c->file,
+                              c->line, names[i]);
+    }
+    return 0;
+}
+
+/* The columns from the second on, as numbers. */
+static int numbers(const struct sy_csv *c, const uint8_t *at, const char *const *names,
+                   const uint64_t *most, uint64_t *ret, uint32_t len, struct sy_err *err)
+{
+    for (uint32_t i = 0; i < len; i++) {
+        int r = sy_csv_number(c, at[i], names[i], most[i], &ret[i], err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int by_node_name(const void *a, const void *b)
+{
+    return strcmp(((const struct sy_openb_node *)a)->name, ((const struct sy_openb_node *)b)->name);
+}
+
+static int by_pod_name(const void *a, const void *b)
+{
+    return strcmp(((const struct sy_openb_pod *)a)->name, ((const struct sy_openb_pod *)b)->name);
+}
+
+/* -- nodes -- */
+
+enum { NODE_NAME, NODE_CPU, NODE_MEMORY, NODE_GPUS, NODE_NEEDED, NODE_MODEL = NODE_NEEDED, NODES };
+static const char *const NODE_NAMES[NODES] = {"sn", "cpu_milli", "memory_mib", "gpu", "model"};
+
+static int read_node(struct sy_openb *o, const struct sy_csv *c, const uint8_t at[NODES],
+                     struct sy_err *err)
+{
+    const uint64_t most[] = {AMOUNT_MAX, AMOUNT_MAX, SY_OPENB_GPUS_MAX};
+    uint64_t v[SY_ARRAY_LEN(most)];
+    struct sy_openb_node n = {0};
+    struct sy_str model = sy_csv_field(c, at[NODE_MODEL]);
+
+    int r = numbers(c, at + NODE_CPU, NODE_NAMES + NODE_CPU, most, v, SY_ARRAY_LEN(most), err);
+    if (r == 0)
+        r = keep(o, c, sy_csv_field(c, at[NODE_NAME]), &n.name, err);
+    if (r == 0 && v[2])
+        r = find_model(o, c, model.len ? model : SY_STR("GPU"), &n.model, err);
+    if (r < 0)
+        return r;
+    n.cpu_milli = (int64_t)v[0];
+    n.memory_mib = (int64_t)v[1];
+    n.gpus = (uint32_t)v[2];
+    sy_vec_push(&o->nodes, n);
+    return 0;
+}
+
+static int check_unique(const char *a, const char *b, const char *file, struct sy_err *err)
+{
+    return strcmp(a, b) != 0 ? 0 : sy_err_set(err, -EINVAL, "%s: \"%s\" is there twice", file, a);
+}
+
+int sy_openb_read_nodes(struct sy_openb *o, struct sy_str text, const char *file,
+                        struct sy_err *err)
+{
+    uint8_t at[NODES];
+    struct sy_csv c;
+
+    set_up(o);
+    int r = sy_csv_begin(&c, text, file, err);
+    if (r == 0)
+        r = columns(&c, NODE_NAMES, NODE_NEEDED, NODES, at, err);
+    while (r == 0 && (r = sy_csv_next(&c, err)) == 1) {
+        r = o->nodes.len < SY_OPENB_NODES_MAX
+                ? read_node(o, &c, at, err)
+                : sy_err_set(err, -E2BIG, "%s: more than %d nodes", file, SY_OPENB_NODES_MAX);
+        if (r < 0)
+            return r;
+    }
+    if (o->nodes.len)
+        qsort(o->nodes.p, o->nodes.len, sizeof(*o->nodes.p), by_node_name);
+    for (size_t i = 1; i < o->nodes.len && r == 0; i++)
+        r = check_unique(o->nodes.p[i - 1].name, o->nodes.p[i].name, file, err);
+    return r;
+}
+
+/* -- pods -- */
+
+enum {
+    POD_NAME,
+    POD_CPU,
+    POD_MEMORY,
+    POD_GPUS,
+    POD_MILLI,
+    POD_NEEDED,
+    POD_SPEC = POD_NEEDED,
+    POD_CREATED,
+    POD_DELETED,
+    PODS,
+};
+static const char *const POD_NAMES[PODS] = {"name",          "cpu_milli",    "memory_mib",
+                                            "num_gpu",       "gpu_milli",    "gpu_spec",
+                                            "creation_time", "deletion_time"};
+
+static int read_models(struct sy_openb *o, const struct sy_csv *c, struct sy_str spec,
+                       uint64_t *ret, struct sy_err *err)
+{
+    while (spec.len) {
+        const char *bar = memchr(spec.p, '|', spec.len);
+        struct sy_str name = {spec.p, bar ? (size_t)(bar - spec.p) : spec.len};
+        uint32_t model;
+        if (name.len) {
+            int r = find_model(o, c, name, &model, err);
+            if (r < 0)
+                return r;
+            *ret |= (uint64_t)1 << model;
+        }
+        size_t used = name.len + (bar != NULL);
+        spec = (struct sy_str){spec.p + used, spec.len - used};
+    }
+    return 0;
+}
+
+/* Times that are not there, or make no sense, leave it at 0. */
+static double lasts(const struct sy_csv *c, const uint8_t at[PODS])
+{
+    uint64_t from, to;
+
+    if (sy_str_u64(sy_csv_field(c, at[POD_CREATED]), &from) < 0 ||
+        sy_str_u64(sy_csv_field(c, at[POD_DELETED]), &to) < 0 || to <= from || to > AMOUNT_MAX)
+        return 0;
+    return (double)(to - from);
+}
+
+static int read_pod(struct sy_openb *o, const struct sy_csv *c, const uint8_t at[PODS],
+                    struct sy_err *err)
+{
+    const uint64_t most[] = {AMOUNT_MAX, AMOUNT_MAX, SY_OPENB_GPUS_MAX, 1000};
+    uint64_t v[SY_ARRAY_LEN(most)];
+    struct sy_openb_pod p = {.lasts_s = lasts(c, at)};
+
+    int r = numbers(c, at + POD_CPU, POD_NAMES + POD_CPU, most, v, SY_ARRAY_LEN(most), err);
+    if (r == 0)
+        r = keep(o, c, sy_csv_field(c, at[POD_NAME]), &p.name, err);
+    if (r == 0 && v[2])
+        r = read_models(o, c, sy_csv_field(c, at[POD_SPEC]), &p.models, err);
+    if (r < 0)
+        return r;
+    if (v[2] == 1 && !v[3])
+        return sy_err_set(err, -EINVAL, "%s:%u: one GPU of 0 milli", c->file, c->line);
+    p.cpu_milli = (int64_t)v[0];
+    p.memory_mib = (int64_t)v[1];
+    p.gpus = (uint32_t)v[2];
+    p.gpu_milli = !p.gpus ? 0 : p.gpus > 1 ? 1000 : (uint32_t)v[3];
+    sy_vec_push(&o->pods, p);
+    return 0;
+}
+
+int sy_openb_read_pods(struct sy_openb *o, struct sy_str text, const char *file, struct sy_err *err)
+{
+    uint8_t at[PODS];
+    struct sy_csv c;
+
+    set_up(o);
+    int r = sy_csv_begin(&c, text, file, err);
+    if (r == 0)
+        r = columns(&c, POD_NAMES, POD_NEEDED, PODS, at, err);
+    while (r == 0 && (r = sy_csv_next(&c, err)) == 1) {
+        r = o->pods.len < SY_OPENB_PODS_MAX
+                ? read_pod(o, &c, at, err)
+                : sy_err_set(err, -E2BIG, "%s: more than %d pods", file, SY_OPENB_PODS_MAX);
+        if (r < 0)
+            return r;
+    }
+    if (o->pods.len)
+        qsort(o->pods.p, o->pods.len, sizeof(*o->pods.p), by_pod_name);
+    for (size_t i = 1; i < o->pods.len && r == 0; i++)
+        r = check_unique(o->pods.p[i - 1].name, o->pods.p[i].name, file, err);
+    return r;
+}
+
+void sy_openb_done(struct sy_openb *o)
+{
+    sy_vec_done(&o->nodes);
+    sy_vec_done(&o->pods);
+    if (o->arena.cap_bytes)
+        sy_arena_done(&o->arena);
+    *o = (struct sy_openb){0};
+}
+
+int64_t sy_openb_capacity_milli(const struct sy_openb *o)
+{
+    int64_t sum = 0;
+
+    for (size_t i = 0; i < o->nodes.len; i++)
+        sum += (int64_t)o->nodes.p[i].gpus * 1000;
+    return sum;
+}
