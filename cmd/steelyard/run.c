@@ -39,6 +39,7 @@ static const char USAGE[] =
     "  patch              persistentvolumes, persistentvolumeclaims\n"
     "  patch              resourceclaims, resourceclaims/status, and update and patch\n"
     "                     resourceclaims/binding (resource.k8s.io)\n"
+    "  create, delete     resourceclaims, for extended resources that device classes serve\n"
     "  create             pods/binding\n"
     "  patch              pods/status\n"
     "  delete             pods, for preemption\n"

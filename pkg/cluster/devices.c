@@ -61,13 +61,17 @@ static struct sy_devices_slot *add(struct sy_devices_table *t, struct key key)
     return &t->all.p[slot];
 }
 
+static void hold_free(struct sy_cluster *c, struct sy_devices_hold *hold)
+{
+    sy_device_index_release(c, &hold->allocation);
+    sy_arena_done(&hold->arena);
+    free(hold);
+}
+
 static void end_hold(struct sy_cluster *c, struct sy_devices_slot *s)
 {
-    if (!s->hold)
-        return;
-    sy_device_index_release(c, &s->hold->allocation);
-    sy_arena_done(&s->hold->arena);
-    free(s->hold);
+    if (s->hold)
+        hold_free(c, s->hold);
     s->hold = NULL;
 }
 
@@ -190,14 +194,11 @@ int sy_devices_refresh(struct sy_cluster *c, const struct sy_device_claim *claim
     return 0;
 }
 
-int sy_devices_hold(struct sy_cluster *c, sy_sid ns, sy_sid name, uint64_t holder,
-                    const struct sy_device_allocation *allocation)
+static int hold_new(struct sy_cluster *c, uint64_t holder,
+                    const struct sy_device_allocation *allocation, struct sy_devices_hold **ret)
 {
-    struct sy_devices_slot *s = find(&c->devices.tables[SY_DEVICES_CLAIM], (struct key){ns, name});
-
-    if (!s)
-        return -ENOENT;
     struct sy_devices_hold *hold = sy_xcalloc(1, sizeof(*hold));
+
     sy_arena_init(&hold->arena, OBJECT_MAX_BYTES);
     hold->holder = holder;
     int r = sy_device_allocation_copy(&hold->arena, allocation, &hold->allocation);
@@ -206,10 +207,47 @@ int sy_devices_hold(struct sy_cluster *c, sy_sid ns, sy_sid name, uint64_t holde
         free(hold);
         return r;
     }
-    s->hold = hold;
     sy_device_index_hold(c, &hold->allocation);
+    *ret = hold;
+    return 0;
+}
+
+int sy_devices_hold(struct sy_cluster *c, sy_sid ns, sy_sid name, uint64_t holder,
+                    const struct sy_device_allocation *allocation)
+{
+    struct sy_devices_slot *s = find(&c->devices.tables[SY_DEVICES_CLAIM], (struct key){ns, name});
+
+    if (!s)
+        return -ENOENT;
+    int r = hold_new(c, holder, allocation, &s->hold);
+    if (!r)
+        note_change(c, SY_DEVICES_CLAIM);
+    return r;
+}
+
+int sy_devices_hold_ahead(struct sy_cluster *c, uint64_t holder,
+                          const struct sy_device_allocation *allocation)
+{
+    struct sy_devices_hold *hold;
+    int r = hold_new(c, holder, allocation, &hold);
+
+    if (r < 0)
+        return r;
+    sy_vec_push(&c->devices.ahead, hold);
     note_change(c, SY_DEVICES_CLAIM);
     return 0;
+}
+
+void sy_devices_release_ahead(struct sy_cluster *c, uint64_t holder)
+{
+    for (size_t i = 0; i < c->devices.ahead.len; i++) {
+        if (c->devices.ahead.p[i]->holder != holder)
+            continue;
+        hold_free(c, c->devices.ahead.p[i]);
+        c->devices.ahead.p[i] = c->devices.ahead.p[--c->devices.ahead.len];
+        note_change(c, SY_DEVICES_CLAIM);
+        return;
+    }
 }
 
 void sy_devices_release(struct sy_cluster *c, sy_sid ns, sy_sid name, uint64_t holder)
@@ -239,7 +277,11 @@ const struct sy_device_allocation *sy_devices_next_held(const struct sy_cluster 
         if (hold)
             return &hold->allocation;
     }
-    return NULL;
+    size_t ahead = *at - t->all.len;
+    if (ahead >= c->devices.ahead.len)
+        return NULL;
+    ++*at;
+    return &c->devices.ahead.p[ahead]->allocation;
 }
 
 void sy_devices_delete(struct sy_cluster *c, enum sy_devices_kind kind, sy_sid ns, sy_sid name)
@@ -356,5 +398,8 @@ void sy_devices_done(struct sy_cluster *c)
         sy_vec_done(&t->free);
         sy_map_done(&t->by_name);
     }
+    for (size_t i = 0; i < c->devices.ahead.len; i++)
+        hold_free(c, c->devices.ahead.p[i]);
+    sy_vec_done(&c->devices.ahead);
     sy_device_index_done(&c->devices.index);
 }

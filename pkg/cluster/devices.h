@@ -39,6 +39,7 @@ struct sy_devices_table {
 
 struct sy_devices {
     struct sy_devices_table tables[SY_DEVICES_KINDS];
+    SY_VEC(struct sy_devices_hold *) ahead; /* of claims that are not there yet */
     struct sy_device_index index;
     uint64_t generation; /* grows with every change here */
     /* Whoever acts on our decisions writes allocations and reservations into claims before it
@@ -74,6 +75,11 @@ int sy_devices_hold(struct sy_cluster *c, sy_sid ns, sy_sid name, uint64_t holde
                     const struct sy_device_allocation *allocation) SY_NODISCARD;
 /* Inert when the claim is not held by it (any more). */
 void sy_devices_release(struct sy_cluster *c, sy_sid ns, sy_sid name, uint64_t holder);
+/* The same for a claim that is yet to be made. Ends with sy_devices_release_ahead() alone, also
+ * inert when there is none. O(allocation), O(holds ahead). */
+int sy_devices_hold_ahead(struct sy_cluster *c, uint64_t holder,
+                          const struct sy_device_allocation *allocation) SY_NODISCARD;
+void sy_devices_release_ahead(struct sy_cluster *c, uint64_t holder);
 /* Whether anybody holds the claim. O(1). */
 bool sy_devices_is_held(const struct sy_cluster *c, const struct sy_device_claim *claim);
 /* Those allocations: at starts at 0; NULL after the last. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What is written into resource claims: strategic merge patches, which change one entry of a list
- * without naming the others. Each is followed until it is certain whether it has landed: a device
+ * without naming the others. Claims for extended resources are made and deleted, too, and their
+ * pods told. Each is followed until it is certain whether it has landed: a device
  * of an allocation that might yet come may not be given to another. Owned by the actions. Loop
  * thread only. */
 #pragma once
@@ -24,6 +25,7 @@ void sy_claim_writes_pause(struct sy_claim_writes *v, bool is_paused);
 /* Writes that wait or are under way. */
 uint32_t sy_claim_writes_len(const struct sy_claim_writes *v);
 
-/* The patch. rng: for the ids of shares; now_wall_ns: when the allocation is made. */
+/* The patch, or the claim to be created. rng: for the ids of shares; now_wall_ns: when the
+ * allocation is made. */
 void sy_body_claim(struct sy_buf *out, const struct sy_claim_write *w,
                    const struct sy_strings *strings, struct sy_rng *rng, int64_t now_wall_ns);

@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "kube/actions_claim.h"
 
+#define FINALIZER "resource.kubernetes.io/delete-protection"
+
 struct body {
     struct sy_buf *out;
     const struct sy_strings *strings;
@@ -220,16 +222,95 @@ static void add_status(struct body *b, const struct sy_claim_write *w, int64_t n
     sy_buf_adds(b->out, "}]}");
 }
 
+/* ---- claims for extended resources ----------------------------------------------------------- */
+
+static void add_requests(struct body *b, const struct sy_device_claim *made)
+{
+    sy_buf_adds(b->out, "\"requests\":[");
+    for (uint32_t i = 0; i < made->requests_len; i++) {
+        const struct sy_device_want *want = &made->requests[i].wants[0];
+        add_id(b, i ? ",{\"name\":" : "{\"name\":", made->requests[i].name);
+        add_id(b, ",\"exactly\":{\"deviceClassName\":", want->class);
+        sy_buf_addf(b->out, ",\"allocationMode\":\"ExactCount\",\"count\":%" PRId64 "}}",
+                    want->count);
+    }
+    sy_buf_addc(b->out, ']');
+}
+
+/* The name is given beside what the API server would make it of, so that to send it again makes no
+ * second one. */
+static void add_claim(struct body *b, const struct sy_claim_write *w)
+{
+    struct sy_buf prefix;
+
+    sy_buf_init(&prefix, 4096);
+    sy_buf_addf(&prefix, "%s-extended-resources-", w->pod);
+    add_text(b,
+             "{\"apiVersion\":\"resource.k8s.io/v1\",\"kind\":\"ResourceClaim\",\"metadata\":{"
+             "\"name\":",
+             w->name);
+    sy_buf_adds(b->out, ",\"generateName\":");
+    sy_buf_add_json(b->out, sy_buf_str(&prefix));
+    sy_buf_done(&prefix);
+    add_text(b, ",\"namespace\":", w->ns);
+    sy_buf_adds(b->out,
+                ",\"annotations\":{\"resource.kubernetes.io/extended-resource-claim\":\"true\"},"
+                "\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"controller\":true");
+    add_text(b, ",\"name\":", w->pod);
+    add_text(b, ",\"uid\":", w->pod_uid);
+    sy_buf_adds(b->out, "}]},\"spec\":{\"devices\":{");
+    add_requests(b, w->made);
+    sy_buf_adds(b->out, "}}}");
+}
+
+static void add_pod_status(struct body *b, const struct sy_claim_write *w)
+{
+    add_text(b, "{\"metadata\":{\"uid\":", w->pod_uid);
+    add_text(b, "},\"status\":{\"extendedResourceClaimStatus\":{\"resourceClaimName\":", w->name);
+    sy_buf_adds(b->out, ",\"requestMappings\":[");
+    for (uint32_t i = 0; i < w->mappings_len; i++) {
+        add_id(b, i ? ",{\"containerName\":" : "{\"containerName\":", w->mappings[i].container);
+        add_id(b, ",\"resourceName\":", w->mappings[i].resource);
+        add_id(b, ",\"requestName\":", w->mappings[i].request);
+        sy_buf_addc(b->out, '}');
+    }
+    sy_buf_adds(b->out, "]}}}");
+}
+
+/* So that it may go, allocated as it is. */
+static void add_release(struct body *b, const struct sy_claim_write *w)
+{
+    sy_buf_adds(b->out, "{\"metadata\":{");
+    if (*w->uid) {
+        add_text(b, "\"uid\":", w->uid);
+        sy_buf_addc(b->out, ',');
+    }
+    sy_buf_adds(b->out, "\"$deleteFromPrimitiveList/finalizers\":[\"" FINALIZER "\"]}}");
+}
+
 void sy_body_claim(struct sy_buf *out, const struct sy_claim_write *w,
                    const struct sy_strings *strings, struct sy_rng *rng, int64_t now_wall_ns)
 {
     struct body b = {.out = out, .strings = strings, .rng = rng};
 
+    switch (w->kind) {
+    case SY_CLAIM_CREATE:
+        add_claim(&b, w);
+        return;
+    case SY_CLAIM_TELL_POD:
+        add_pod_status(&b, w);
+        return;
+    case SY_CLAIM_DELETE:
+        add_release(&b, w);
+        return;
+    default:
+        break;
+    }
     add_text(&b, "{\"metadata\":{\"uid\":", w->uid);
     if (w->version)
         add_text(&b, ",\"resourceVersion\":", w->version);
     if (w->kind == SY_CLAIM_PROTECT)
-        sy_buf_adds(out, ",\"finalizers\":[\"resource.kubernetes.io/delete-protection\"]");
+        sy_buf_adds(out, ",\"finalizers\":[\"" FINALIZER "\"]");
     sy_buf_addc(out, '}');
     if (w->kind != SY_CLAIM_PROTECT)
         add_status(&b, w, now_wall_ns);

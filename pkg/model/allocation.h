@@ -44,6 +44,17 @@ enum sy_claim_write_kind {
     SY_CLAIM_RESERVE,    /* reserved for the pod, too */
     SY_CLAIM_UNRESERVE,  /* for the pod no more */
     SY_CLAIM_DEALLOCATE, /* allocation, reservations and the devices' state go */
+    /* Of claims that are made for a pod's extended resources: */
+    SY_CLAIM_CREATE,   /* with the requests of `made` */
+    SY_CLAIM_TELL_POD, /* `mappings`, into the pod's status */
+    SY_CLAIM_DELETE,   /* whatever is in it */
+};
+
+/* Which request of such a claim serves a container's resource: ContainerExtendedResourceRequest. */
+struct sy_device_mapping {
+    sy_sid container;
+    sy_sid resource;
+    sy_sid request;
 };
 
 /* One write. Borrowed. */
@@ -51,9 +62,12 @@ struct sy_claim_write {
     enum sy_claim_write_kind kind;
     const char *ns;
     const char *name;
-    const char *uid;
+    const char *uid;     /* of the claim; "": any */
     const char *version; /* resourceVersion that it must still have; NULL: any */
     const char *pod;
     const char *pod_uid;
     const struct sy_device_allocation *allocation; /* ALLOCATE */
+    const struct sy_device_claim *made;            /* CREATE */
+    const struct sy_device_mapping *mappings;      /* TELL_POD */
+    uint32_t mappings_len;
 };

@@ -84,18 +84,21 @@ struct draft {
     uint32_t len;
 };
 
-static void add_request(struct draft *d, const struct sy_device_resource *r,
-                        const struct sy_device_class *class, int64_t count)
+static sy_sid name_of(const struct sy_shape_view *shape, const struct sy_device_resource *r)
 {
     char name[64];
 
     snprintf(name, sizeof(name), "container-%u-request-%u", r->container, r->index);
+    return sy_strings_addz(shape->cluster->strings, name);
+}
+
+static void add_request(struct draft *d, const struct sy_device_resource *r,
+                        const struct sy_device_class *class, int64_t count)
+{
     d->wants[d->len] = (struct sy_device_want){
         .class = class->name, .mode = SY_DEVICES_EXACT_COUNT, .count = count};
-    d->requests[d->len] =
-        (struct sy_device_request){.name = sy_strings_addz(d->shape->cluster->strings, name),
-                                   .wants = &d->wants[d->len],
-                                   .wants_len = 1};
+    d->requests[d->len] = (struct sy_device_request){
+        .name = name_of(d->shape, r), .wants = &d->wants[d->len], .wants_len = 1};
     d->len++;
 }
 
@@ -114,29 +117,39 @@ static int64_t beside_later(const struct sy_pod_spec *spec, const struct sy_devi
     return rest;
 }
 
-/* Init containers run one after another: the largest need of any serves all. */
-static void add_resource(struct draft *d, const struct sy_extended_resource *e)
+/* Init containers run one after another: the largest need of any serves all. NULL: none has any. */
+static const struct sy_device_resource *largest_init(const struct sy_pod_spec *spec,
+                                                     sy_sid resource, int64_t *ret_needs)
 {
-    const struct sy_pod_spec *spec = d->shape->spec;
     const struct sy_device_resource *largest = NULL;
-    int64_t most = 0;
 
+    *ret_needs = 0;
     for (uint32_t i = 0; i < spec->device_resources_len; i++) {
         const struct sy_device_resource *r = &spec->device_resources[i];
-        if (r->resource != e->name)
+        if (r->resource != resource || r->kind != SY_CONTAINER_INIT)
             continue;
-        if (r->kind != SY_CONTAINER_INIT) {
-            add_request(d, r, e->class, r->amount);
-            continue;
-        }
         int64_t needs = beside_later(spec, r);
-        if (needs > most) {
-            most = needs;
+        if (needs > *ret_needs) {
+            *ret_needs = needs;
             largest = r;
         }
     }
+    return largest;
+}
+
+static void add_resource(struct draft *d, const struct sy_extended_resource *e)
+{
+    const struct sy_pod_spec *spec = d->shape->spec;
+    int64_t needs;
+    const struct sy_device_resource *largest = largest_init(spec, e->name, &needs);
+
+    for (uint32_t i = 0; i < spec->device_resources_len; i++) {
+        const struct sy_device_resource *r = &spec->device_resources[i];
+        if (r->resource == e->name && r->kind != SY_CONTAINER_INIT)
+            add_request(d, r, e->class, r->amount);
+    }
     if (largest)
-        add_request(d, largest, e->class, most);
+        add_request(d, largest, e->class, needs);
 }
 
 static int by_request_name(const void *pa, const void *pb, void *arg)
@@ -171,5 +184,77 @@ int sy_extended_claim(const struct sy_shape_view *shape, struct sy_arena *arena,
         .requests = d.requests,
         .requests_len = d.len,
     };
+    return 0;
+}
+
+/* ---- mappings -------------------------------------------------------------------------------- */
+
+struct mapper {
+    const struct sy_shape_view *shape;
+    struct sy_device_mapping *p;
+    uint32_t len;
+};
+
+static void add_mapping(struct mapper *m, const struct sy_device_resource *of,
+                        const struct sy_device_resource *server)
+{
+    m->p[m->len++] = (struct sy_device_mapping){
+        .container = of->container_name,
+        .resource = of->resource,
+        .request = name_of(m->shape, server),
+    };
+}
+
+static void map_init(struct mapper *m, const struct sy_device_resource *init,
+                     const struct sy_device_resource *largest)
+{
+    const struct sy_pod_spec *spec = m->shape->spec;
+    int64_t rest = init->amount;
+
+    for (uint32_t i = 0; i < spec->device_resources_len && rest > 0; i++) {
+        const struct sy_device_resource *r = &spec->device_resources[i];
+        if (r->resource != init->resource || r->kind == SY_CONTAINER_INIT ||
+            r->container < init->container)
+            continue;
+        add_mapping(m, init, r);
+        rest -= r->amount;
+    }
+    if (rest > 0)
+        add_mapping(m, init, largest);
+}
+
+static void map_resource(struct mapper *m, sy_sid resource)
+{
+    const struct sy_pod_spec *spec = m->shape->spec;
+    int64_t needs;
+    const struct sy_device_resource *largest = largest_init(spec, resource, &needs);
+
+    for (uint32_t i = 0; i < spec->device_resources_len; i++) {
+        const struct sy_device_resource *r = &spec->device_resources[i];
+        if (r->resource == resource && r->kind != SY_CONTAINER_INIT)
+            add_mapping(m, r, r);
+    }
+    for (uint32_t i = 0; i < spec->device_resources_len; i++) {
+        const struct sy_device_resource *r = &spec->device_resources[i];
+        if (r->resource == resource && r->kind == SY_CONTAINER_INIT)
+            map_init(m, r, largest);
+    }
+}
+
+int sy_extended_mappings(const struct sy_shape_view *shape, struct sy_arena *arena,
+                         const struct sy_extended *e, uint64_t served,
+                         const struct sy_device_mapping **ret, uint32_t *ret_len)
+{
+    size_t n = shape->spec->device_resources_len;
+    struct mapper m = {shape, sy_arena_array(arena, n * n + 1, sizeof(*m.p)), 0};
+
+    if (!m.p)
+        return sy_arena_why(arena, n * n + 1, sizeof(*m.p));
+    for (uint32_t i = 0; i < e->len; i++) {
+        if (served & UINT64_C(1) << i)
+            map_resource(&m, e->p[i].name);
+    }
+    *ret = m.p;
+    *ret_len = m.len;
     return 0;
 }

@@ -5,6 +5,7 @@
  * plugins/dynamicresources/extendeddynamicresources.go (v1.37.2). */
 #pragma once
 
+#include "model/allocation.h"
 #include "policy/policy.h"
 
 enum { SY_EXTENDED_MAX = 64 }; /* resource names of one pod */
@@ -35,3 +36,10 @@ bool sy_extended_on_node(const struct sy_shape_view *shape, const struct sy_exte
 int sy_extended_claim(const struct sy_shape_view *shape, struct sy_arena *arena,
                       const struct sy_extended *e, uint64_t served,
                       struct sy_device_claim *ret) SY_NODISCARD;
+
+/* Which requests of that claim serve which containers, in the arena: by resource, containers that
+ * stay before init containers, which use what those after them have. Errors as above.
+ * O(containers^2 x resources). */
+int sy_extended_mappings(const struct sy_shape_view *shape, struct sy_arena *arena,
+                         const struct sy_extended *e, uint64_t served,
+                         const struct sy_device_mapping **ret, uint32_t *ret_len) SY_NODISCARD;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "policy/extended_resources.h"
 
 static const size_t WORK_MAX_BYTES = (size_t)16 << 20;
 /* retry.DefaultRetry of client-go: so many changes by others are taken as benign. */
@@ -17,13 +18,20 @@ struct item {
     char *uid;      /* owned */
     bool allocates; /* `allocation` is to be written; else the pod is only added */
     struct sy_device_allocation allocation;
+    bool is_made;      /* by us, of `made` in the work */
+    bool is_created;   /* so */
+    bool is_seen;      /* created, and told by the watch */
+    bool is_told;      /* the pod's status names it */
     bool is_protected; /* its finalizer is there */
     bool is_reserved;  /* by us, for the pod */
     uint32_t tries;
 };
 
 struct sy_claim_work {
-    struct sy_arena arena; /* of the allocations */
+    struct sy_arena arena; /* of the allocations, `made` and `mappings` */
+    struct sy_device_claim made;
+    const struct sy_device_mapping *mappings;
+    uint32_t mappings_len;
     uint32_t id;
     uint32_t user;
     uint64_t holder;
@@ -105,6 +113,7 @@ static void release(struct sy_cluster *c, const struct sy_claim_work *w)
 {
     for (uint32_t i = 0; i < w->len; i++)
         sy_devices_release(c, w->items[i].ns, w->items[i].name, w->holder);
+    sy_devices_release_ahead(c, w->holder);
 }
 
 static int grant_item(struct sy_cluster *c, struct sy_arena *arena, struct sy_claim_work *w,
@@ -113,7 +122,9 @@ static int grant_item(struct sy_cluster *c, struct sy_arena *arena, struct sy_cl
 {
     int r = sy_device_allocation_copy(&w->arena, made, &item->allocation);
 
-    if (!r)
+    if (!r && item->is_made)
+        r = sy_devices_hold_ahead(c, w->holder, &item->allocation);
+    else if (!r)
         r = sy_devices_hold(c, item->ns, item->name, w->holder, &item->allocation);
     return r < 0 ? sy_err_set(err, sy_arena_why(arena, 1, 1), "an allocation takes too much memory")
                  : 0;
@@ -136,7 +147,7 @@ static int allocate(struct sy_cluster *c, struct sy_arena *arena, struct sy_clai
         if (!w->items[i].allocates)
             continue;
         items[len] = &w->items[i];
-        open[len++] = claim_of(c, &w->items[i]);
+        open[len++] = w->items[i].is_made ? &w->made : claim_of(c, &w->items[i]);
     }
     if (!len)
         return 0;
@@ -165,32 +176,86 @@ static uint32_t add_work(struct sy_claim_works *works, struct sy_claim_work *w)
     return (uint32_t)works->all.len - 1;
 }
 
-int sy_claim_work_new(struct sy_claim_works *works, struct sy_cluster *c, struct sy_arena *arena,
-                      uint32_t pod, uint32_t node, uint32_t user, struct sy_claim_work **ret,
-                      struct sy_err *err)
+/* As the API server would make a name of metadata.generateName. The same for a UID and a number, so
+ * that a run replays. */
+static sy_sid made_name(struct sy_cluster *c, const struct sy_pod_slot *p, uint64_t number)
 {
+    static const char ALPHABET[] = "bcdfghjklmnpqrstvwxz2456789";
+    enum { BASE_MAX = 58, RANDOM_LEN = 5, ALPHABET_LEN = sizeof(ALPHABET) - 1 };
+    const uint64_t key[2] = {number, 0};
+    char *base = sy_xasprintf("%s-extended-resources-", p->name);
+    size_t len = strlen(base) < BASE_MAX ? strlen(base) : BASE_MAX;
+    char name[BASE_MAX + RANDOM_LEN];
+    uint64_t hash[2];
+
+    sy_siphash128(p->uid, strlen(p->uid), key, hash);
+    memcpy(name, base, len);
+    free(base);
+    for (int i = 0; i < RANDOM_LEN; i++) {
+        name[len++] = ALPHABET[hash[0] % ALPHABET_LEN];
+        hash[0] /= ALPHABET_LEN;
+    }
+    return sy_strings_add(c->strings, (struct sy_str){name, len});
+}
+
+/* Extended resources that devices must serve on the node become one more claim. */
+static int add_made(const struct sy_shape_view *view, struct sy_claim_work *w,
+                    const struct sy_pod_slot *p, uint32_t node, struct sy_err *err)
+{
+    struct sy_extended e = {0};
+    uint64_t served = 0;
+
+    if (!view->spec->device_resources_len)
+        return 0;
+    int r = sy_extended_gather(view, &w->arena, &e);
+    if (!r && (!e.is_backed || !sy_extended_on_node(view, &e, node, &served) || !served))
+        return 0;
+    if (!r)
+        r = sy_extended_claim(view, &w->arena, &e, served, &w->made);
+    if (!r)
+        r = sy_extended_mappings(view, &w->arena, &e, served, &w->mappings, &w->mappings_len);
+    if (r < 0)
+        return sy_err_set(err, r, "a claim for extended resources takes too much memory");
+    w->made.ns = p->ns;
+    w->made.name = made_name(view->cluster, p, w->holder);
+    w->items[w->len++] = (struct item){
+        .ns = p->ns,
+        .name = w->made.name,
+        .uid = sy_xstrdup(""),
+        .allocates = true,
+        .is_made = true,
+    };
+    return 0;
+}
+
+int sy_claim_work_new(struct sy_claim_works *works, const struct sy_shape_view *view,
+                      struct sy_arena *arena, uint32_t pod, uint32_t node, uint32_t user,
+                      struct sy_claim_work **ret, struct sy_err *err)
+{
+    struct sy_cluster *c = view->cluster;
     const struct sy_pod_slot *p = &c->pods.p[pod];
     uint32_t len = p->spec->spec.claims_len;
-    struct sy_claim_work *w = sy_xcalloc(1, sizeof(*w) + len * sizeof(*w->items));
+    struct sy_claim_work *w = sy_xcalloc(1, sizeof(*w) + (len + 1) * sizeof(*w->items));
 
     sy_arena_init(&w->arena, WORK_MAX_BYTES);
     w->id = UINT32_MAX;
+    w->holder = ++works->next_holder;
     for (uint32_t i = 0; i < len; i++) {
         const struct sy_device_claim *claim = claim_at(c, p, i);
         if (claim && !has_item(w, claim) &&
             (!claim->is_allocated || !is_reserved_for(claim, p->uid) || claim->is_waiting))
             add_item(w, claim);
     }
-    if (!w->len) {
+    int r = add_made(view, w, p, node, err);
+    if (r < 0 || !w->len) {
         work_free(works, w);
         *ret = NULL;
-        return 0;
+        return r;
     }
-    w->holder = ++works->next_holder;
     w->user = user;
     w->pod = sy_xstrdup(p->name);
     w->pod_uid = sy_xstrdup(p->uid);
-    int r = allocate(c, arena, w, node, err);
+    r = allocate(c, arena, w, node, err);
     if (r < 0) {
         release(c, w);
         work_free(works, w);
@@ -212,6 +277,17 @@ void sy_claim_work_drop(struct sy_claim_works *works, struct sy_cluster *c, stru
     work_free(works, w);
 }
 
+static void mark_made(const struct sy_claim_work *w, struct sy_strings *strings)
+{
+    if (w->mappings_len)
+        sy_devices_mark(SY_DEVICES_CLAIM, &w->made, strings);
+    for (uint32_t i = 0; i < w->mappings_len; i++) {
+        sy_strings_mark(strings, w->mappings[i].container);
+        sy_strings_mark(strings, w->mappings[i].resource);
+        sy_strings_mark(strings, w->mappings[i].request);
+    }
+}
+
 void sy_claim_works_mark(const struct sy_claim_works *works, struct sy_strings *strings)
 {
     for (size_t n = 0; n < works->all.len; n++) {
@@ -221,6 +297,8 @@ void sy_claim_works_mark(const struct sy_claim_works *works, struct sy_strings *
             sy_strings_mark(strings, w->items[i].name);
             sy_device_allocation_mark(&w->items[i].allocation, strings);
         }
+        if (w)
+            mark_made(w, strings);
     }
 }
 
@@ -273,8 +351,14 @@ static bool needs_write(struct sy_cluster *c, struct sy_claim_work *w, struct it
     const char *ns = sy_strings_getz(c->strings, item->ns);
     const char *name = sy_strings_getz(c->strings, item->name);
     const char *what = NULL;
+
+    if (item->is_made && !item->is_created) {
+        *ret = SY_CLAIM_CREATE;
+        return true;
+    }
     bool is_done = claim && claim->is_allocated && is_reserved_for(claim, w->pod_uid) &&
                    (!item->allocates || is_ours(claim, item));
+    is_done |= item->is_made && item->is_reserved; /* its pod may be left to be told */
 
     if (!claim || claim->is_deleting)
         what = "deleted";
@@ -288,9 +372,28 @@ static bool needs_write(struct sy_cluster *c, struct sy_claim_work *w, struct it
     }
     item->is_reserved |= is_done && item->tries;
     *ret = !item->allocates      ? SY_CLAIM_RESERVE
+           : is_done             ? SY_CLAIM_TELL_POD
            : !item->is_protected ? SY_CLAIM_PROTECT
                                  : SY_CLAIM_ALLOCATE;
-    return !is_done;
+    return !is_done || (item->is_made && !item->is_told);
+}
+
+/* Whether a claim that we have created is yet to come by the watch. Once it has, it is held as any
+ * other. */
+static bool is_unseen(struct sy_cluster *c, struct sy_claim_work *w, struct item *item)
+{
+    const struct sy_device_claim *claim = claim_of(c, item);
+
+    if (!item->is_created || item->is_seen)
+        return false;
+    if (!claim)
+        return true;
+    item->is_seen = true;
+    sy_devices_release_ahead(c, w->holder);
+    if (!claim->is_allocated &&
+        sy_devices_hold(c, item->ns, item->name, w->holder, &item->allocation) < 0)
+        fail(c, w, sy_xstrdup("an allocation takes too much memory"));
+    return false;
 }
 
 /* Once all is written. */
@@ -320,6 +423,14 @@ void sy_claim_work_expire(struct sy_cluster *c, struct sy_claim_work *w)
 {
     const char *name = "";
 
+    if (w->at < w->len) {
+        const struct item *item = &w->items[w->at];
+        fail(c, w,
+             sy_xasprintf("claim %s/%s was created, but does not come",
+                          sy_strings_getz(c->strings, item->ns),
+                          sy_strings_getz(c->strings, item->name)));
+        return;
+    }
     for (uint32_t i = 0; i < w->len; i++) {
         const struct sy_device_claim *claim = claim_of(c, &w->items[i]);
         if (claim && claim->is_waiting) {
@@ -336,6 +447,8 @@ static enum sy_claim_write_kind undo_kind(const struct sy_cluster *c, const stru
 {
     const struct sy_device_claim *claim = claim_of(c, item);
 
+    if (item->is_made)
+        return SY_CLAIM_DELETE;
     return w->is_expired && claim && claim->is_waiting && claim->reserved_for_len <= 1
                ? SY_CLAIM_DEALLOCATE
                : SY_CLAIM_UNRESERVE;
@@ -345,7 +458,9 @@ static void fill(const struct sy_cluster *c, const struct sy_claim_work *w, cons
                  enum sy_claim_write_kind kind, struct sy_claim_write *ret)
 {
     const struct sy_device_claim *claim = claim_of(c, item);
-    bool is_guarded = kind != SY_CLAIM_UNRESERVE && claim && claim->resource_version.len;
+    bool is_any =
+        kind == SY_CLAIM_UNRESERVE || kind == SY_CLAIM_TELL_POD || kind == SY_CLAIM_DELETE;
+    bool is_guarded = !is_any && claim && claim->resource_version.len;
 
     *ret = (struct sy_claim_write){
         .kind = kind,
@@ -356,6 +471,9 @@ static void fill(const struct sy_cluster *c, const struct sy_claim_work *w, cons
         .pod = w->pod,
         .pod_uid = w->pod_uid,
         .allocation = kind == SY_CLAIM_ALLOCATE ? &item->allocation : NULL,
+        .made = kind == SY_CLAIM_CREATE ? &w->made : NULL,
+        .mappings = kind == SY_CLAIM_TELL_POD ? w->mappings : NULL,
+        .mappings_len = kind == SY_CLAIM_TELL_POD ? w->mappings_len : 0,
     };
 }
 
@@ -365,6 +483,8 @@ enum sy_claim_step sy_claim_work_next(struct sy_claim_works *works, struct sy_cl
 {
     enum sy_claim_write_kind kind = SY_CLAIM_UNRESERVE;
 
+    if (!w->is_undoing && w->at < w->len && is_unseen(c, w, &w->items[w->at]))
+        return SY_CLAIMS_UNSEEN;
     while (!w->is_undoing && w->at < w->len && !needs_write(c, w, &w->items[w->at], &kind)) {
         if (!w->is_undoing)
             w->at++;
@@ -375,7 +495,7 @@ enum sy_claim_step sy_claim_work_next(struct sy_claim_works *works, struct sy_cl
             return step;
     }
     if (w->is_undoing) {
-        while (w->at < w->len && !w->items[w->at].is_reserved)
+        while (w->at < w->len && !w->items[w->at].is_reserved && !w->items[w->at].is_created)
             w->at++;
         if (w->at == w->len)
             return SY_CLAIMS_FAILED;
@@ -400,7 +520,7 @@ bool sy_claim_work_undo(struct sy_claim_work *w, const char *error)
     bool any = false;
 
     for (uint32_t i = 0; i < w->len; i++)
-        any |= w->items[i].is_reserved;
+        any |= w->items[i].is_reserved || w->items[i].is_created;
     free(w->error);
     w->error = sy_xstrdup(error);
     w->is_undoing = true;
@@ -419,12 +539,18 @@ struct sy_claim_work *sy_claim_works_find(const struct sy_claim_works *works, ui
 static char *say(const struct sy_cluster *c, const struct sy_claim_work *w, const char *error)
 {
     const struct item *item = &w->items[w->at];
+    const char *ns = sy_strings_getz(c->strings, item->ns);
+
+    if (w->writing == SY_CLAIM_CREATE) /* no name: kube-scheduler leaves that to the API server */
+        return sy_xasprintf("create claim for extended resources %s/: %s", ns, error);
+    if (w->writing == SY_CLAIM_TELL_POD)
+        return sy_xasprintf("update pod %s/%s ExtendedResourceClaimStatus: %s", ns, w->pod, error);
     const char *what = w->writing == SY_CLAIM_PROTECT    ? "add finalizer"
                        : w->writing == SY_CLAIM_ALLOCATE ? "add allocation and reservation"
                                                          : "add reservation";
 
-    return sy_xasprintf("%s to claim %s/%s: %s", what, sy_strings_getz(c->strings, item->ns),
-                        sy_strings_getz(c->strings, item->name), error);
+    return sy_xasprintf("%s to claim %s/%s: %s", what, ns, sy_strings_getz(c->strings, item->name),
+                        error);
 }
 
 static void written(struct sy_cluster *c, struct sy_claim_work *w, struct item *item)
@@ -433,13 +559,39 @@ static void written(struct sy_cluster *c, struct sy_claim_work *w, struct item *
         item->is_protected = true;
         return;
     }
+    if (w->writing == SY_CLAIM_TELL_POD) {
+        item->is_told = true;
+        w->at++;
+        return;
+    }
     item->is_reserved = true;
     sy_devices_release(c, item->ns, item->name, w->holder);
-    w->at++;
+    if (!item->is_made)
+        w->at++;
+}
+
+/* True when the claim is there, by this try or by one whose answer was lost. */
+static bool created(struct sy_cluster *c, struct sy_claim_work *w, struct item *item,
+                    enum sy_claim_result result, const struct sy_device_claim *claim)
+{
+    if (result != SY_CLAIM_RESULT_REFUSED && claim && claim->ns == item->ns &&
+        claim->name == item->name && claim->is_for_extended &&
+        sy_str_eqz(claim->owner_uid, w->pod_uid)) {
+        free(item->uid);
+        item->uid = sy_xstrndup(claim->uid.p, claim->uid.len);
+        item->is_created = true;
+        return true;
+    }
+    if (result != SY_CLAIM_RESULT_OK)
+        return false;
+    item->is_created = true;
+    fail(c, w, say(c, w, "the answer is not understood"));
+    return true;
 }
 
 bool sy_claim_work_result(struct sy_claim_works *works, struct sy_cluster *c,
-                          struct sy_claim_work *w, enum sy_claim_result result, const char *error)
+                          struct sy_claim_work *w, enum sy_claim_result result,
+                          const struct sy_device_claim *claim, const char *error)
 {
     struct item *item = &w->items[w->at];
 
@@ -450,8 +602,11 @@ bool sy_claim_work_result(struct sy_claim_works *works, struct sy_cluster *c,
         return false;
     }
     if (w->is_undoing) {
-        item->is_reserved = false; /* or not: then the next attempt finds it reserved */
+        /* Or not: then the next attempt finds it reserved, or made already. */
+        item->is_reserved = item->is_created = false;
         w->at++;
+    } else if (w->writing == SY_CLAIM_CREATE && created(c, w, item, result, claim)) {
+        return true;
     } else if (result == SY_CLAIM_RESULT_OK) {
         written(c, w, item);
     } else if (result == SY_CLAIM_RESULT_REFUSED || ++item->tries >= TRIES_MAX) {
@@ -504,5 +659,17 @@ bool sy_claims_to_free(const struct sy_cluster *c, uint32_t pod, struct sy_claim
         };
         return true;
     }
-    return false;
+    const struct sy_device_claim *stale =
+        p->spec->spec.device_resources_len ? sy_device_index_for_pod(c, sy_str_from(p->uid)) : NULL;
+    if (!stale || stale->is_deleting)
+        return false;
+    *ret = (struct sy_claim_write){
+        .kind = SY_CLAIM_DELETE,
+        .ns = sy_strings_getz(c->strings, stale->ns),
+        .name = sy_strings_getz(c->strings, stale->name),
+        .uid = stale->uid.p ? stale->uid.p : "",
+        .pod = p->name,
+        .pod_uid = p->uid,
+    };
+    return true;
 }

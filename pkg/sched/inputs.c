@@ -163,7 +163,7 @@ void sy_sched_devices_known(struct sy_sched *s, bool are_known)
 
     if (c->devices.are_written == are_known)
         return;
-    c->devices.are_written = are_known;
+    c->devices.are_written = c->devices.extended_are_written = are_known;
     c->epoch++;
     look_again(c);
 }

@@ -19,6 +19,8 @@
 enum { NOTE_MAX_BYTES = 1024, DEFAULT_BINDS_IN_FLIGHT = 128 };
 static const size_t SHAPE_CACHE_MAX_BYTES = (size_t)32 << 20;
 static const int64_t DECAY_EVERY_NS = 60 * SY_NS_PER_S;
+/* AssumeExtendedResourceTimeoutDefaultSeconds. */
+static const int64_t CLAIM_UNSEEN_MAX_NS = 120 * SY_NS_PER_S;
 static const int64_t FADE_EVERY_NS = 5 * SY_NS_PER_S;
 /* Looking at each waiting shape costs little, but with many shapes and a busy cluster it adds up:
  * beyond this many it is done at most once in the interval. */
@@ -823,8 +825,9 @@ static void free_claim(struct sy_sched *s, const struct sy_entry *e, const char 
 {
     struct sy_claim_write write;
 
-    /* The filter's words: it came to ask, and found a claim out of reach. */
-    if (strstr(message, "resourceclaim not available on the node") &&
+    /* The filter's words: it came to ask, and found a claim out of reach or made before. */
+    if ((strstr(message, "resourceclaim not available on the node") ||
+         strstr(message, "cannot schedule extended resource claim")) &&
         sy_claims_to_free(&s->cluster, e->pod, &write))
         decide_about(s, e, &(struct sy_decision){.kind = SY_DECIDE_CLAIM, .claim = &write});
 }
@@ -946,6 +949,9 @@ static void next_claim(struct sy_sched *s, uint32_t i, sy_time_ns now)
         e->until_ns = INT64_MAX;
         d.claim = &write;
         decide_about(s, e, &d);
+    } else if (step == SY_CLAIMS_UNSEEN) {
+        e->until_ns = earlier(e->until_ns, sy_add_saturate(now, CLAIM_UNSEEN_MAX_NS));
+        s->next_volume_ns = earlier(s->next_volume_ns, e->until_ns);
     } else if (step == SY_CLAIMS_WAIT) {
         begin_waiting(s, e, now);
     } else if (step == SY_CLAIMS_FAILED) {
@@ -964,7 +970,7 @@ void sy_sched_claim_result(struct sy_sched *s, uint64_t ticket, enum sy_claim_re
     /* Without room for it the watch will tell. */
     if (claim)
         (void)!sy_devices_refresh(&s->cluster, claim);
-    if (w && sy_claim_work_result(&s->claims, &s->cluster, w, result, error))
+    if (w && sy_claim_work_result(&s->claims, &s->cluster, w, result, claim, error))
         next_claim(s, sy_claim_work_user(w), now);
 }
 
@@ -984,10 +990,10 @@ static bool hold_claims(struct sy_sched *s, uint32_t i, uint32_t node, sy_time_n
     struct sy_shape *shape = shape_of(s, e);
     struct sy_err err = {0};
 
-    if (!shape->view.spec->claims_len ||
+    if ((!shape->view.spec->claims_len && !shape->view.spec->device_resources_len) ||
         !has_filter(shape->profile, sy_filter_find("DynamicResources")))
         return false;
-    if (sy_claim_work_new(&s->claims, &s->cluster, &s->shapes.arena, e->pod, node, i, &e->claims,
+    if (sy_claim_work_new(&s->claims, &shape->view, &s->shapes.arena, e->pod, node, i, &e->claims,
                           &err) == 0)
         return false;
     char *text = sy_xasprintf("running Reserve plugin \"DynamicResources\": %s", err.msg);

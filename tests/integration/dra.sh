@@ -23,8 +23,8 @@ slice() {
     done
     echo "{apiVersion: resource.k8s.io/v1, kind: ResourceSlice, metadata: {name: $1-$2}, spec: {driver: gpu.example.com, nodeName: $1, pool: {name: $1-$2, generation: 1, resourceSliceCount: 1}, devices: [${devices%,}]}}"
 }
-class() { # NAME MODEL
-    echo "{apiVersion: resource.k8s.io/v1, kind: DeviceClass, metadata: {name: $1}, spec: {selectors: [{cel: {expression: 'device.driver == \"gpu.example.com\" && device.attributes[\"gpu.example.com\"].model == \"$2\"'}}], config: [{opaque: {driver: gpu.example.com, parameters: {apiVersion: example.com/v1, kind: Mode, name: $1, ratio: 0.5}}}]}}"
+class() { # NAME MODEL [RESOURCE]: a name that it also goes by
+    echo "{apiVersion: resource.k8s.io/v1, kind: DeviceClass, metadata: {name: $1}, spec: {${3:+extendedResourceName: $3, }selectors: [{cel: {expression: 'device.driver == \"gpu.example.com\" && device.attributes[\"gpu.example.com\"].model == \"$2\"'}}], config: [{opaque: {driver: gpu.example.com, parameters: {apiVersion: example.com/v1, kind: Mode, name: $1, ratio: 0.5}}}]}}"
 }
 request() { # CLASS COUNT
     echo "{name: gpu, exactly: {deviceClassName: $1, count: $2, tolerations: [{key: example.com/old, operator: Exists, effect: NoExecute, tolerationSeconds: 60}]}}"
@@ -48,6 +48,16 @@ pod() {
     done
     echo "{apiVersion: v1, kind: Pod, metadata: {name: $name, labels: {group: $group}}, spec: {schedulerName: $scheduler, terminationGracePeriodSeconds: 0, containers: [{name: c, image: x, resources: {requests: {cpu: 10m}, claims: [${uses%,}]}}], resourceClaims: [${claims%,}]}}"
 }
+# resource_pod NAME GROUP SCHEDULER RESOURCE INIT FIRST SECOND: how many each container asks for; 0:
+# without the container.
+resource_pod() {
+    local i list=(initContainers containers) out=('' '') amounts=("$5" "$6" "$7")
+    for i in 0 1 2; do
+        ((amounts[i])) || continue
+        out[i > 0]+="{name: c$i, image: x, resources: {limits: {$4: ${amounts[i]}}}},"
+    done
+    echo "{apiVersion: v1, kind: Pod, metadata: {name: $1, labels: {group: $2}}, spec: {schedulerName: $3, terminationGracePeriodSeconds: 0, ${list[0]}: [${out[0]%,}], ${list[1]}: [${out[1]%,}]}}"
+}
 claim_of() { field pod "$1" '.status.resourceClaimStatuses[0].resourceClaimName'; }
 all_claims() { "$kubectl" get resourceclaims -o json; }
 # Devices that two claims have, each on its own.
@@ -60,7 +70,8 @@ unreserved() {
         ($claims[0].items | map({key: .metadata.name, value: .}) | from_entries) as $by |
         .items[] | select(.spec.nodeName) | . as $pod |
         ((.status.resourceClaimStatuses // [] | map(.resourceClaimName)) +
-         (.spec.resourceClaims | map(.resourceClaimName // empty)))[] |
+         (.spec.resourceClaims // [] | map(.resourceClaimName // empty)) +
+         (.status.extendedResourceClaimStatus // {} | [.resourceClaimName // empty]))[] |
         select(any($by[.].status.reservedFor[]?; .uid == $pod.metadata.uid) | not) |
         $pod.metadata.name + " " + .'
 }
@@ -139,10 +150,62 @@ check "with three devices of its node" equal \
 "$kubectl" delete pod pair >/dev/null
 within 30 claims_are 0 || not_ok "the claims are not given back"
 
+# Resources by name that only devices serve: the claim is the scheduler's own.
+create "$(class ext c example.com/gpu)" "$(slice "${nodes[0]}" ext 4 c)" "$(slice "${nodes[1]}" ext 4 c)"
+# What was made for a pod: its claim and its status, without what differs from one to the next.
+made_for() {
+    local claim
+    claim=$(field pod "$1" .status.extendedResourceClaimStatus.resourceClaimName)
+    "$kubectl" get pod "$1" -o json | jq -S .status.extendedResourceClaimStatus | sed "s/$claim/CLAIM/"
+    [[ $claim == "$1-extended-resources-"????? ]] || echo "a name of another kind: $claim"
+    "$kubectl" get resourceclaim "$claim" -o json | jq -S '
+        del(.metadata.uid, .metadata.resourceVersion, .metadata.creationTimestamp, .metadata.name) |
+        .metadata.ownerReferences[].uid = "" | .status.reservedFor[].uid = "" |
+        .status.allocation.allocationTimestamp |= (. != null)' | sed "s/$1/POD/"
+}
+# as_theirs WHAT RESOURCE INIT FIRST SECOND
+as_theirs() {
+    local what=$1 ours theirs
+    shift
+    create "$(resource_pod x-ours x-ours steelyard "$@")"
+    check "$what: a pod is bound" within 30 bound_is x-ours 1
+    ours=$(made_for x-ours)
+    "$kubectl" delete pod x-ours >/dev/null
+    within 60 claims_are 0 || not_ok "the claim is not given back"
+    create "$(resource_pod x-theirs x-theirs default-scheduler "$@")"
+    within 30 bound_is x-theirs 1 || not_ok "kube-scheduler does not bind"
+    theirs=$(made_for x-theirs)
+    "$kubectl" delete pod x-theirs >/dev/null
+    within 60 claims_are 0 || not_ok "the claim is not given back"
+    check "$what: claim and pod are as kube-scheduler writes them" same "$ours" "$theirs"
+    [[ $ours == *'"requestName"'* ]] || not_ok "nothing is compared: $ours"
+}
+as_theirs "a resource of a class" example.com/gpu 4 1 2
+as_theirs "a class by its own name" deviceclass.resource.kubernetes.io/big 0 1 0
+create "$(resource_pod x-most x-most steelyard example.com/gpu 0 3 0)" \
+    "$(resource_pod x-two x-two steelyard example.com/gpu 0 2 0)"
+within 30 bound_is x-two 1 || not_ok "the other is not bound"
+check "two that need both nodes are bound" within 30 bound_is x-most 1
+create "$(resource_pod x-late x-late steelyard example.com/gpu 0 3 0)" \
+    "$(resource_pod y-late y-late default-scheduler example.com/gpu 0 3 0)"
+within 20 waits y-late || not_ok "kube-scheduler says nothing"
+within 20 says x-late 'cannot allocate all claims' || not_ok "steelyard says nothing"
+check "what finds no devices waits in kube-scheduler's words" equal \
+    "$(message_of x-late)" "$(message_of y-late)"
+"$kubectl" delete pod y-late x-most >/dev/null
+check "and runs when they are given back" within 30 bound_is x-late 1
+check "no device is allocated twice for resources" equal "$(twice)" ''
+"$kubectl" delete pods --all >/dev/null
+within 60 claims_are 0 || not_ok "the claims are not given back"
+
 # Killed while it allocates, again and again.
 for i in 0 1; do create "$(slice "${nodes[$i]}" more 12 a)"; done
-for ((i = 0; i < 24; i++)); do pod "k$i" k steelyard TemplateName one-small; echo ---; done |
-    "$kubectl" create -f - >/dev/null
+for ((i = 0; i < 24; i++)); do
+    pod "k$i" k steelyard TemplateName one-small
+    echo ---
+    ((i % 3)) || resource_pod "x$i" x steelyard example.com/gpu 0 1 0
+    echo ---
+done | "$kubectl" create -f - >/dev/null
 kills=0
 while ((kills < 4)); do
     sleep 0.4
@@ -152,8 +215,11 @@ while ((kills < 4)); do
     start_steelyard --kubeconfig "$KUBECONFIG" --scheduler-name steelyard
 done
 check "after four kills all are bound" within 60 bound_is k 24
+check "so are those with resources by name" within 60 bound_is x 8
 check "no device was allocated twice" equal "$(twice)" ''
 check "every bound pod has its devices" equal "$(unreserved)" ''
+one_each() { [[ $(all_claims | jq '[.items[].metadata.ownerReferences[]?.uid] | length, (unique | length)' | xargs) == '32 32' ]]; }
+check "and one claim, no more" within 30 one_each
 
 kill -TERM "$pid"
 check "SIGTERM ends it with 0" ends_with 0 18
