@@ -42,7 +42,7 @@ enum {
 };
 
 static const int64_t held_longest_ns = SY_NS_PER_S;
-/* So long after the last bind the server still counts as busy with them. */
+/* So long after the last bind or eviction the server still counts as busy with them. */
 static const int64_t busy_ns = 100 * SY_NS_PER_MS;
 static const int64_t settle_first_ns = 100 * SY_NS_PER_MS;
 static const int64_t settle_longest_ns = 5 * SY_NS_PER_S;
@@ -140,7 +140,7 @@ struct sy_actions {
 
     struct bind_list binds;
     uint32_t binds_in_flight;
-    sy_time_ns last_bind_ns; /* sent */
+    sy_time_ns last_busy_ns; /* a bind was sent, or an eviction was not done yet */
     uint32_t binds_unsettled;
     bool is_paused;
 
@@ -419,7 +419,7 @@ static void send_bind(struct bind *b)
         return;
     }
     a->stats.binds_sent++;
-    a->last_bind_ns = b->sent_at;
+    a->last_busy_ns = b->sent_at;
     a->binds_in_flight++;
 }
 
@@ -963,15 +963,16 @@ static void look_at_series(void *arg)
 /* ---- turns --------------------------------------------------------------------------------------
  */
 
-/* Binds come first: an API server that is busy with them is asked for an event now and then only,
- * so that events take a tenth of one request's worth of it. They catch up when binds pause, or when
- * so many have gathered that some would be lost. */
+/* Binds, and evictions that make room for them, come first: an API server that is busy with them is
+ * asked for an event now and then only, so that events take a tenth of one request's worth of it.
+ * They catch up when those pause, or when so many have gathered that some would be lost. */
 static uint32_t events_allowed(struct sy_actions *a)
 {
     sy_time_ns now = sy_clock_boot_ns();
-    sy_time_ns calm_ns = a->last_bind_ns + busy_ns;
 
-    if (!a->binds_in_flight && now >= calm_ns)
+    if (sy_evictions_len(a->evictions))
+        a->last_busy_ns = now;
+    if (!a->binds_in_flight && now >= a->last_busy_ns + busy_ns)
         return a->options.events_in_flight;
     if (a->queued_len > a->options.events_max_queued / 2 || now >= a->next_event_ns)
         return a->options.events_in_flight_while_binding;

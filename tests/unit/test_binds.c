@@ -464,6 +464,25 @@ static bool evicts_by_name(struct fake *f, int fd, unsigned n, const char *metho
     return fake_reply(fd, 200, "", "{}");
 }
 
+static void test_events_give_way_to_evictions(void **state)
+{
+    char name[16];
+
+    (void)state;
+    begin(records, 0);
+    sy_actions_preempt(actions, "ns", "p", "u1", "why", 0);
+    for (int i = 0; i < 12; i++) {
+        snprintf(name, sizeof(name), "p%d", i);
+        sy_actions_event(actions, "Normal", "Preempted", "Preempting", "ns", name, "u", "note");
+    }
+    assert_int_equal(sy_actions_stats(actions)->events_sent, 1);
+    run();
+    assert_int_equal(sy_actions_stats(actions)->events_sent, 12);
+    assert_int_equal(sy_actions_stats(actions)->evictions_done, 1);
+    free_bodies();
+    end();
+}
+
 static void test_preempt(void **state)
 {
     (void)state;
@@ -550,7 +569,7 @@ int main(void)
         cmocka_unit_test(test_event_series),    cmocka_unit_test(test_event_reporters),
         cmocka_unit_test(test_events_give_way), cmocka_unit_test(test_pause),
         cmocka_unit_test(test_free_early),      cmocka_unit_test(test_preempt),
-        cmocka_unit_test(test_preempt_paused),
+        cmocka_unit_test(test_preempt_paused),  cmocka_unit_test(test_events_give_way_to_evictions),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
