@@ -202,10 +202,12 @@ static void write_volume(struct sy_outbox *o, uint64_t ticket, const struct sy_d
 void sy_outbox_decide(void *arg, const struct sy_decision *d)
 {
     struct sy_outbox *o = arg;
+    const char *gpus[] = {SY_GPU_DEVICES_ANNOTATION, d->gpu_devices, NULL};
 
     switch (d->kind) {
     case SY_DECIDE_BIND:
-        sy_actions_bind(o->actions, d->ticket, d->ns, d->name, d->uid, d->node, NULL);
+        sy_actions_bind(o->actions, d->ticket, d->ns, d->name, d->uid, d->node,
+                        d->gpu_devices ? gpus : NULL);
         break;
     case SY_DECIDE_CONDITION:
         sy_actions_condition(o->actions, d->ns, d->name, d->uid, d->reason, d->message,

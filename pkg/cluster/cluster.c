@@ -25,6 +25,7 @@ void sy_cluster_init(struct sy_cluster *c, struct sy_strings *strings)
     add_column(c, c->names.ephemeral_storage);
     c->storage.least_limit = INT32_MAX;
     add_column(c, c->names.pods);
+    sy_gpus_init(c);
 }
 
 void sy_cluster_done(struct sy_cluster *c)
@@ -53,6 +54,7 @@ void sy_cluster_done(struct sy_cluster *c)
     sy_images_done(&c->images);
     sy_storage_done(c);
     sy_devices_done(c);
+    sy_gpus_done(c);
     sy_workloads_done(c);
     sy_load_done(c);
     sy_turns_done(c);
@@ -183,6 +185,7 @@ static void grow_nodes(struct sy_cluster *c)
     sy_counters_grow(c, old, room);
     sy_load_grow(c, old, room);
     sy_turns_grow(c, old, room);
+    sy_gpus_grow(c, old, room);
     c->nodes_room = room;
 }
 
@@ -393,6 +396,7 @@ int sy_cluster_node_upsert(struct sy_cluster *c, const struct sy_node *node, uin
     c->nodes_prefer_no_schedule += has_prefer_no_schedule(&n->node);
     sy_images_count(&c->images, &n->node, 1);
     sy_load_follow(c, slot);
+    sy_gpus_node(c, slot, &n->node, *ret_change);
     touch_node(c, slot, true);
     *ret_slot = slot;
     return 0;
@@ -414,6 +418,7 @@ uint32_t sy_cluster_node_delete(struct sy_cluster *c, sy_sid name)
     n->node = (struct sy_node){.name = name};
     sy_counters_node_labels(c, slot);
     sy_load_forget(c, slot);
+    sy_gpus_node(c, slot, NULL, 0);
     touch_node(c, slot, false);
     release_node_if_unused(c, slot);
     return slot;
@@ -493,6 +498,7 @@ static void attach(struct sy_cluster *c, uint32_t pod, uint32_t slot)
     n->pods_len++;
     c->starting[slot] += is_starting(p);
     sy_load_pod_on_node(c, pod, slot, 1);
+    sy_gpus_pod_on_node(c, pod, slot);
     touch_node(c, slot, false);
 }
 
@@ -516,6 +522,7 @@ static uint32_t detach(struct sy_cluster *c, uint32_t pod)
     p->node = SY_NONE;
     c->starting[slot] -= is_starting(p);
     sy_load_pod_on_node(c, pod, slot, -1);
+    sy_gpus_pod_on_node(c, pod, slot);
     touch_node(c, slot, true);
     release_node_if_unused(c, slot);
     return slot;
@@ -681,7 +688,8 @@ int sy_cluster_pod_upsert(struct sy_cluster *c, const struct sy_pod *pod, uint32
 
     /* A change of what is counted (a resize in place, labels, going away) is taken out as it was
      * and put back as it is. */
-    uint32_t node = change & (SY_POD_SPEC | SY_POD_DELETING) ? p->node : SY_NONE;
+    bool devices_moved = sy_gpus_pod(c, slot, pod);
+    uint32_t node = change & (SY_POD_SPEC | SY_POD_DELETING) || devices_moved ? p->node : SY_NONE;
     if (node != SY_NONE) {
         account(c, slot, node, -1);
         if (p->spec != spec)
@@ -710,8 +718,11 @@ int sy_cluster_pod_upsert(struct sy_cluster *c, const struct sy_pod *pod, uint32
     if (node != SY_NONE) {
         account(c, slot, node, 1);
         sy_load_follow(c, node);
+        sy_gpus_work_out(c, node);
         touch_node(c, node, true);
     }
+    if (is_new)
+        sy_gpu_targets_arrive(c, &spec->spec, pod->created_wall_ns);
     change |= place_pod(c, slot, pod->node);
     *ret_slot = slot;
     *ret_change = change;
@@ -726,6 +737,7 @@ int sy_cluster_assume(struct sy_cluster *c, uint32_t pod, uint32_t node)
         return -EBUSY;
     p->flags |= SY_POD_ASSUMED;
     c->pods_assumed++;
+    sy_gpus_assume(c, pod, node);
     attach(c, pod, node);
     return 0;
 }
@@ -738,6 +750,7 @@ void sy_cluster_forget(struct sy_cluster *c, uint32_t pod)
         return;
     c->pods_assumed--;
     p->flags &= (uint16_t)~SY_POD_ASSUMED;
+    sy_gpus_assume(c, pod, SY_NONE);
     detach(c, pod);
 }
 
@@ -960,6 +973,7 @@ void sy_cluster_mark(const struct sy_cluster *c)
     sy_counters_mark(c);
     sy_storage_mark_all(c);
     sy_devices_mark_all(c);
+    sy_gpus_mark(c);
     sy_workloads_mark(c);
     sy_pools_mark(c);
     for (size_t i = 0; i < c->namespaces.len; i++)
@@ -1079,6 +1093,10 @@ const char *sy_cluster_audit(const struct sy_cluster *c, char *text, size_t text
     }
     if (!sy_storage_audit(c)) {
         snprintf(text, text_size, "counts of pods that use a claim differ from the pods");
+        return text;
+    }
+    if (!sy_gpus_audit(c)) {
+        snprintf(text, text_size, "the ledger of GPUs differs from the pods");
         return text;
     }
     if (!sy_pools_audit(c)) {

@@ -14,6 +14,7 @@
 #include "cluster/budgets.h"
 #include "cluster/counters.h"
 #include "cluster/devices.h"
+#include "cluster/gpus.h"
 #include "cluster/images.h"
 #include "cluster/load.h"
 #include "cluster/pools.h"
@@ -83,8 +84,9 @@ struct sy_pod_slot {
     char *name; /* owned block: name NUL uid NUL */
     const char *uid;
     uint64_t uid_hash;
-    uint64_t owner;     /* sy_cluster_owner_hash() of its controlling owner */
-    int64_t generation; /* metadata.generation */
+    uint64_t owner;       /* sy_cluster_owner_hash() of its controlling owner */
+    uint64_t gpu_devices; /* as bits: its annotation's, or what it gets as assumed; 0: not known */
+    int64_t generation;   /* metadata.generation */
     int64_t created_wall_ns;
     int64_t started_wall_ns;
     sy_time_ns bound_ns; /* when our bind was acknowledged; 0: not ours or long ago */
@@ -173,6 +175,7 @@ struct sy_cluster {
     struct sy_images images;
     struct sy_storage storage;
     struct sy_devices devices;
+    struct sy_gpus gpus;
     struct sy_workloads workloads;
     struct sy_load load;
     struct sy_pools pools;

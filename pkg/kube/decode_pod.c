@@ -608,6 +608,28 @@ static uint16_t needed_features(const struct wire_pod_spec *from)
     return needed;
 }
 
+static void build_gpu(struct build *b, const struct wire_pod *wire, struct sy_pod *pod)
+{
+    struct sy_str milli = {0}, memory = {0};
+    const struct wire_pair *pair;
+
+    if (wire->metadata) {
+        WIRE_FOREACH (pair, &wire->metadata->annotations) {
+            if (!sy_str_starts(pair->key, SY_STR("steelyard.dev/gpu-")))
+                continue;
+            /* An empty value is one that can not be read, and not none. */
+            struct sy_str value = pair->value.len ? pair->value : SY_STR("-");
+            if (sy_str_eqz(pair->key, SY_GPU_MILLI_ANNOTATION))
+                milli = value;
+            else if (sy_str_eqz(pair->key, SY_GPU_MEMORY_ANNOTATION))
+                memory = value;
+            else if (sy_str_eqz(pair->key, SY_GPU_DEVICES_ANNOTATION))
+                pod->gpu_devices = sy_gpu_devices_parse(value);
+        }
+    }
+    pod->spec.gpu = sy_gpu_request_of(b->d->strings, pod->spec.requests.requests, milli, memory);
+}
+
 static void build_spec(struct build *b, const struct wire_pod *wire, struct sy_pod *pod)
 {
     const struct wire_pod_spec *from = wire->spec;
@@ -623,6 +645,7 @@ static void build_spec(struct build *b, const struct wire_pod *wire, struct sy_p
     spec->host_network = from->host_network;
     spec->needed_features = needed_features(from);
     build_requests(b, wire, &spec->requests);
+    build_gpu(b, wire, pod);
     spec->node_selector = sy_build_labels(b, &from->node_selector);
     if (from->affinity)
         build_affinity(b, from->affinity, spec);

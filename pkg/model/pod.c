@@ -216,6 +216,12 @@ int sy_pod_spec_encode(const struct sy_pod_spec *spec, struct sy_buf *out)
     put(&w, spec->host_network);
     put(&w, spec->needed_features);
     put_requests(&w, &spec->requests);
+    put(&w, spec->gpu.count);
+    if (spec->gpu.count) {
+        put(&w, spec->gpu.milli);
+        put(&w, spec->gpu.memory_milli);
+        put_signed(&w, spec->gpu.memory_bytes);
+    }
     put_node_affinity(&w, spec);
     put_affinity_terms(&w, spec->affinity, spec->affinity_len);
     put_weighted_terms(&w, spec->preferred_affinity, spec->preferred_affinity_len);
@@ -561,6 +567,9 @@ static void dump_spec(struct sy_dump *d, const struct sy_pod_spec *spec)
         sy_dump_number_line(d, "requests.scoredCPU", spec->requests.scored_cpu_milli);
         sy_dump_number_line(d, "requests.scoredMemory", spec->requests.scored_memory_bytes);
     }
+    if (spec->gpu.count)
+        sy_buf_addf(d->out, "gpu=%u x %u milli, memory %u milli, %lld bytes\n", spec->gpu.count,
+                    spec->gpu.milli, spec->gpu.memory_milli, (long long)spec->gpu.memory_bytes);
     dump_node_affinity(d, spec);
     dump_affinity_terms(d, "podAffinity", spec->affinity, spec->affinity_len);
     dump_weighted_terms(d, "preferredPodAffinity", spec->preferred_affinity,
@@ -594,6 +603,10 @@ int sy_pod_dump(const struct sy_pod *pod, const struct sy_strings *strings, stru
     sy_dump_id_line(&d, "nominatedNode", pod->nominated_node);
     sy_dump_labels_line(&d, "labels", pod->labels);
     sy_dump_labels_line(&d, "annotations", pod->annotations);
+    if (pod->gpu_devices) {
+        char text[SY_GPU_DEVICES_TEXT_MAX];
+        sy_buf_addf(out, "gpuDevices=%s\n", sy_gpu_devices_format(pod->gpu_devices, text));
+    }
     sy_dump_number_line(&d, "generation", pod->generation);
     sy_dump_number_line(&d, "created", pod->created_wall_ns);
     sy_dump_number_line(&d, "started", pod->started_wall_ns);

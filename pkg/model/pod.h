@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "model/gpu.h"
 #include "model/labels.h"
 #include "model/resources.h"
 
@@ -96,6 +97,7 @@ struct sy_pod_spec {
     bool host_network;
     uint16_t needed_features; /* of the node: 1 << enum sy_node_feature */
     struct sy_pod_request_totals requests;
+    struct sy_gpu_request gpu;
     struct sy_labels node_selector;
     struct sy_node_selector required_nodes; /* requiredDuringSchedulingIgnoredDuringExecution */
     const struct sy_preferred_node_term *preferred_nodes;
@@ -149,6 +151,7 @@ struct sy_pod {
     sy_sid nominated_node;          /* status.nominatedNodeName */
     struct sy_labels labels;
     struct sy_labels annotations; /* only keys that the decode context asks for */
+    uint64_t gpu_devices;         /* of its node, as bits, that its annotation names; 0: none */
     int64_t generation;           /* metadata.generation; 0 when absent */
     int64_t created_wall_ns;
     int64_t started_wall_ns;  /* status.startTime; 0 when absent */

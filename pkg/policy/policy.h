@@ -94,7 +94,12 @@ struct sy_policy_texts {
     sy_sid namespaces_unknown; /* required terms select namespaces by labels that we may not read */
     sy_sid declared_features;
     sy_sid extended_unsupported; /* the same of extended resources that devices serve */
-    sy_sid claims_unsupported;   /* a pod with resource claims would be bound without devices */
+    sy_sid gpu_devices;          /* fewer GPUs than it takes, whatever is on them */
+    sy_sid gpu_free;             /* too few whole ones are free */
+    sy_sid gpu_milli;
+    sy_sid gpu_memory;
+    sy_sid gpu_overcommitted;
+    sy_sid claims_unsupported; /* a pod with resource claims would be bound without devices */
 };
 void sy_policy_texts_init(struct sy_policy_texts *t, struct sy_strings *strings);
 
@@ -164,6 +169,9 @@ struct sy_scorer {
      * May change what score() says of that node, and of others what stamp() tells. NULL: nothing.
      */
     void (*placed)(const struct sy_shape_view *shape, const void *state, uint32_t node);
+    /* The GPUs of the node that the points are for, as bits, for a pod that asks for some and that
+     * the node has room for; 0: no wish. NULL: none. */
+    uint64_t (*devices)(const struct sy_shape_view *shape, const void *state, uint32_t node);
 };
 
 /* Whether the pod's nodeSelector and required node affinity take the node; what the profile adds is
@@ -275,3 +283,7 @@ struct sy_profile {
 void sy_profile_default(struct sy_profile *p, const char *scheduler_name);
 /* kube-scheduler's default plugins, weights and arguments (v1.37). */
 void sy_profile_kube(struct sy_profile *p, const char *scheduler_name);
+/* For clusters of GPUs: our filters, and GPUs kept usable before all else. docs/gpu.md. */
+void sy_profile_gpu(struct sy_profile *p, const char *scheduler_name);
+/* Whether some scorer of the profile learns what pods come (sy_gpu_targets_learn()). */
+bool sy_profile_learns_gpus(const struct sy_profile *p);

@@ -15,17 +15,31 @@ static const struct sy_filter *const FILTERS[] = {
     &sy_filter_pod_topology_spread, &sy_filter_inter_pod_affinity,
     &sy_filter_dynamic_resources,   &sy_filter_node_declared_features,
     &sy_filter_load_gate,           &sy_filter_node_load,
+    &sy_filter_gpu_devices,
 };
 
 static const struct sy_scorer *const SCORERS[] = {
-    &sy_scorer_utilization,        &sy_scorer_dynamic_weight,
-    &sy_scorer_taint_toleration,   &sy_scorer_node_affinity,
-    &sy_scorer_node_resources_fit, &sy_scorer_node_resources_balanced_allocation,
-    &sy_scorer_image_locality,     &sy_scorer_pod_topology_spread,
-    &sy_scorer_inter_pod_affinity, &sy_scorer_volume_binding,
-    &sy_scorer_dynamic_resources,  &sy_scorer_round_robin,
-    &sy_scorer_least_connections,  &sy_scorer_response_time,
+    &sy_scorer_utilization,
+    &sy_scorer_dynamic_weight,
+    &sy_scorer_taint_toleration,
+    &sy_scorer_node_affinity,
+    &sy_scorer_node_resources_fit,
+    &sy_scorer_node_resources_balanced_allocation,
+    &sy_scorer_image_locality,
+    &sy_scorer_pod_topology_spread,
+    &sy_scorer_inter_pod_affinity,
+    &sy_scorer_volume_binding,
+    &sy_scorer_dynamic_resources,
+    &sy_scorer_round_robin,
+    &sy_scorer_least_connections,
+    &sy_scorer_response_time,
     &sy_scorer_static_weights,
+    &sy_scorer_gpu_fragmentation,
+    &sy_scorer_fgd,
+    &sy_scorer_gpu_best_fit,
+    &sy_scorer_gpu_packing,
+    &sy_scorer_gpu_clustering,
+    &sy_scorer_dot_product,
 };
 
 const struct sy_filter *sy_filter_at(uint32_t i)
@@ -88,7 +102,7 @@ static void add_scorer(struct sy_profile *p, const char *name, int32_t weight)
 void sy_profile_kube(struct sy_profile *p, const char *scheduler_name)
 {
     sy_profile_default(p, scheduler_name);
-    p->filters_len -= 2; /* those of our own are last */
+    p->filters_len -= 3; /* those of our own are last */
     p->scorers_len = 0;
     add_scorer(p, "TaintToleration", 3);
     add_scorer(p, "NodeAffinity", 2);
@@ -115,6 +129,27 @@ void sy_profile_default(struct sy_profile *p, const char *scheduler_name)
     add_scorer(p, "PodTopologySpread", 2);
     add_scorer(p, "InterPodAffinity", 2);
     add_scorer(p, "ImageLocality", 1);
+}
+
+void sy_profile_gpu(struct sy_profile *p, const char *scheduler_name)
+{
+    sy_profile_default(p, scheduler_name);
+    p->scorers_len = 0;
+    add_scorer(p, "GpuFragmentation", 1);
+    add_scorer(p, "TaintToleration", 3);
+    add_scorer(p, "NodeAffinity", 2);
+    add_scorer(p, "PodTopologySpread", 2);
+    add_scorer(p, "InterPodAffinity", 2);
+}
+
+bool sy_profile_learns_gpus(const struct sy_profile *p)
+{
+    for (uint32_t i = 0; i < p->scorers_len; i++) {
+        if (p->scorers[i].scorer == &sy_scorer_gpu_fragmentation ||
+            p->scorers[i].scorer == &sy_scorer_fgd)
+            return true;
+    }
+    return false;
 }
 
 void sy_policy_texts_init(struct sy_policy_texts *t, struct sy_strings *strings)
@@ -160,6 +195,12 @@ void sy_policy_texts_init(struct sy_policy_texts *t, struct sy_strings *strings)
         .extended_unsupported =
             sy_strings_addz(strings, "a device class serves an extended resource of the pod, for "
                                      "which steelyard can not write allocations yet"),
+        .gpu_devices = sy_strings_addz(strings, "node(s) had too few GPUs"),
+        .gpu_free = sy_strings_addz(strings, "Insufficient unshared GPUs"),
+        .gpu_milli = sy_strings_addz(strings, "Insufficient gpu-milli"),
+        .gpu_memory = sy_strings_addz(strings, "Insufficient gpu-memory"),
+        .gpu_overcommitted =
+            sy_strings_addz(strings, "node(s) had more pods with GPUs than GPUs for them"),
         .claims_unsupported = sy_strings_addz(
             strings, "resource claims, resource slices or device classes can not be read"),
     };

@@ -28,6 +28,7 @@ enum { WAKE_AT_ONCE_SHAPES = 64 };
 static const int64_t WAKE_INTERVAL_NS = 10 * SY_NS_PER_MS;
 
 struct sy_sched {
+    char gpu_text[SY_GPU_DEVICES_TEXT_MAX]; /* of the last decision to bind */
     struct sy_strings *strings;
     struct sy_cluster cluster;
     struct sy_shapes shapes;
@@ -120,11 +121,14 @@ static void take_options(struct sy_sched *s, const struct sy_sched_options *opti
     s->profiles = sy_xcalloc(options->profiles_len, sizeof(*s->profiles));
     s->profile_names =
         sy_xreallocarray(s->profile_names, options->profiles_len, sizeof(*s->profile_names));
+    bool learns_gpus = false;
     for (uint32_t i = 0; i < options->profiles_len; i++) {
+        learns_gpus |= sy_profile_learns_gpus(&options->profiles[i]);
         s->profiles[i] = options->profiles[i];
         s->profiles[i].scheduler_name = sy_xstrdup(options->profiles[i].scheduler_name);
         s->profile_names[i] = sy_strings_addz(s->strings, s->profiles[i].scheduler_name);
     }
+    sy_gpu_targets_learn(&s->cluster, learns_gpus);
     static const struct sy_pools_options ONE_POOL = {0};
     sy_pools_configure(&s->cluster, options->pools ? options->pools : &ONE_POOL);
     s->options.pools = NULL; /* borrowed for this call */
@@ -687,6 +691,7 @@ static void new_ticket(struct sy_sched *s, struct sy_entry *e)
 static void send_bind(struct sy_sched *s, uint32_t i, uint32_t node)
 {
     struct sy_entry *e = entry(s, i);
+    uint64_t gpus = s->cluster.pods.p[e->pod].gpu_devices;
 
     e->state = SY_ENTRY_BINDING;
     e->node = node;
@@ -697,6 +702,7 @@ static void send_bind(struct sy_sched *s, uint32_t i, uint32_t node)
                      .kind = SY_DECIDE_BIND,
                      .ticket = e->serial << 32 | i,
                      .node = sy_strings_getz(s->strings, s->cluster.nodes[node].node.name),
+                     .gpu_devices = gpus ? sy_gpu_devices_format(gpus, s->gpu_text) : NULL,
                  });
 }
 
@@ -1150,6 +1156,7 @@ static void attempt(struct sy_sched *s, uint32_t i, sy_time_ns now)
     end_nomination(s, e);
     record_choice(s, e, out.node, now);
     sy_shape_placed(&s->shapes, shape, out.node);
+    sy_gpus_propose(&s->cluster, e->pod, sy_shape_devices(&s->shapes, shape, out.node));
     if (sy_cluster_assume(&s->cluster, e->pod, out.node) < 0) {
         sy_cluster_touch(&s->cluster, out.node, false);
         drop_entry(s, i); /* bound behind our back: nothing left to do */

@@ -74,10 +74,11 @@ struct sy_decision {
     const char *ns;
     const char *name;
     const char *uid;
-    int64_t generation;   /* of the pod, as the decision saw it; 0 when not known */
-    const char *node;     /* BIND */
-    const char *reporter; /* EVENT: the scheduler name that it comes from */
-    const char *type;     /* EVENT: "Normal" or "Warning" */
+    int64_t generation;      /* of the pod, as the decision saw it; 0 when not known */
+    const char *node;        /* BIND */
+    const char *gpu_devices; /* BIND: goes with it as an annotation (model/gpu.h); NULL: none */
+    const char *reporter;    /* EVENT: the scheduler name that it comes from */
+    const char *type;        /* EVENT: "Normal" or "Warning" */
     const char
         *reason; /* EVENT: "Scheduled", "FailedScheduling"; CONDITION: "Unschedulable", ... */
     const char *action;  /* EVENT: "Binding" or "Scheduling" */

@@ -135,6 +135,8 @@ bool sy_shape_is_stale(const struct sy_shapes *s, const struct sy_shape *shape);
 struct sy_outcome sy_shape_best(struct sy_shapes *s, struct sy_shape *shape);
 /* The shape's pod is about to be assumed on the node: scorers that remember turns note it. */
 void sy_shape_placed(struct sy_shapes *s, struct sy_shape *shape, uint32_t node);
+/* The GPUs that the pod is to get on the node that was chosen, as bits; 0: nobody has a wish. */
+uint64_t sy_shape_devices(struct sy_shapes *s, struct sy_shape *shape, uint32_t node);
 /* As sy_shape_best(), but without its short cuts: asks every plugin about every node, and scores a
  * single feasible node too. For `explain` and for comparing with kube-scheduler. Lengths are 0
  * after a rejection of the whole pod, totals NULL after one by a scorer. O(nodes). */

@@ -533,6 +533,22 @@ void sy_shape_placed(struct sy_shapes *s, struct sy_shape *shape, uint32_t node)
     }
 }
 
+uint64_t sy_shape_devices(struct sy_shapes *s, struct sy_shape *shape, uint32_t node)
+{
+    uint64_t devices = 0;
+
+    shape = shape->base;
+    if (!shape->spec->spec.gpu.count)
+        return 0;
+    sy_shape_resolve(s, shape);
+    for (uint32_t i = 0; i < shape->plugins->local_scorers_len && !devices; i++) {
+        const struct ready_scorer *r = &shape->plugins->local_scorers[i];
+        if (r->scorer->devices)
+            devices = r->scorer->devices(&shape->view, r->state, node);
+    }
+    return devices;
+}
+
 struct sy_survey sy_shape_survey(struct sy_shapes *s, struct sy_shape *shape)
 {
     struct ready_filter ready[SY_FILTERS_MAX];

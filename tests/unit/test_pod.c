@@ -16,8 +16,8 @@
 
 /* A new field must be encoded, copied, marked and dumped, and changed in test_each_spec_field or
  * test_each_pod_field below. */
-_Static_assert(sizeof(struct sy_pod_spec) == 288, "new field in struct sy_pod_spec");
-_Static_assert(sizeof(struct sy_pod) == 480, "new field in struct sy_pod");
+_Static_assert(sizeof(struct sy_pod_spec) == 304, "new field in struct sy_pod_spec");
+_Static_assert(sizeof(struct sy_pod) == 504, "new field in struct sy_pod");
 _Static_assert(sizeof(struct sy_affinity_term) == 56, "new field in struct sy_affinity_term");
 _Static_assert(sizeof(struct sy_spread_constraint) == 48, "new field in sy_spread_constraint");
 _Static_assert(sizeof(struct sy_requirement) == 32, "new field in struct sy_requirement");
@@ -393,6 +393,11 @@ static void test_each_spec_field(void **state)
     s->requests.scored_apart = true;
     OTHER(s->requests.scored_cpu_milli);
     OTHER(s->requests.scored_memory_bytes);
+    s->gpu = (struct sy_gpu_request){.count = 3, .milli = 500};
+    OTHER(s->gpu.count);
+    OTHER(s->gpu.milli);
+    OTHER(s->gpu.memory_milli);
+    OTHER(s->gpu.memory_bytes);
     change_labels(f, &s->node_selector, dump, encoded);
     OTHER(s->required_nodes.is_set);
     SHORTER(s->required_nodes.len);
@@ -479,6 +484,7 @@ static void test_each_pod_field(void **state)
     OTHER(p->nominated_node);
     change_labels(f, &p->labels, dump, encoded);
     change_labels(f, &p->annotations, dump, encoded);
+    OTHER(p->gpu_devices);
     OTHER(p->generation);
     OTHER(p->created_wall_ns);
     OTHER(p->started_wall_ns);

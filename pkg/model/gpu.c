@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/gpu.h"
+
+#include <stdio.h>
+
+#include "model/quantity.h"
+
+enum { PERCENT = 100, TEXT_LIST_MAX = 512 };
+
+static const struct sy_gpu_request NOWHERE = {.count = UINT16_MAX, .milli = SY_GPU_WHOLE_MILLI};
+
+/* Amounts of resources that ask for GPUs, by convention: docs/gpu.md. */
+struct asked {
+    int64_t gpus;             /* nvidia.com/gpu: whole ones, or of HAMi how many vGPUs */
+    int64_t hami_cores;       /* percent of each */
+    int64_t hami_memory_mib;  /* of each */
+    int64_t hami_memory_part; /* percent of each */
+    int64_t koordinator;      /* percent of cores and memory, 100 per GPU */
+    int64_t koordinator_core; /* percent, 100 per GPU */
+    int64_t koordinator_memory_part;
+    int64_t koordinator_memory_bytes;
+    int64_t koordinator_shared; /* GPUs that the above is spread over */
+};
+
+static void gather(const struct sy_strings *strings, struct sy_amounts requests, struct asked *a)
+{
+    const struct {
+        const char *name;
+        int64_t *to;
+    } names[] = {
+        {"nvidia.com/gpu", &a->gpus},
+        {"nvidia.com/gpucores", &a->hami_cores},
+        {"nvidia.com/gpumem", &a->hami_memory_mib},
+        {"nvidia.com/gpumem-percentage", &a->hami_memory_part},
+        {"koordinator.sh/gpu", &a->koordinator},
+        {"koordinator.sh/gpu-core", &a->koordinator_core},
+        {"koordinator.sh/gpu-memory-ratio", &a->koordinator_memory_part},
+        {"koordinator.sh/gpu-memory", &a->koordinator_memory_bytes},
+        {"koordinator.sh/gpu.shared", &a->koordinator_shared},
+    };
+
+    *a = (struct asked){0};
+    for (uint32_t i = 0; i < requests.len; i++) {
+        struct sy_str name = sy_strings_get(strings, requests.p[i].resource);
+        if (!sy_str_starts(name, SY_STR("nvidia.com/")) &&
+            !sy_str_starts(name, SY_STR("koordinator.sh/")))
+            continue;
+        for (size_t j = 0; j < SY_ARRAY_LEN(names); j++) {
+            if (sy_str_eqz(name, names[j].name) && requests.p[i].amount > 0)
+                *names[j].to = requests.p[i].amount;
+        }
+    }
+}
+
+static uint16_t percent_to_milli(int64_t percent)
+{
+    return percent >= PERCENT ? SY_GPU_WHOLE_MILLI : (uint16_t)(percent * 10);
+}
+
+static uint16_t bounded_count(int64_t count)
+{
+    return count < UINT16_MAX ? (uint16_t)count : UINT16_MAX;
+}
+
+static int64_t mib_to_bytes(int64_t mib)
+{
+    return mib < INT64_MAX >> 20 ? mib << 20 : INT64_MAX;
+}
+
+/* Percents are of all GPUs together: more than 100 must come to whole ones. */
+static struct sy_gpu_request koordinator(const struct asked *a)
+{
+    int64_t core = a->koordinator_core ? a->koordinator_core : a->koordinator;
+    int64_t part = a->koordinator_memory_part ? a->koordinator_memory_part : a->koordinator;
+    int64_t most = core > part ? core : part;
+    int64_t count = a->koordinator_shared;
+
+    if (!count)
+        count = most > PERCENT ? most / PERCENT : 1;
+    if ((most > PERCENT && !a->koordinator_shared && most % PERCENT) ||
+        (core % count || part % count))
+        return NOWHERE;
+    return (struct sy_gpu_request){
+        .count = bounded_count(count),
+        .milli = percent_to_milli(core / count),
+        .memory_milli = percent_to_milli(part / count),
+        .memory_bytes = a->koordinator_memory_bytes / count,
+    };
+}
+
+/* nvidia.com/gpu says how many, the others how much of each. */
+static struct sy_gpu_request hami(const struct asked *a)
+{
+    return (struct sy_gpu_request){
+        .count = bounded_count(a->gpus ? a->gpus : 1),
+        .milli = percent_to_milli(a->hami_cores),
+        .memory_milli = percent_to_milli(a->hami_memory_part),
+        .memory_bytes = mib_to_bytes(a->hami_memory_mib),
+    };
+}
+
+static struct sy_gpu_request annotated(struct sy_str milli, struct sy_str memory)
+{
+    struct sy_gpu_request r = {.count = 1};
+    uint64_t value = 0;
+
+    if (milli.len && (sy_str_u64(milli, &value) < 0 || !value || value > SY_GPU_WHOLE_MILLI))
+        return NOWHERE;
+    if (memory.len && (sy_quantity_parse(memory, SY_SCALE_UNIT, &r.memory_bytes, NULL) < 0 ||
+                       r.memory_bytes <= 0))
+        return NOWHERE;
+    r.milli = (uint16_t)value;
+    return r;
+}
+
+struct sy_gpu_request sy_gpu_request_of(const struct sy_strings *strings,
+                                        struct sy_amounts requests, struct sy_str milli,
+                                        struct sy_str memory)
+{
+    struct asked a;
+
+    if (milli.len || memory.len)
+        return annotated(milli, memory);
+    gather(strings, requests, &a);
+    if (a.koordinator || a.koordinator_core || a.koordinator_memory_part ||
+        a.koordinator_memory_bytes)
+        return koordinator(&a);
+    if (a.hami_cores || a.hami_memory_mib || a.hami_memory_part)
+        return hami(&a);
+    if (a.gpus)
+        return (struct sy_gpu_request){.count = bounded_count(a.gpus), .milli = SY_GPU_WHOLE_MILLI};
+    return (struct sy_gpu_request){0};
+}
+
+uint64_t sy_gpu_devices_parse(struct sy_str s)
+{
+    uint64_t devices = 0;
+
+    if (!s.len || s.len > TEXT_LIST_MAX)
+        return 0;
+    for (size_t at = 0; at <= s.len;) {
+        const char *comma = memchr(s.p + at, ',', s.len - at);
+        size_t len = comma ? (size_t)(comma - s.p) - at : s.len - at;
+        uint64_t number;
+        if (sy_str_u64((struct sy_str){s.p + at, len}, &number) < 0 || number >= SY_GPUS_MAX ||
+            devices >> number & 1)
+            return 0;
+        devices |= (uint64_t)1 << number;
+        at += len + 1;
+    }
+    return devices;
+}
+
+char *sy_gpu_devices_format(uint64_t devices, char text[SY_GPU_DEVICES_TEXT_MAX])
+{
+    size_t len = 0;
+
+    text[0] = '\0';
+    for (unsigned int i = 0; i < SY_GPUS_MAX; i++) {
+        if (devices >> i & 1)
+            len += (size_t)snprintf(text + len, SY_GPU_DEVICES_TEXT_MAX - len, "%s%u",
+                                    len ? "," : "", i);
+    }
+    return text;
+}
