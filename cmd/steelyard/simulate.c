@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * `steelyard simulate`: flags, threads and files around pkg/sim. */
+ * `steelyard simulate`: flags and files around pkg/sim, for made-up clusters; traces are in
+ * simulate_trace.c. */
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/vec.h"
 #include "cmd.h"
+#include "runs.h"
 #include "sim/compare.h"
 #include "sim/policies.h"
 #include "sim/report.h"
@@ -40,78 +39,23 @@ static const char USAGE[] =
     "  --json              print JSON in place of tables\n"
     "  --exact             have the core check each cached answer (slow)\n";
 
-enum { POLICIES_MAX = 32, SEEDS_MAX = 10000, JOBS_MAX = 256 };
-
-struct job_state {
-    atomic_uint done_permille;
-};
+enum { POLICIES_MAX = 32 };
 
 struct simulation {
     struct sy_world_options world;
     const char *policies[POLICIES_MAX];
     struct sy_profile profiles[POLICIES_MAX];
     uint32_t policies_len;
-    SY_VEC(uint64_t) seeds;
+    struct cmd_seeds seeds;
     uint32_t jobs;
     bool wants_json;
     const char *report_file, *svg_dir; /* NULL: none */
 
     uint32_t runs;
     struct sy_figures *figures; /* by run */
-    struct job_state *states;
-    atomic_uint next_run;
-    atomic_uint runs_done;
-    atomic_bool has_failed;
-    pthread_mutex_t lock; /* of err */
-    struct sy_err err;
 };
 
 /* -- flags -- */
-
-static bool parse_double(const char *text, double *ret)
-{
-    char *end;
-
-    errno = 0;
-    double v = strtod(text, &end);
-    if (!*text || *end || errno || v != v)
-        return false;
-    *ret = v;
-    return true;
-}
-
-static bool parse_u32(const char *text, uint32_t *ret)
-{
-    uint64_t v;
-
-    if (sy_str_u64(sy_str_from(text), &v) < 0 || v > UINT32_MAX)
-        return false;
-    *ret = (uint32_t)v;
-    return true;
-}
-
-/* "1-10,42" */
-static bool parse_seeds(struct simulation *s, const char *text)
-{
-    s->seeds.len = 0;
-    for (const char *at = text, *end; at; at = *end ? end + 1 : NULL) {
-        end = strchrnul(at, ',');
-        struct sy_str part = {at, (size_t)(end - at)};
-        const char *dash = part.len ? memchr(at, '-', part.len) : NULL;
-        struct sy_str first = {at, dash ? (size_t)(dash - at) : part.len};
-        uint64_t from, to;
-        if (sy_str_u64(first, &from) < 0)
-            return false;
-        to = from;
-        if (dash && sy_str_u64((struct sy_str){dash + 1, (size_t)(end - dash - 1)}, &to) < 0)
-            return false;
-        if (to < from || to - from >= SEEDS_MAX - s->seeds.len)
-            return false;
-        for (uint64_t seed = from; seed <= to && seed >= from; seed++)
-            sy_vec_push(&s->seeds, seed);
-    }
-    return true;
-}
 
 /* list: this command's, cut into pieces. */
 static int parse_policies(struct simulation *s, char *list)
@@ -150,111 +94,30 @@ static int parse_scenario(struct simulation *s, const char *name)
 
 /* -- runs -- */
 
-struct progress {
-    struct simulation *s;
-    uint32_t run;
-};
-
-static bool note_progress(void *arg, double done)
-{
-    struct progress *p = arg;
-
-    atomic_store(&p->s->states[p->run].done_permille, (unsigned)(done * 1000));
-    return atomic_load(&p->s->has_failed);
-}
-
-static void *work(void *arg)
+static int run_one(void *arg, struct cmd_run *run, struct sy_err *err)
 {
     struct simulation *s = arg;
+    uint32_t policy = run->i / (uint32_t)s->seeds.len;
+    struct sy_world_options options = s->world;
 
-    for (uint32_t run; (run = atomic_fetch_add(&s->next_run, 1)) < s->runs;) {
-        struct progress progress = {s, run};
-        struct sy_world_options options = s->world;
-        struct sy_err err = {0};
-        options.profile = &s->profiles[run / s->seeds.len];
-        options.seed = s->seeds.p[run % s->seeds.len];
-        options.progress = note_progress;
-        options.arg = &progress;
-        if (sy_world_run(&options, &s->figures[run], &err) < 0) {
-            pthread_mutex_lock(&s->lock);
-            if (!atomic_exchange(&s->has_failed, true)) {
-                s->err = err;
-                sy_err_wrap(&s->err, err.code, "%s", s->policies[run / s->seeds.len]);
-            }
-            pthread_mutex_unlock(&s->lock);
-        }
-        atomic_store(&s->states[run].done_permille, 1000);
-        atomic_fetch_add(&s->runs_done, 1);
-    }
-    return NULL;
-}
-
-static void show_progress(struct simulation *s)
-{
-    enum { WIDTH = 40 };
-    uint64_t sum = 0;
-    char bar[WIDTH + 1];
-
-    for (uint32_t i = 0; i < s->runs; i++)
-        sum += atomic_load(&s->states[i].done_permille);
-    unsigned percent = (unsigned)(sum / (10 * (uint64_t)(s->runs ? s->runs : 1)));
-    for (unsigned i = 0; i < WIDTH; i++)
-        bar[i] = i * 100 < percent * WIDTH ? '#' : '.';
-    bar[WIDTH] = '\0';
-    fprintf(stderr, "\r[%s] %3u%%  %u of %u runs", bar, percent, atomic_load(&s->runs_done),
-            s->runs);
+    options.profile = &s->profiles[policy];
+    options.seed = s->seeds.p[run->i % s->seeds.len];
+    options.progress = cmd_run_progress;
+    options.arg = run;
+    int r = sy_world_run(&options, &s->figures[run->i], err);
+    return r < 0 ? sy_err_wrap(err, r, "%s", s->policies[policy]) : 0;
 }
 
 static int run_all(struct simulation *s)
 {
-    pthread_t threads[JOBS_MAX];
-    uint32_t started = 0;
-    bool is_terminal = isatty(STDERR_FILENO);
-
     s->runs = s->policies_len * (uint32_t)s->seeds.len;
     s->figures = sy_xcalloc(s->runs, sizeof(*s->figures));
-    s->states = sy_xcalloc(s->runs, sizeof(*s->states));
-    pthread_mutex_init(&s->lock, NULL);
-    while (started < s->jobs && started < s->runs &&
-           pthread_create(&threads[started], NULL, work, s) == 0)
-        started++;
-    if (!started)
-        work(s);
-    while (is_terminal && atomic_load(&s->runs_done) < s->runs) {
-        show_progress(s);
-        usleep(100000);
-    }
-    for (uint32_t i = 0; i < started; i++)
-        pthread_join(threads[i], NULL);
-    if (is_terminal)
-        fputs("\r\033[K", stderr);
-    pthread_mutex_destroy(&s->lock);
-    if (!atomic_load(&s->has_failed))
-        return CMD_OK;
-    fprintf(stderr, "%s: %s\n", COMMAND, s->err.msg);
-    return CMD_FAILED;
+    struct cmd_runs runs = {
+        .command = COMMAND, .len = s->runs, .jobs = s->jobs, .fn = run_one, .arg = s};
+    return cmd_runs_do(&runs);
 }
 
 /* -- results -- */
-
-static int put(const struct sy_buf *b, FILE *to)
-{
-    bool ok = !b->failed && fwrite(b->p, 1, b->len, to) == b->len && fflush(to) == 0;
-
-    return ok ? CMD_OK : CMD_FAILED;
-}
-
-static int put_file(const struct sy_buf *b, const char *path)
-{
-    FILE *f = fopen(path, "we");
-    int status = f ? put(b, f) : CMD_FAILED;
-
-    if (f && fclose(f) != 0)
-        status = CMD_FAILED;
-    if (status != CMD_OK)
-        fprintf(stderr, "%s: %s: %s\n", COMMAND, path, strerror(errno));
-    return status;
-}
 
 static int write_plots(const struct sy_comparison *c, const char *dir, struct sy_buf *out)
 {
@@ -264,7 +127,7 @@ static int write_plots(const struct sy_comparison *c, const char *dir, struct sy
         char *path = sy_xasprintf("%s/%s.svg", dir, sy_plot_name(plot));
         sy_buf_reset(out);
         sy_plot_svg(c, plot, true, out);
-        status = put_file(out, path);
+        status = cmd_put_file(out, path, COMMAND);
         free(path);
     }
     return status;
@@ -291,11 +154,11 @@ static int tell(const struct simulation *s)
         sy_compare_json(&comparison, &out);
     else
         sy_compare_table(&comparison, &out);
-    int status = put(&out, stdout);
+    int status = cmd_put(&out, stdout);
     if (status == CMD_OK && s->report_file) {
         sy_buf_reset(&out);
         sy_report_html(&comparison, &out);
-        status = put_file(&out, s->report_file);
+        status = cmd_put_file(&out, s->report_file, COMMAND);
     }
     if (status == CMD_OK && s->svg_dir)
         status = write_plots(&comparison, s->svg_dir, &out);
@@ -351,18 +214,19 @@ static int take_flag(struct simulation *s, int c, double *load)
     case FLAG_POLICY:
         return parse_policies(s, optarg);
     case FLAG_SEEDS:
-        return parse_seeds(s, optarg) ? CMD_OK : wrong_value("seeds");
+        return cmd_seeds_parse(&s->seeds, optarg) ? CMD_OK : wrong_value("seeds");
     case FLAG_NODES:
-        return parse_u32(optarg, &s->world.nodes) ? CMD_OK : wrong_value("nodes");
+        return cmd_parse_u32(optarg, &s->world.nodes) ? CMD_OK : wrong_value("nodes");
     case FLAG_HOURS:
-        return parse_double(optarg, &s->world.hours) ? CMD_OK : wrong_value("hours");
+        return cmd_parse_double(optarg, &s->world.hours) ? CMD_OK : wrong_value("hours");
     case FLAG_WARMUP:
-        return parse_double(optarg, &s->world.warmup_hours) ? CMD_OK : wrong_value("warmup");
+        return cmd_parse_double(optarg, &s->world.warmup_hours) ? CMD_OK : wrong_value("warmup");
     case FLAG_LOAD:
-        return parse_double(optarg, load) ? CMD_OK : wrong_value("load");
+        return cmd_parse_double(optarg, load) ? CMD_OK : wrong_value("load");
     case FLAG_JOBS:
-        return parse_u32(optarg, &s->jobs) && s->jobs && s->jobs <= JOBS_MAX ? CMD_OK
-                                                                             : wrong_value("jobs");
+        return cmd_parse_u32(optarg, &s->jobs) && s->jobs && s->jobs <= CMD_JOBS_MAX
+                   ? CMD_OK
+                   : wrong_value("jobs");
     case FLAG_MEASURED:
         s->world.is_measured = strcmp(optarg, "on") == 0;
         return s->world.is_measured || strcmp(optarg, "off") == 0 ? CMD_OK
@@ -397,9 +261,8 @@ static int simulate(struct simulation *s, int argc, char **argv, char *policies)
                                          .hours = 12,
                                          .warmup_hours = 4,
                                          .is_measured = true};
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    s->jobs = processors < 1 ? 1 : processors > JOBS_MAX ? JOBS_MAX : (uint32_t)processors;
-    parse_seeds(s, "1-10");
+    s->jobs = cmd_jobs_default();
+    cmd_seeds_parse(&s->seeds, "1-10");
     for (int c; status == CMD_OK && (c = cmd_next_flag(argc, argv, FLAGS, COMMAND)) != -1;)
         status = take_flag(s, c, &load);
     if (status == CMD_OK && optind < argc)
@@ -423,7 +286,6 @@ int cmd_simulate(int argc, char **argv)
     for (uint32_t i = 0; i < s->runs; i++)
         sy_figures_done(&s->figures[i]);
     free(s->figures);
-    free(s->states);
     sy_vec_done(&s->seeds);
     free(s);
     return status;
