@@ -31,15 +31,15 @@ struct sy_verdict {
 
 struct sy_profile;
 
-/* What a plugin keeps for a shape between cycles, so as not to count all pods again in each: counts
- * that follow the cluster. It must never change an answer. It lives until the engine drops the
- * shape's cache. */
+/* What a plugin, or preemption, keeps for a shape between cycles, so as not to count all pods again
+ * in each: counts that follow the cluster. It must never change an answer. It lives until the
+ * engine drops the shape's cache. */
 struct sy_kept {
-    void *data; /* NULL until the plugin makes it */
+    void *data; /* NULL until it is made */
     void (*release)(struct sy_cluster *cluster, void *data);
     size_t bytes; /* what it takes, about */
 };
-enum sy_kept_slot { SY_KEPT_SPREAD, SY_KEPT_INTER_POD, SY_KEPT_LEN };
+enum sy_kept_slot { SY_KEPT_SPREAD, SY_KEPT_INTER_POD, SY_KEPT_PREEMPTION, SY_KEPT_LEN };
 
 /* What a filter or scorer sees of the incoming pod. */
 struct sy_shape_view {

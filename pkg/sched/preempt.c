@@ -1,15 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sched/preempt.h"
 
+#include "base/mem.h"
 #include "sched/reasons.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+    REMEMBERED_VICTIMS_MAX = 64,
+    REMEMBERED_FROM_NODES = 8, /* for fewer it is not worth its memory */
+};
+
 struct candidate {
     uint32_t node;
     SY_VEC(uint32_t) victims;
     uint32_t violations;
+};
+
+/* What trying a node came to, for the next pod of the shape: which of the possible victims, by
+ * their order, have to go. */
+struct tried {
+    uint64_t key; /* hash of all that it hangs on; 0: not known */
+    uint64_t victims;
+};
+
+/* Kept for a shape. Only where the filters look at one node alone, and no claims are on it. */
+struct memory {
+    uint64_t epoch;
+    int32_t priority;
+    bool (*is_ours)(const void *arg, const struct sy_pod_slot *pod);
+    uint32_t len;
+    struct tried nodes[];
 };
 
 struct search {
@@ -21,6 +43,8 @@ struct search {
     SY_VEC(bool) is_violating;
     SY_VEC(int32_t) allowed; /* per budget, what is left of it */
     struct sy_reason_counts reasons;
+    struct memory *memory; /* NULL: what was tried before says nothing */
+    uint64_t remembered;   /* victims of the node under trial */
 };
 
 /* A pod that has not started counts as started now: the least loss. */
@@ -35,12 +59,14 @@ static bool is_more_important(const struct sy_cluster *c, uint32_t a, uint32_t b
 
     if (x->priority != y->priority)
         return x->priority > y->priority;
-    return started(x) < started(y);
+    if (started(x) != started(y))
+        return started(x) < started(y);
+    return a > b; /* any order, as long as it is the same each time */
 }
 
 static void sort_by_importance(const struct sy_cluster *c, uint32_t *p, size_t len)
 {
-    /* Insertion keeps equals in order; a node holds about a hundred pods. */
+    /* By insertion: a node holds about a hundred pods. */
     for (size_t i = 1; i < len; i++) {
         uint32_t pod = p[i];
         size_t j = i;
@@ -117,41 +143,106 @@ static void reprieve(struct search *s, struct candidate *ret, size_t i)
     ret->violations += s->is_violating.p[i];
 }
 
-/* Whether the pod fits on the node without some others; which, goes to *ret. */
-static bool try_node(struct search *s, uint32_t node, struct candidate *ret)
+/* Calls f for each possible victim that is not spared at first, those first whose budgets would be
+ * violated. */
+static void for_each_in_turn(struct search *s, struct candidate *k,
+                             void (*f)(struct search *s, struct candidate *k, size_t i))
+{
+    for (int violating = 1; violating >= 0; violating--) {
+        for (size_t i = 0; i < s->possible.len; i++) {
+            if (s->is_violating.p[i] == (violating != 0))
+                f(s, k, i);
+        }
+    }
+}
+
+/* What trying a node hangs on, other than what the memory as a whole is for: its state, and who may
+ * go, in which order. */
+static uint64_t key_of(const struct search *s, uint32_t node)
+{
+    uint64_t hash = sy_hash_u64(s->cluster->node_generation[node]);
+
+    for (size_t i = 0; i < s->possible.len; i++)
+        hash = sy_hash_u64(hash ^ ((uint64_t)s->possible.p[i] << 1 | s->is_violating.p[i]));
+    return hash ? hash : 1;
+}
+
+static struct tried *recall(const struct search *s, uint32_t node)
+{
+    if (!s->memory || node >= s->memory->len || s->possible.len > REMEMBERED_VICTIMS_MAX ||
+        sy_shapes_is_claimed(s->shapes, node))
+        return NULL;
+    return &s->memory->nodes[node];
+}
+
+static void take_remembered(struct search *s, struct candidate *k, size_t i)
+{
+    if (!(s->remembered >> i & 1))
+        return;
+    sy_vec_push(&k->victims, s->possible.p[i]);
+    k->violations += s->is_violating.p[i];
+}
+
+static void remember(const struct search *s, struct tried *t, uint64_t key,
+                     const struct candidate *k)
+{
+    *t = (struct tried){.key = key};
+    for (size_t v = 0, i = 0; v < k->victims.len; v++) {
+        for (i = 0; s->possible.p[i] != k->victims.p[v]; i++)
+            continue;
+        t->victims |= UINT64_C(1) << i;
+    }
+}
+
+/* As try_node(), with the possible victims known and no memory of it. */
+static bool try_anew(struct search *s, struct candidate *ret)
 {
     struct sy_cluster *c = s->cluster;
     struct sy_verdict v;
 
-    *ret = (struct candidate){.node = node};
-    collect_possible(s, node);
-    if (!s->possible.len) {
-        sy_reasons_add(&s->reasons, s->shapes->texts.no_victims, 1);
-        return false;
-    }
     sy_cluster_trial_begin(c);
     for (size_t i = 0; i < s->possible.len; i++)
         sy_cluster_trial_remove(c, s->possible.p[i]);
-    bool fits = sy_shape_fits(s->shapes, s->by->shape, node, &v);
+    bool fits = sy_shape_fits(s->shapes, s->by->shape, ret->node, &v);
     if (fits) {
-        mark_violating(s);
-        for (int violating = 1; violating >= 0; violating--) {
-            for (size_t i = 0; i < s->possible.len; i++) {
-                if (s->is_violating.p[i] == (violating != 0))
-                    reprieve(s, ret, i);
-            }
-        }
+        for_each_in_turn(s, ret, reprieve);
         for (size_t i = 0; i < ret->victims.len; i++)
-            sy_cluster_trial_restore(c, ret->victims.p[i], node);
-        sort_by_importance(c, ret->victims.p, ret->victims.len);
+            sy_cluster_trial_restore(c, ret->victims.p[i], ret->node);
     } else {
         for (size_t i = 0; i < s->possible.len; i++)
-            sy_cluster_trial_restore(c, s->possible.p[i], node);
+            sy_cluster_trial_restore(c, s->possible.p[i], ret->node);
         for (uint32_t i = 0; i < v.reasons_len; i++)
             sy_reasons_add(&s->reasons, v.reasons[i], 1);
     }
     sy_cluster_trial_end(c);
     return fits && ret->victims.len;
+}
+
+/* Whether the pod fits on the node without some others; which, goes to *ret. */
+static bool try_node(struct search *s, uint32_t node, struct candidate *ret)
+{
+    uint64_t key = 0;
+
+    ret->node = node;
+    ret->victims.len = 0;
+    ret->violations = 0;
+    collect_possible(s, node);
+    if (!s->possible.len) {
+        sy_reasons_add(&s->reasons, s->shapes->texts.no_victims, 1);
+        return false;
+    }
+    mark_violating(s);
+    struct tried *t = recall(s, node);
+    if (t && t->key == (key = key_of(s, node))) {
+        s->remembered = t->victims;
+        for_each_in_turn(s, ret, take_remembered);
+    } else if (!try_anew(s, ret)) {
+        return false;
+    } else if (t) {
+        remember(s, t, key, ret);
+    }
+    sort_by_importance(s->cluster, ret->victims.p, ret->victims.len);
+    return true;
 }
 
 static int64_t sum_of_priorities(const struct search *s, const struct candidate *k)
@@ -199,14 +290,14 @@ static bool is_cheaper(const struct search *s, const struct candidate *a, const 
     return earliest_start_of_highest(s, a) > earliest_start_of_highest(s, b);
 }
 
+/* Leaves in *k what the next one may overwrite. */
 static void take_if_cheaper(const struct search *s, struct candidate *best, struct candidate *k)
 {
-    if (best->node != SY_NONE && !is_cheaper(s, k, best)) {
-        sy_vec_done(&k->victims);
+    if (best->node != SY_NONE && !is_cheaper(s, k, best))
         return;
-    }
-    sy_vec_done(&best->victims);
+    struct candidate old = *best;
     *best = *k;
+    *k = old;
 }
 
 /* Tries the nodes in `helpful`, in turn from the given one, until enough candidates are found and
@@ -217,19 +308,50 @@ static void try_all(struct search *s, const uint32_t *helpful, uint32_t len, str
     uint32_t wanted = (uint32_t)((uint64_t)len * args->preemption_min_candidates_percent / 100);
     uint32_t found = 0;
     bool has_clean = false;
+    struct candidate k = {.node = SY_NONE};
 
     if (wanted < args->preemption_min_candidates)
         wanted = args->preemption_min_candidates;
     for (uint32_t i = 0; i < len && !(has_clean && found >= wanted); i++) {
-        struct candidate k;
-        if (!try_node(s, helpful[(s->by->first_node + i) % len], &k)) {
-            sy_vec_done(&k.victims);
+        if (!try_node(s, helpful[(s->by->first_node + i) % len], &k))
             continue;
-        }
         found++;
         has_clean |= k.violations == 0;
         take_if_cheaper(s, best, &k);
     }
+    sy_vec_done(&k.victims);
+}
+
+static void release_memory(struct sy_cluster *c SY_UNUSED, void *data)
+{
+    free(data);
+}
+
+/* The memory of what was tried for pods like this one. */
+static struct memory *memory_for(const struct search *s, size_t helpful)
+{
+    struct sy_kept *kept = &s->by->shape->kept[SY_KEPT_PREEMPTION];
+    const struct sy_cluster *c = s->cluster;
+    struct memory *m = kept->data;
+
+    if (!s->by->may_remember || helpful < REMEMBERED_FROM_NODES || s->shapes->speaking ||
+        c->trial_depth)
+        return NULL;
+    if (m && m->len == c->nodes_len && m->epoch == c->epoch && m->priority == s->priority &&
+        m->is_ours == s->by->is_ours)
+        return m;
+    if (!m || m->len != c->nodes_len) {
+        free(m);
+        kept->bytes = sizeof(*m) + c->nodes_len * sizeof(m->nodes[0]);
+        kept->data = m = sy_xmalloc(kept->bytes);
+        kept->release = release_memory;
+    }
+    memset(m, 0, kept->bytes);
+    m->epoch = c->epoch;
+    m->priority = s->priority;
+    m->is_ours = s->by->is_ours;
+    m->len = c->nodes_len;
+    return m;
 }
 
 void sy_preempt_find(struct sy_shapes *shapes, const struct sy_preemptor *by,
@@ -245,8 +367,11 @@ void sy_preempt_find(struct sy_shapes *shapes, const struct sy_preemptor *by,
     struct sy_slots helpful = {0};
 
     *ret = (struct sy_preemption){.node = SY_NONE};
+    if (!by->may_remember)
+        shapes->pass_of.shape = NULL;
     sy_shape_nodes_with_code(shapes, by->shape, SY_UNSCHEDULABLE, &helpful);
     shapes->asks_speaking_only = true;
+    s.memory = memory_for(&s, helpful.slots.len);
     if (helpful.slots.len)
         try_all(&s, helpful.slots.p, (uint32_t)helpful.slots.len, &best);
     shapes->asks_speaking_only = false;
@@ -267,6 +392,16 @@ void sy_preempt_find(struct sy_shapes *shapes, const struct sy_preemptor *by,
     sy_vec_done(&s.is_violating);
     sy_vec_done(&s.allowed);
     sy_vec_done(&s.reasons.counts);
+}
+
+bool sy_preemption_is_same(const struct sy_preemption *a, const struct sy_preemption *b)
+{
+    bool same = a->node == b->node && a->victims.len == b->victims.len &&
+                a->violations == b->violations && !a->message == !b->message;
+
+    for (size_t i = 0; same && i < a->victims.len; i++)
+        same = a->victims.p[i] == b->victims.p[i];
+    return same && (!a->message || strcmp(a->message, b->message) == 0);
 }
 
 void sy_preemption_done(struct sy_preemption *p)

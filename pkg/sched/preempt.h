@@ -22,10 +22,15 @@ struct sy_preemptor {
     bool (*is_ours)(const void *arg, const struct sy_pod_slot *pod);
     const void *arg;
     uint32_t first_node; /* where the round over candidates starts: spreads ties; any number */
+    /* What was found out about nodes that have not changed since may be used again, and is kept
+     * with the shape. Finds the same. `arg` must be the same each time. */
+    bool may_remember;
 };
 
 /* ret: to be released with sy_preemption_done(). Cost: O(candidates x pods on them) filter runs, at
- * most max(100, 10 %) candidates. */
+ * most max(100, 10 %) candidates; none for a candidate that is remembered. */
 void sy_preempt_find(struct sy_shapes *s, const struct sy_preemptor *preemptor,
                      struct sy_preemption *ret);
+/* For comparing the two ways to find. */
+bool sy_preemption_is_same(const struct sy_preemption *a, const struct sy_preemption *b);
 void sy_preemption_done(struct sy_preemption *p);

@@ -774,6 +774,19 @@ static bool is_room_being_made(struct sy_sched *s, const struct sy_entry *e)
     return false;
 }
 
+/* Whether the search finds something else when it forgets what it knows. */
+static bool differs_anew(struct sy_sched *s, struct sy_preemptor by,
+                         const struct sy_preemption *found)
+{
+    struct sy_preemption anew;
+
+    by.may_remember = false;
+    sy_preempt_find(&s->shapes, &by, &anew);
+    bool differs = !sy_preemption_is_same(&anew, found);
+    sy_preemption_done(&anew);
+    return differs;
+}
+
 /* What became of a try to make room: text for the message, owned by the caller; *ret_node as in the
  * decision. */
 static char *preempt(struct sy_sched *s, uint32_t i, const char **ret_node)
@@ -803,8 +816,11 @@ static char *preempt(struct sy_sched *s, uint32_t i, const char **ret_node)
         .is_ours = shape->profile->args.preempts_any_scheduler ? is_anyones : is_ours,
         .arg = s,
         .first_node = (uint32_t)sy_hash_u64(e->order),
+        .may_remember = true,
     };
     sy_preempt_find(&s->shapes, &by, &found);
+    if (s->options.exact)
+        s->stats.exact_differences += differs_anew(s, by, &found);
     if (found.node == SY_NONE) {
         free(shape->no_help);
         shape->no_help = sy_xstrdup(found.message);

@@ -99,6 +99,8 @@ static void drop_cache(struct sy_shapes *s, struct sy_shape *shape)
 static void free_shape(struct sy_shapes *s, struct sy_shape *shape)
 {
     drop_cache(s, shape);
+    if (s->pass_of.shape == shape)
+        s->pass_of.shape = NULL;
     sy_specs_unref(s->cluster->specs, shape->spec);
     sy_specs_unref_labels(s->cluster->specs, shape->labels);
     sy_arena_done(&shape->arena);
@@ -343,6 +345,7 @@ void sy_shapes_mark(struct sy_shapes *s)
     const sy_sid *texts = (const sy_sid *)&s->texts;
 
     sy_shapes_drop_caches(s);
+    s->pass_of.shape = NULL;
     s->verdicts.len = VERDICT_NO_NODE + 1;
     s->last_verdict = VERDICT_FITS;
     sy_map_done(&s->verdict_by_hash);

@@ -57,6 +57,13 @@ struct sy_nominee {
     uint32_t node;
 };
 
+/* A look at all nodes, as far as the next one would find the same. */
+struct sy_pass_stamp {
+    const struct sy_shape *shape; /* NULL: nothing is known */
+    uint64_t generation, epoch, storage, devices, nominations;
+    uint32_t asking;
+};
+
 struct sy_shapes {
     struct sy_cluster *cluster;
     struct sy_policy_texts texts;
@@ -75,6 +82,7 @@ struct sy_shapes {
      * the filters also with the pods that have a claim on it and at least the priority of the
      * pod that is asked for. By node. */
     SY_VEC(struct sy_nominee) nominees;
+    uint64_t nominations; /* changes of these */
     uint32_t asking; /* slot of the pod that the next looks are for; SY_NONE: no claim counts */
     /* As upstream, what-ifs of claims and of preemption ask only those global filters that had
      * something to say of the pod in its last look: bits, by index in the profile. */
@@ -86,6 +94,7 @@ struct sy_shapes {
     SY_VEC(int64_t) pass_points[SY_SCORERS_MAX]; /* of global scorers, by index in the profile */
     bool pass_is_scored;                         /* they were asked */
     bool pass_is_last;             /* the last look went through a pass, not the tree */
+    struct sy_pass_stamp pass_of;  /* what pass_verdict says, of all nodes and with claims */
     SY_VEC(uint32_t) pass_verdict; /* per node slot */
     SY_VEC(uint8_t) pass_refused;  /* per node slot */
 };
@@ -118,6 +127,8 @@ void sy_shapes_done(struct sy_shapes *s);
 void sy_shapes_nominate(struct sy_shapes *s, uint32_t pod, uint32_t node);
 /* The pod's claims are gone. O(claims). */
 void sy_shapes_end_nomination(struct sy_shapes *s, uint32_t pod);
+/* Whether another pod has a claim on the node that the pod asked for has to heed. O(log claims). */
+bool sy_shapes_is_claimed(const struct sy_shapes *s, uint32_t node);
 /* The shape of a pod under a profile, with one reference for the caller (a queue entry), who gives
  * it back by sy_shape_unref(). The profile must outlive it. O(1) for a shape that exists. */
 struct sy_shape *sy_shape_ref(struct sy_shapes *s, const struct sy_pod_slot *pod,

@@ -113,6 +113,36 @@ uint32_t sy_shape_check(struct sy_shapes *s, struct sy_shape *shape)
 
 /* -- the message -- */
 
+static struct sy_pass_stamp stamp_now(const struct sy_shapes *s, const struct sy_shape *shape)
+{
+    return (struct sy_pass_stamp){
+        .shape = shape,
+        .generation = s->cluster->generation,
+        .epoch = s->cluster->epoch,
+        .storage = s->cluster->storage.generation,
+        .devices = s->cluster->devices.generation,
+        .nominations = s->nominations,
+        .asking = s->asking,
+    };
+}
+
+static bool same_stamp(const struct sy_pass_stamp *a, const struct sy_pass_stamp *b)
+{
+    return a->shape == b->shape && a->generation == b->generation && a->epoch == b->epoch &&
+           a->storage == b->storage && a->devices == b->devices &&
+           a->nominations == b->nominations && a->asking == b->asking;
+}
+
+/* Fills pass_verdict for every node, with the claims on it. */
+static void pass_with_claims(struct sy_shapes *s, struct sy_shape *shape,
+                             const struct ready_filter *ready, uint32_t len, struct sy_outcome *out)
+{
+    sy_shape_filter_pass(s, shape, ready, len);
+    sy_shape_heed_claims(s, shape, true, out);
+    /* What a what-if found is of no use after it. */
+    s->pass_of = stamp_now(s, s->cluster->trial_depth ? NULL : shape);
+}
+
 /* Few distinct verdicts cover many nodes, so those are counted first. */
 static char *build_message(struct sy_shapes *s)
 {
@@ -155,8 +185,7 @@ const char *sy_shape_message(struct sy_shapes *s, struct sy_shape *shape)
         shape->message = sy_xasprintf("0/%u nodes are available: %s.", s->cluster->nodes_alive,
                                       sy_strings_getz(s->cluster->strings, out.reject.reasons[0]));
     } else {
-        sy_shape_filter_pass(s, shape, ready, len);
-        sy_shape_heed_claims(s, shape, true, &out);
+        pass_with_claims(s, shape, ready, len, &out);
         shape->message = build_message(s);
     }
     shape->message_generation = s->cluster->generation;
@@ -213,8 +242,9 @@ void sy_shape_nodes_with_code(struct sy_shapes *s, struct sy_shape *shape, enum 
     uint32_t len = sy_shape_ready_filters(s, shape, ready, &out);
     if (shape->plugins->reject.code != SY_FIT || out.reject.code != SY_FIT)
         return;
-    sy_shape_filter_pass(s, shape, ready, len);
-    sy_shape_heed_claims(s, shape, true, &out);
+    struct sy_pass_stamp now = stamp_now(s, s->cluster->trial_depth ? NULL : shape);
+    if (!now.shape || !same_stamp(&s->pass_of, &now)) /* else the message was made of it */
+        pass_with_claims(s, shape, ready, len, &out);
     for (uint32_t node = 0; node < s->cluster->nodes_len; node++) {
         uint32_t verdict = s->pass_verdict.p[node];
         if (verdict != VERDICT_NO_NODE && s->verdicts.p[verdict].code == code)
@@ -227,7 +257,7 @@ bool sy_shape_fits(struct sy_shapes *s, struct sy_shape *shape, uint32_t node,
 {
     sy_shape_resolve(s, shape);
     uint32_t verdict =
-        sy_shapes_any_claims(s) ? sy_shape_claimed_verdict(s, shape, node) : VERDICT_FITS;
+        sy_shapes_is_claimed(s, node) ? sy_shape_claimed_verdict(s, shape, node) : VERDICT_FITS;
     if (verdict == VERDICT_FITS)
         verdict = sy_shape_plain_verdict(s, shape, node);
     if (ret)

@@ -98,8 +98,10 @@ void sy_shape_named_pass(struct sy_shapes *s, struct sy_shape *shape,
     uint32_t nodes[NAMES_MAX];
     uint32_t nodes_len = sy_shape_find_named(s, shape, nodes);
 
-    if (!out)
+    if (!out) {
+        s->pass_of.shape = NULL;
         note_all_excluded(s, shape);
+    }
     s->pass_nodes.len = 0;
     sy_vec_reserve(&s->pass_nodes, nodes_len);
     for (uint32_t i = 0; i < nodes_len; i++) {
@@ -125,6 +127,7 @@ void sy_shape_filter_pass(struct sy_shapes *s, struct sy_shape *shape,
     }
     const struct sy_shape_cache *cache = shape->base->cache;
 
+    s->pass_of.shape = NULL;
     s->pass_nodes.len = 0;
     sy_vec_reserve(&s->pass_nodes, cache->nodes_len);
     sy_vec_reserve(&s->pass_verdict, cache->nodes_len);
@@ -149,6 +152,8 @@ static void sweep_pass(struct sy_shapes *s, struct sy_shape *shape,
     uint32_t single_len = 0, early_len = 0;     /* early: before a sweeping one: may fail first */
 
     s->pass_nodes.len = 0;
+    if (!cache->feasible && !cache->failed)
+        return;
     sy_vec_reserve(&s->pass_nodes, cache->nodes_len);
     sy_vec_reserve(&s->pass_refused, cache->nodes_len);
     if (cache->nodes_len)
@@ -182,6 +187,7 @@ void sy_shapes_nominate(struct sy_shapes *s, uint32_t pod, uint32_t node)
 {
     size_t at = s->nominees.len;
 
+    s->nominations++;
     sy_vec_push(&s->nominees, (struct sy_nominee){pod, node});
     for (; at && s->nominees.p[at - 1].node > node; at--)
         s->nominees.p[at] = s->nominees.p[at - 1];
@@ -196,6 +202,7 @@ void sy_shapes_end_nomination(struct sy_shapes *s, uint32_t pod)
         if (s->nominees.p[i].pod != pod)
             s->nominees.p[len++] = s->nominees.p[i];
     }
+    s->nominations += s->nominees.len != len;
     s->nominees.len = len;
 }
 
@@ -220,6 +227,16 @@ static bool has_claim(const struct sy_shapes *s, const struct sy_nominee *n)
 
     return s->asking != SY_NONE && n->pod != s->asking && pods[n->pod].node == SY_NONE &&
            pods[n->pod].priority >= pods[s->asking].priority;
+}
+
+bool sy_shapes_is_claimed(const struct sy_shapes *s, uint32_t node)
+{
+    for (size_t i = first_claim(s, node); i < s->nominees.len && s->nominees.p[i].node == node;
+         i++) {
+        if (has_claim(s, &s->nominees.p[i]))
+            return true;
+    }
+    return false;
 }
 
 bool sy_shapes_any_claims(const struct sy_shapes *s)

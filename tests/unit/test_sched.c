@@ -551,6 +551,79 @@ static void test_waits_for_the_last_victim(void **state)
     assert_non_null(heard(f, SY_DECIDE_BIND, "vip"));
 }
 
+static void put_budget(struct fixture *f, int32_t allowed)
+{
+    sy_sid app = core_id(&f->k, "web");
+    struct sy_requirement req = {
+        .key = core_id(&f->k, "app"), .op = SY_OP_IN, .values = &app, .values_len = 1};
+    struct sy_budget budget = {.ns = core_id(&f->k, "default"),
+                               .name = core_id(&f->k, "budget"),
+                               .selector = {.reqs = &req, .len = 1},
+                               .disruptions_allowed = allowed};
+
+    assert_int_equal(sy_cluster_budget_upsert(sy_sched_cluster(f->s), &budget), 0);
+}
+
+/* Equal pods preempt one after the other, and nodes, victims and budgets change between them: each
+ * finds what it would have found without what the ones before have learnt (see teardown). */
+static void test_preemption_remembers_no_more_than_is_true(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_rng rng;
+    int evicted = 0;
+
+    sy_rng_seed(&rng, 5);
+    for (int step = 0; step < 4000; step++) {
+        char node[16], name[32];
+        snprintf(node, sizeof(node), "n%d", (int)sy_rng_below(&rng, 24));
+        snprintf(name, sizeof(name), "%s-%d", node, (int)sy_rng_below(&rng, 4));
+        struct sy_pod pod = running(f, name, node, 250, (int32_t)sy_rng_below(&rng, 2));
+        pod.started_wall_ns = (int64_t)sy_rng_below(&rng, 3);
+        if (sy_rng_below(&rng, 2))
+            pod.labels = core_label(&f->k, "app", "web");
+        switch (sy_rng_below(&rng, 6)) {
+        case 0:
+        case 1:
+            put_pod(f, pod);
+            break;
+        case 2:
+            put_node(f,
+                     core_node(&f->k, node, 800 + 200 * (int64_t)sy_rng_below(&rng, 2), 4096, 0));
+            break;
+        case 3:
+            if (sy_rng_below(&rng, 2))
+                put_budget(f, (int32_t)sy_rng_below(&rng, 3));
+            else
+                sy_cluster_budget_delete(sy_sched_cluster(f->s), core_id(&f->k, "default"),
+                                         core_id(&f->k, "budget"));
+            break;
+        default:
+            snprintf(name, sizeof(name), "vip-%d", (int)sy_rng_below(&rng, 12));
+            if (sy_rng_below(&rng, 2))
+                put_pod(f, important(f, name, 600, 100));
+            else
+                sy_sched_pod_deleted(f->s, core_pod(&f->k, name, 1, 1, 0).uid, f->now);
+        }
+        f->now += (int64_t)sy_rng_below(&rng, 3) * SY_NS_PER_S;
+        run(f);
+        for (size_t i = 0; i < f->said.len; i++) {
+            if (f->said.p[i].kind == SY_DECIDE_EVICT) {
+                struct sy_str uid = core_pod(&f->k, f->said.p[i].name, 1, 1, 0).uid;
+                evicted++;
+                if (sy_rng_below(&rng, 2))
+                    sy_sched_pod_deleted(f->s, uid, f->now);
+                else
+                    sy_sched_evict_failed(f->s, uid, f->now);
+            }
+            if (f->said.p[i].kind == SY_DECIDE_BIND)
+                sy_sched_bind_result(f->s, f->said.p[i].ticket, SY_BIND_RESULT_REFUSED, "no",
+                                     f->now);
+        }
+        assert_int_equal(sy_sched_stats(f->s)->exact_differences, 0);
+    }
+    assert_true(evicted > 100);
+}
+
 static void test_preempts_only_ours_and_not_when_told_never(void **state)
 {
     struct fixture *f = *state;
@@ -754,6 +827,7 @@ int main(void)
         TEST(test_slow_and_failing_nodes_weigh_less),
         TEST(test_preempts_the_least),
         TEST(test_waits_for_the_last_victim),
+        TEST(test_preemption_remembers_no_more_than_is_true),
         TEST(test_preempts_only_ours_and_not_when_told_never),
         TEST(test_preemption_can_be_held),
         TEST(test_budgets_are_respected_where_possible),

@@ -110,6 +110,20 @@ static void check_choice(struct oracle *o, struct oracle_case *c, struct json_ob
                       "other victims");
 }
 
+/* Whether it finds the same while it learns, and once it has learnt. */
+static void check_memory(struct oracle *o, struct oracle_case *c, struct sy_preemptor by,
+                         const struct sy_preemption *found)
+{
+    by.may_remember = true;
+    for (int i = 0; i < 2; i++) {
+        struct sy_preemption again;
+        sy_preempt_find(&c->shapes, &by, &again);
+        if (!sy_preemption_is_same(found, &again))
+            oracle_differ(o, c, SECTION, "memory", "the same as without", "another choice");
+        sy_preemption_done(&again);
+    }
+}
+
 void oracle_check_preemption(struct oracle *o, struct oracle_case *c)
 {
     struct json_object *says = oracle_get(c->json, "preemption");
@@ -133,6 +147,7 @@ void oracle_check_preemption(struct oracle *o, struct oracle_case *c)
     if (sy_shape_best(&c->shapes, shape).node == SY_NONE) {
         sy_preempt_find(&c->shapes, &by, &found);
         check_choice(o, c, says, &found);
+        check_memory(o, c, by, &found);
         sy_preemption_done(&found);
     }
     sy_shape_unref(&c->shapes, shape);
