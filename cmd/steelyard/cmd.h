@@ -6,6 +6,7 @@
 #include "base/compiler.h"
 
 #include <getopt.h>
+#include <stdbool.h>
 
 /* What the Makefile found out from git. */
 #ifndef SY_VERSION
@@ -21,6 +22,9 @@ int cmd_config(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_top(int argc, char **argv);
 int cmd_simulate(int argc, char **argv);
+/* What cmd_simulate() hands on: whether the flags are those of a trace, and that. */
+bool cmd_simulate_is_trace(int argc, char **argv);
+int cmd_simulate_trace(int argc, char **argv);
 
 const char *cmd_compiler(void);
 

@@ -37,6 +37,7 @@ static const char USAGE[] =
     "  --report FILE       write an HTML page with plots\n"
     "  --svg DIR           write each plot as an SVG file\n"
     "  --json              print JSON in place of tables\n"
+    "  --pods, --reproduce play traces of GPU clusters; --pods x --help has their flags\n"
     "  --exact             have the core check each cached answer (slow)\n";
 
 enum { POLICIES_MAX = 32 };
@@ -279,6 +280,8 @@ static int simulate(struct simulation *s, int argc, char **argv, char *policies)
 
 int cmd_simulate(int argc, char **argv)
 {
+    if (cmd_simulate_is_trace(argc, argv))
+        return cmd_simulate_trace(argc, argv);
     struct simulation *s = sy_xcalloc(1, sizeof(*s));
     char policies[] = "DynamicWeight,LeastAllocated,MostAllocated";
 

@@ -38,6 +38,7 @@ extern const struct sy_scorer sy_scorer_fgd;
 extern const struct sy_scorer sy_scorer_gpu_best_fit;
 extern const struct sy_scorer sy_scorer_gpu_packing;
 extern const struct sy_scorer sy_scorer_gpu_clustering;
+extern const struct sy_scorer sy_scorer_random;
 extern const struct sy_scorer sy_scorer_dot_product;
 extern const struct sy_scorer sy_scorer_taint_toleration;
 extern const struct sy_scorer sy_scorer_node_affinity;

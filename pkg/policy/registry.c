@@ -40,6 +40,7 @@ static const struct sy_scorer *const SCORERS[] = {
     &sy_scorer_gpu_packing,
     &sy_scorer_gpu_clustering,
     &sy_scorer_dot_product,
+    &sy_scorer_random,
 };
 
 const struct sy_filter *sy_filter_at(uint32_t i)
