@@ -209,6 +209,7 @@ static double weight_at(struct sy_gpu_targets *t, int64_t created_wall_ns)
         t->total *= scale;
         t->landmark_wall_ns = created_wall_ns;
         later = t->newest = 0;
+        t->next = FIRST_ARRIVALS; /* what the targets were made of is next to nothing now */
     }
     double weight = exp2(later > -LATER_MAX ? later : -LATER_MAX);
     t->newest = weight > t->newest ? weight : t->newest;
