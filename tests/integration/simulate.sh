@@ -72,3 +72,40 @@ rc=0
 "$STEELYARD" "${small[@]}" --report "$WORK/no/such" >/dev/null 2>"$WORK/err" || rc=$?
 [[ $rc == 1 ]] || die "an unwritable report: exit $rc"
 ok "wrong flags and files are told apart and end the run"
+
+# -- traces --
+
+"$STEELYARD" simulate --reproduce fgd --seeds 42-43 --policy steelyard,FGD,Random --json --jobs 1 \
+    >"$WORK/t1.json"
+"$STEELYARD" simulate --reproduce fgd --seeds 42-43 --policy steelyard,FGD,Random --json --jobs 3 \
+    --report "$WORK/t.html" >"$WORK/t3.json"
+cmp "$WORK/t1.json" "$WORK/t3.json" || die "threads change what traces give"
+jq -e '
+    .tune == 1.3 and ([.traces[].policies[].policy] == ["steelyard", "FGD", "Random"])
+    and all(.traces[].policies[]; [.runs[].seed] == [42, 43]
+        and .mean.allocated_percent["130"] <= 100 and all(.runs[]; .placed > 0 and .placed < .pods))
+    and (.traces[0].policies | .[0].mean.allocated_percent["100"] > .[2].mean.allocated_percent["100"])
+' "$WORK/t1.json" >/dev/null || die "the JSON of traces is not what it should be"
+[[ $(grep -c '<svg ' "$WORK/t.html") == 3 ]] || die "not all plots of the trace are there"
+
+printf 'sn,cpu_milli,memory_mib,gpu,model\na,8000,8192,2,X\nb,8000,8192,2,Y\n' >"$WORK/nodes.csv"
+printf 'name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec\np,1000,1024,1,500,Y\n' >"$WORK/pods.csv"
+"$STEELYARD" simulate --nodes "$WORK/nodes.csv" --pods "$WORK/pods.csv" --seeds 1 --policy steelyard \
+    --tune 1 --json >"$WORK/t.json"
+# Only half of the cluster is of the model: four pods fit, and eight come.
+jq -e '.traces[0] | .trace == "pods" and (.policies[0].runs[0] | .pods == 8 and .placed == 4)' \
+    "$WORK/t.json" >/dev/null || die "models are not heeded: $(<"$WORK/t.json")"
+
+echo 'name,cpu_milli,memory_mib,num_gpu,gpu_milli' >"$WORK/bad.csv"
+echo 'p,x,1,1,500' >>"$WORK/bad.csv"
+rc=0
+"$STEELYARD" simulate --nodes "$WORK/nodes.csv" --pods "$WORK/bad.csv" 2>"$WORK/err" || rc=$?
+[[ $rc == 1 ]] && grep -q 'bad.csv:2: cpu_milli: "x"' "$WORK/err" || die "bad CSV: $rc, $(<"$WORK/err")"
+for wrong in "--pods $WORK/pods.csv" "--reproduce other" "--reproduce fgd --tune 0" \
+    "--reproduce fgd --policy Nope" "--reproduce fgd --nodes $WORK/nodes.csv"; do
+    rc=0
+    # shellcheck disable=SC2086
+    "$STEELYARD" simulate $wrong >"$WORK/out" 2>"$WORK/err" || rc=$?
+    [[ $rc == 2 && $(wc -l <"$WORK/err") == 1 ]] || die "$wrong: exit $rc, $(<"$WORK/err")"
+done
+ok "traces are played, models heeded, and wrong files and flags told"
