@@ -185,7 +185,7 @@ build/version: FORCE
 
 pick = $(if $(T),$(foreach p,$(1),$(if $(findstring $(T),$(notdir $(p))),$(p))),$(1))
 UNIT_BINS    := $(call pick,$(UNIT_SRCS:tests/unit/%.c=build/$(UNIT_CFG)/unit/%))
-TORTURE_BINS := $(filter %/test_torture% %_torture,$(UNIT_BINS))
+TORTURE_BINS := $(foreach b,$(UNIT_BINS),$(if $(findstring torture,$(notdir $(b))),$(b)))
 FUZZ_BINS    := $(call pick,$(FUZZ_SRCS:tests/fuzz/%.c=build/fuzz/bin/%))
 BENCH_BINS   := $(call pick,$(BENCH_SRCS:tests/bench/%.c=build/release/bench/%))
 
