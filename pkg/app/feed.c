@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "model/group.h"
 #include "sched/inputs.h"
 
 enum { OBJECT_ARENA_MAX_BYTES = 64 << 20 };
@@ -425,6 +426,8 @@ int sy_feed_new(enum sy_feed_kind kind, const struct sy_feed_options *options, s
     f->synced_name = sy_xasprintf("%s-synced", f->resource->name);
     f->live_name = sy_xasprintf("%s-watch", f->resource->name);
     sy_decode_init(&f->decode, options->strings, OBJECT_ARENA_MAX_BYTES);
+    if (f->resource->upsert == upsert_pod)
+        f->decode.annotation_keys = sy_group_annotations;
     struct sy_reflector_options reflector = {
         .path = f->resource->path,
         .query = f->resource->query,

@@ -502,8 +502,8 @@ static void attach(struct sy_cluster *c, uint32_t pod, uint32_t slot)
     touch_node(c, slot, false);
 }
 
-/* Returns the slot that the pod was on. */
-static uint32_t detach(struct sy_cluster *c, uint32_t pod)
+/* Returns the slot that the pod was on. relief: as for touch_node(). */
+static uint32_t detach_as(struct sy_cluster *c, uint32_t pod, bool relief)
 {
     struct sy_pod_slot *p = &c->pods.p[pod];
     uint32_t slot = p->node;
@@ -523,9 +523,14 @@ static uint32_t detach(struct sy_cluster *c, uint32_t pod)
     c->starting[slot] -= is_starting(p);
     sy_load_pod_on_node(c, pod, slot, -1);
     sy_gpus_pod_on_node(c, pod, slot);
-    touch_node(c, slot, true);
+    touch_node(c, slot, relief);
     release_node_if_unused(c, slot);
     return slot;
+}
+
+static uint32_t detach(struct sy_cluster *c, uint32_t pod)
+{
+    return detach_as(c, pod, true);
 }
 
 /* -- pods -- */
@@ -742,7 +747,7 @@ int sy_cluster_assume(struct sy_cluster *c, uint32_t pod, uint32_t node)
     return 0;
 }
 
-void sy_cluster_forget(struct sy_cluster *c, uint32_t pod)
+static void forget(struct sy_cluster *c, uint32_t pod, bool relief)
 {
     struct sy_pod_slot *p = &c->pods.p[pod];
 
@@ -751,7 +756,17 @@ void sy_cluster_forget(struct sy_cluster *c, uint32_t pod)
     c->pods_assumed--;
     p->flags &= (uint16_t)~SY_POD_ASSUMED;
     sy_gpus_assume(c, pod, SY_NONE);
-    detach(c, pod);
+    detach_as(c, pod, relief);
+}
+
+void sy_cluster_forget(struct sy_cluster *c, uint32_t pod)
+{
+    forget(c, pod, true);
+}
+
+void sy_cluster_take_back(struct sy_cluster *c, uint32_t pod)
+{
+    forget(c, pod, false);
 }
 
 /* -- what-if -- */

@@ -245,6 +245,9 @@ uint32_t sy_cluster_pod_delete(struct sy_cluster *c, uint32_t slot);
 int sy_cluster_assume(struct sy_cluster *c, uint32_t pod, uint32_t node) SY_NODISCARD;
 /* Takes an assumption back; no effect on a pod that the API server has bound. */
 void sy_cluster_forget(struct sy_cluster *c, uint32_t pod);
+/* The same for one that was made since anybody was told that nothing fits: as there is no more room
+ * than there was then, nobody is to look again. */
+void sy_cluster_take_back(struct sy_cluster *c, uint32_t pod);
 
 /* What-if (may be nested): between begin and end, pods may be taken off their nodes and put back,
  * and filters asked; nothing of it reaches the change logs, so all must be as it was at the end.

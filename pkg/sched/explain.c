@@ -17,7 +17,7 @@ const char *sy_explain_state_name(enum sy_explain_state s)
         [SY_EXPLAIN_ACTIVE] = "Active",           [SY_EXPLAIN_BACKOFF] = "Backoff",
         [SY_EXPLAIN_WAITING] = "Waiting",         [SY_EXPLAIN_VOLUMES] = "BindingVolumes",
         [SY_EXPLAIN_BINDING] = "Binding",         [SY_EXPLAIN_BOUND] = "Bound",
-        [SY_EXPLAIN_TERMINATING] = "Terminating",
+        [SY_EXPLAIN_TERMINATING] = "Terminating", [SY_EXPLAIN_GANG] = "WaitingForGang",
     };
 
     return s < SY_EXPLAIN_STATES ? NAMES[s] : "Unknown";
@@ -309,6 +309,9 @@ static enum sy_explain_state state_of_entry(const struct sy_entry *entry, sy_tim
         return SY_EXPLAIN_WAITING;
     case SY_ENTRY_RESERVED:
         return SY_EXPLAIN_VOLUMES;
+    case SY_ENTRY_GANG:
+        *ret_next = INT64_MAX;
+        return SY_EXPLAIN_GANG;
     case SY_ENTRY_GATED:
         *ret_next = INT64_MAX;
         return SY_EXPLAIN_GATED;

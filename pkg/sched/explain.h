@@ -15,6 +15,7 @@ enum sy_explain_state {
     SY_EXPLAIN_ACTIVE,  /* about to be decided */
     SY_EXPLAIN_BACKOFF, /* something failed: until next_look_ns */
     SY_EXPLAIN_WAITING, /* no node would do: until something changes, at latest next_look_ns */
+    SY_EXPLAIN_GANG,    /* goes with its gang, which lacks members or room for all */
     SY_EXPLAIN_VOLUMES, /* a node is chosen, its volumes are being bound */
     SY_EXPLAIN_BINDING, /* a node is chosen, the bind is under way */
     SY_EXPLAIN_BOUND,

@@ -18,6 +18,7 @@ enum sy_entry_state {
     SY_ENTRY_BACKOFF, /* in the backoff heap until `until_ns` */
     SY_ENTRY_WAITING, /* unschedulable: in its shape's heap; `until_ns` is the sweep's deadline */
     SY_ENTRY_GATED,
+    SY_ENTRY_GANG,     /* waits for its gang, which is in a heap by another member at most */
     SY_ENTRY_RESERVED, /* assumed on `node`; its claims are seen to, then the pod is bound */
     SY_ENTRY_BINDING,  /* a bind is in flight */
 };

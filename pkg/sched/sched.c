@@ -4,6 +4,8 @@
 #include "base/mem.h"
 #include "sched/balance.h"
 #include "sched/claims.h"
+#include "sched/gang.h"
+#include "sched/gang_plan.h"
 #include "sched/inside.h"
 #include "sched/learn.h"
 #include "sched/preempt.h"
@@ -26,6 +28,10 @@ static const int64_t FADE_EVERY_NS = 5 * SY_NS_PER_S;
  * beyond this many it is done at most once in the interval. */
 enum { WAKE_AT_ONCE_SHAPES = 64 };
 static const int64_t WAKE_INTERVAL_NS = 10 * SY_NS_PER_MS;
+/* A gang that grows is not worth a word; one that has stopped growing is. */
+static const int64_t GATHER_SAY_NS = 2 * SY_NS_PER_S;
+static const int64_t GANG_TIMEOUT_NS = 60 * SY_NS_PER_S;
+static const char WAITING_FOR_GANG[] = "WaitingForGang"; /* a condition's reason */
 
 struct sy_sched {
     char gpu_text[SY_GPU_DEVICES_TEXT_MAX]; /* of the last decision to bind */
@@ -50,6 +56,8 @@ struct sy_sched {
     sy_time_ns next_volume_ns;   /* the first of them gives up */
     struct sy_claim_works claims;
     uint64_t devices_generation; /* of the cluster's devices, when they were last checked */
+    struct sy_gangs gangs;
+    uint64_t gangs_relief; /* entries of the cluster's relief log that waiting gangs know of */
     uint64_t next_serial;
     uint64_t looked_at_generation; /* of the cluster, when waiting shapes were last looked at */
     sy_time_ns next_wake_ns;
@@ -157,6 +165,7 @@ struct sy_sched *sy_sched_new(struct sy_strings *strings, const struct sy_sched_
     s->strings = strings;
     sy_cluster_init(&s->cluster, strings);
     sy_shapes_init(&s->shapes, &s->cluster, SHAPE_CACHE_MAX_BYTES);
+    sy_gangs_init(&s->gangs, strings);
     take_options(s, options);
     s->backoff.by_time = true;
     s->waiting_oldest = s->waiting_newest = SY_NO_ENTRY;
@@ -180,6 +189,7 @@ void sy_sched_free(struct sy_sched *s)
         sy_volume_work_free(&s->cluster, entry(s, s->reserved.p[i])->volumes);
     sy_vec_done(&s->reserved);
     sy_claim_works_done(&s->claims, &s->cluster);
+    sy_gangs_done(&s->gangs);
     sy_records_done(&s->records);
     sy_shapes_done(&s->shapes);
     sy_cluster_done(&s->cluster);
@@ -263,6 +273,9 @@ static void leave(struct sy_sched *s, uint32_t i)
     case SY_ENTRY_GATED:
         s->stats.gated--;
         break;
+    case SY_ENTRY_GANG:
+        s->stats.in_gangs--;
+        break;
     case SY_ENTRY_RESERVED: {
         size_t at = 0;
         while (s->reserved.p[at] != i)
@@ -304,21 +317,30 @@ static void enter_waiting(struct sy_sched *s, uint32_t i, sy_time_ns now)
     s->stats.unschedulable++;
 }
 
-static void enter_backoff(struct sy_sched *s, uint32_t i, sy_time_ns now)
+static int64_t backoff_ns(const struct sy_sched *s, uint32_t attempts)
 {
-    struct sy_entry *e = entry(s, i);
     int64_t wait = s->options.backoff_initial_ns;
 
-    leave(s, i);
-    for (uint32_t n = 1; n < e->attempts && wait < s->options.backoff_max_ns; n++)
+    for (uint32_t n = 1; n < attempts && wait < s->options.backoff_max_ns; n++)
         wait *= 2;
-    if (wait > s->options.backoff_max_ns)
-        wait = s->options.backoff_max_ns;
+    return earlier(wait, s->options.backoff_max_ns);
+}
+
+static void enter_backoff_until(struct sy_sched *s, uint32_t i, sy_time_ns until)
+{
+    struct sy_entry *e = entry(s, i);
+
+    leave(s, i);
     e->state = SY_ENTRY_BACKOFF;
-    e->until_ns = now + wait;
+    e->until_ns = until;
     e->swept = false;
     sy_heap_push(&s->backoff, &s->entries, i);
     s->stats.incoming_backoff++;
+}
+
+static void enter_backoff(struct sy_sched *s, uint32_t i, sy_time_ns now)
+{
+    enter_backoff_until(s, i, now + backoff_ns(s, entry(s, i)->attempts));
 }
 
 static void enter_gated(struct sy_sched *s, uint32_t i)
@@ -326,6 +348,26 @@ static void enter_gated(struct sy_sched *s, uint32_t i)
     leave(s, i);
     entry(s, i)->state = SY_ENTRY_GATED;
     s->stats.gated++;
+}
+
+static void enter_gang(struct sy_sched *s, uint32_t i)
+{
+    leave(s, i);
+    entry(s, i)->state = SY_ENTRY_GANG;
+    s->stats.in_gangs++;
+}
+
+/* A pod that is to be looked at: at once, or with its gang. */
+static void enter_queue(struct sy_sched *s, uint32_t i)
+{
+    uint32_t gang = sy_gangs_of(&s->gangs, entry(s, i)->pod);
+
+    if (gang == SY_NONE) {
+        enter_active(s, i);
+        return;
+    }
+    enter_gang(s, i);
+    sy_gangs_touch(&s->gangs, gang, true);
 }
 
 /* -- nominations: room that is being made for a pod; others heed its claim (sy_shapes.nominees) --
@@ -417,7 +459,7 @@ static void enqueue(struct sy_sched *s, uint32_t slot, const struct sy_profile *
         enter_gated(s, i);
         return;
     }
-    enter_active(s, i);
+    enter_queue(s, i);
     s->stats.incoming_added++;
 }
 
@@ -438,7 +480,12 @@ static void pod_changed_in_queue(struct sy_sched *s, uint32_t slot, uint32_t cha
     if (e->state == SY_ENTRY_BINDING)
         return; /* the result of the bind decides */
     if (e->state == SY_ENTRY_RESERVED && (p->flags & SY_POD_ASSUMED))
-        return; /* what becomes of its claims decides */
+        return;                      /* what becomes of its claims decides */
+    if (p->flags & SY_POD_ASSUMED) { /* its place is kept while its bind is tried again */
+        if (!(p->flags & SY_POD_TERMINATING) && !(change & (SY_POD_SPEC | SY_POD_GATES)))
+            return;
+        sy_cluster_forget(&s->cluster, slot);
+    }
     const struct sy_profile *profile = wanted_by(s, p);
     if (!profile) {
         drop_entry(s, i);
@@ -458,7 +505,7 @@ static void pod_changed_in_queue(struct sy_sched *s, uint32_t slot, uint32_t cha
     e->swept = false;
     if (change & SY_POD_GATES)
         e->queued_ns = now; /* the time behind a gate is not ours */
-    enter_active(s, i);
+    enter_queue(s, i);
 }
 
 int sy_sched_pod(struct sy_sched *s, const struct sy_pod *pod, sy_time_ns now)
@@ -482,8 +529,12 @@ int sy_sched_pod(struct sy_sched *s, const struct sy_pod *pod, sy_time_ns now)
                            now);
         p->bound_ns = 0;
     }
+    sy_gangs_pod(&s->gangs, slot, pod, change != 0);
     if (p->user != SY_NONE) {
         pod_changed_in_queue(s, slot, change, now);
+        if (p->user != SY_NONE && entry(s, p->user)->state == SY_ENTRY_GANG &&
+            sy_gangs_of(&s->gangs, slot) == SY_NONE)
+            enter_active(s, p->user); /* it has left its gang */
         return 0;
     }
     const struct sy_profile *profile = wanted_by(s, p);
@@ -509,6 +560,7 @@ static void forget_pod(struct sy_sched *s, uint32_t slot)
             drop_entry(s, i);
         }
     }
+    sy_gangs_pod_gone(&s->gangs, slot);
     sy_cluster_pod_delete(&s->cluster, slot);
 }
 
@@ -895,14 +947,34 @@ static void fail_attempt(struct sy_sched *s, uint32_t i, const struct sy_outcome
 
 /* -- claims that are seen to before the pod is bound -- */
 
+/* The bind of an assumed pod came to nothing. While a gang is being bound, its member keeps its
+ * place until it is tried again; else the place is given up. False when the pod is nothing of ours
+ * any more. */
+static bool give_up_place(struct sy_sched *s, const struct sy_entry *e, sy_time_ns now)
+{
+    const struct sy_pod_slot *p = &s->cluster.pods.p[e->pod];
+    uint32_t g = sy_gangs_of(&s->gangs, e->pod);
+
+    if (g != SY_NONE) {
+        const struct sy_gang *gang = &s->gangs.all.p[g];
+        sy_gangs_touch(&s->gangs, g, false);
+        if (gang->give_up_ns != INT64_MAX && now < gang->give_up_ns &&
+            (p->flags & (SY_POD_ASSUMED | SY_POD_TERMINATING)) == SY_POD_ASSUMED &&
+            sy_cluster_node_is_alive(&s->cluster, p->node) &&
+            profile_of(s, p->spec->spec.scheduler_name))
+            return true;
+    }
+    sy_cluster_forget(&s->cluster, e->pod);
+    return wanted_by(s, p) != NULL;
+}
+
 static void reserved_failed(struct sy_sched *s, uint32_t i, const char *error, sy_time_ns now)
 {
     struct sy_entry *e = entry(s, i);
 
     leave(s, i);
     drop_claims(s, e);
-    sy_cluster_forget(&s->cluster, e->pod);
-    if (!wanted_by(s, &s->cluster.pods.p[e->pod])) {
+    if (!give_up_place(s, e, now)) {
         drop_entry(s, i);
         return;
     }
@@ -1005,23 +1077,23 @@ static bool has_filter(const struct sy_profile *profile, const struct sy_filter 
     return false;
 }
 
-/* True when the entry is done with, its claims not being there. */
-static bool hold_claims(struct sy_sched *s, uint32_t i, uint32_t node, sy_time_ns now)
+/* Holds the devices of an assumed pod's resource claims. False: they cannot be had; *ret_error,
+ * owned by the caller, says why. */
+static bool hold_claims(struct sy_sched *s, uint32_t i, uint32_t node, char **ret_error)
 {
     struct sy_entry *e = entry(s, i);
     struct sy_shape *shape = shape_of(s, e);
     struct sy_err err = {0};
 
-    if ((!shape->view.spec->claims_len && !shape->view.spec->device_resources_len) ||
+    const struct sy_pod_spec *spec = &s->cluster.pods.p[e->pod].spec->spec;
+    if ((!spec->claims_len && !spec->device_resources_len) ||
         !has_filter(shape->profile, sy_filter_find("DynamicResources")))
-        return false;
+        return true;
     if (sy_claim_work_new(&s->claims, &shape->view, &s->shapes.arena, e->pod, node, i, &e->claims,
                           &err) == 0)
-        return false;
-    char *text = sy_xasprintf("running Reserve plugin \"DynamicResources\": %s", err.msg);
-    reserved_failed(s, i, text, now);
-    free(text);
-    return true;
+        return true;
+    *ret_error = sy_xasprintf("running Reserve plugin \"DynamicResources\": %s", err.msg);
+    return false;
 }
 
 /* Has the next write done, or begins to wait for what was written. */
@@ -1041,26 +1113,23 @@ static void next_write(struct sy_sched *s, uint32_t i, sy_time_ns now)
                      .kind = SY_DECIDE_VOLUME, .ticket = e->serial << 32 | i, .volume = &write});
 }
 
-/* Sees to the claims of a pod that is assumed on a node. True when it cannot be bound at once. */
-static bool reserve_volumes(struct sy_sched *s, uint32_t i, uint32_t node, sy_time_ns now)
+/* The same for its volumes. */
+static bool hold_volumes(struct sy_sched *s, uint32_t i, uint32_t node, char **ret_error)
 {
     struct sy_entry *e = entry(s, i);
     struct sy_shape *shape = shape_of(s, e);
     struct sy_volume_plan plan = {0};
 
-    if (!shape->view.spec->volumes_len ||
+    if (!s->cluster.pods.p[e->pod].spec->spec.volumes_len ||
         !has_filter(shape->profile, sy_filter_find("VolumeBinding")))
-        return false;
-    int r = sy_volume_plan(&shape->view, &s->shapes.arena, node, &plan);
-    if (r == 0 && !plan.claims_len)
-        return false;
-    if (r < 0) {
-        reserved_failed(s, i, "running Reserve plugin \"VolumeBinding\": no memory", now);
         return true;
+    int r = sy_volume_plan(&shape->view, &s->shapes.arena, node, &plan);
+    if (r < 0) {
+        *ret_error = sy_xstrdup("running Reserve plugin \"VolumeBinding\": no memory");
+        return false;
     }
-    e->volumes = sy_volume_work_new(&s->cluster, &plan, node);
-    enter_reserved(s, i, node);
-    next_write(s, i, now);
+    if (plan.claims_len)
+        e->volumes = sy_volume_work_new(&s->cluster, &plan, node);
     return true;
 }
 
@@ -1133,17 +1202,51 @@ static void check_volumes(struct sy_sched *s, sy_time_ns now)
         s->next_volume_ns = earlier(s->next_volume_ns, entry(s, s->reserved.p[n])->until_ns);
 }
 
-/* Sees to all claims of a pod that is assumed on a node, and binds it. */
-static void reserve(struct sy_sched *s, uint32_t i, uint32_t node, sy_time_ns now)
+static bool hold(struct sy_sched *s, uint32_t i, uint32_t node, char **ret_error)
 {
-    if (hold_claims(s, i, node, now) || reserve_volumes(s, i, node, now))
-        return;
-    if (entry(s, i)->claims) {
+    return hold_claims(s, i, node, ret_error) && hold_volumes(s, i, node, ret_error);
+}
+
+/* Sees to what is held for an assumed pod, and binds it. */
+static void proceed(struct sy_sched *s, uint32_t i, uint32_t node, sy_time_ns now)
+{
+    struct sy_entry *e = entry(s, i);
+
+    if (e->volumes) {
+        enter_reserved(s, i, node);
+        next_write(s, i, now);
+    } else if (e->claims) {
         enter_reserved(s, i, node);
         next_claim(s, i, now);
     } else {
         send_bind(s, i, node);
     }
+}
+
+static void reserve(struct sy_sched *s, uint32_t i, uint32_t node, sy_time_ns now)
+{
+    char *error = NULL;
+
+    if (hold(s, i, node, &error))
+        proceed(s, i, node, now);
+    else
+        reserved_failed(s, i, error, now);
+    free(error);
+}
+
+/* The node that the last attempt kept for the pod, if it may still go there; it is free again. */
+static uint32_t take_kept_place(struct sy_sched *s, const struct sy_entry *e)
+{
+    const struct sy_pod_slot *p = &s->cluster.pods.p[e->pod];
+    uint32_t node = p->node;
+
+    if (!(p->flags & SY_POD_ASSUMED))
+        return SY_NONE;
+    sy_cluster_forget(&s->cluster, e->pod);
+    if (!sy_cluster_node_is_alive(&s->cluster, node) ||
+        !sy_shape_fits(&s->shapes, shape_of(s, e), node, NULL))
+        return SY_NONE;
+    return node;
 }
 
 /* One scheduling cycle: the pod is bound or told why not. */
@@ -1159,7 +1262,10 @@ static void attempt(struct sy_sched *s, uint32_t i, sy_time_ns now)
     e->attempts++;
     e->attempt_ns = now;
     s->shapes.asking = e->pod;
-    struct sy_outcome out = sy_shape_best(&s->shapes, shape);
+    struct sy_outcome out = {.node = take_kept_place(s, e)};
+    bool is_kept = out.node != SY_NONE;
+    if (!is_kept)
+        out = sy_shape_best(&s->shapes, shape);
     if (s->options.exact)
         s->stats.exact_differences += sy_shape_check(&s->shapes, shape);
     double took_s = (double)(measure(s) - started) / 1e9;
@@ -1170,7 +1276,8 @@ static void attempt(struct sy_sched *s, uint32_t i, sy_time_ns now)
         return;
     }
     end_nomination(s, e);
-    record_choice(s, e, out.node, now);
+    if (!is_kept)
+        record_choice(s, e, out.node, now);
     sy_shape_placed(&s->shapes, shape, out.node);
     sy_gpus_propose(&s->cluster, e->pod, sy_shape_devices(&s->shapes, shape, out.node));
     if (sy_cluster_assume(&s->cluster, e->pod, out.node) < 0) {
@@ -1214,8 +1321,7 @@ static void bind_failed(struct sy_sched *s, uint32_t i, const char *error, sy_ti
         next_claim(s, i, now);
         return;
     }
-    sy_cluster_forget(&s->cluster, e->pod);
-    if (!wanted_by(s, &s->cluster.pods.p[e->pod])) {
+    if (!give_up_place(s, e, now)) {
         drop_entry(s, i); /* bound by another, or going away */
         return;
     }
@@ -1259,6 +1365,385 @@ void sy_sched_bind_result(struct sy_sched *s, uint64_t ticket, enum sy_bind_resu
         bind_succeeded(s, i, now);
     else
         bind_failed(s, i, result == SY_BIND_RESULT_REFUSED ? error : NULL, now);
+}
+
+/* -- gangs -- */
+
+static void gang_deadline(struct sy_sched *s, sy_time_ns at)
+{
+    s->gangs.next_ns = earlier(s->gangs.next_ns, at);
+}
+
+/* Tells a member why it waits, without calling it unschedulable: room is not what it lacks, so
+ * nobody is to add nodes for it. */
+static void say_in_gang(struct sy_sched *s, struct sy_entry *e, const char *reason,
+                        const char *message)
+{
+    uint64_t hash = hash_said(reason, sy_str_from(message));
+
+    if (e->said_hash == hash)
+        return;
+    e->said_hash = hash;
+    decide_about(
+        s, e,
+        &(struct sy_decision){.kind = SY_DECIDE_CONDITION, .reason = reason, .message = message});
+}
+
+/* What a gang that is not tried waits for. */
+static void say_gathering(struct sy_sched *s, const struct sy_gang *gang)
+{
+    char name[512];
+    char *text;
+
+    sy_gang_name(&s->gangs, gang, name, sizeof(name));
+    if (gang->is_malformed)
+        text = sy_xasprintf("gang %s: a member's minimum is not a number from 1, or its timeout is "
+                            "not a duration",
+                            name);
+    else
+        text = sy_xasprintf("waiting for %u more members of gang %s", gang->missing, name);
+    for (size_t m = 0; m < gang->members.len; m++) {
+        uint32_t i = s->cluster.pods.p[gang->members.p[m].pod].user;
+        if (i != SY_NONE && entry(s, i)->state == SY_ENTRY_GANG)
+            say_in_gang(s, entry(s, i), WAITING_FOR_GANG, text);
+    }
+    free(text);
+}
+
+static bool is_in_heap(const struct sy_entry *e)
+{
+    return e->state == SY_ENTRY_ACTIVE || e->state == SY_ENTRY_BACKOFF ||
+           e->state == SY_ENTRY_WAITING;
+}
+
+/* Has all members but one that are looked for a place singly wait for each other again. */
+static void gather(struct sy_sched *s, const struct sy_gang *gang, uint32_t but)
+{
+    for (size_t m = 0; m < gang->members.len; m++) {
+        const struct sy_pod_slot *p = &s->cluster.pods.p[gang->members.p[m].pod];
+        if (p->user == SY_NONE || p->user == but || (p->flags & SY_POD_ASSUMED) ||
+            !is_in_heap(entry(s, p->user)))
+            continue;
+        end_nomination(s, entry(s, p->user));
+        enter_gang(s, p->user);
+    }
+}
+
+static void open_gang(struct sy_sched *s, struct sy_gang *gang)
+{
+    gang->state = SY_GANG_OPEN;
+    gang->head = SY_NO_ENTRY;
+    for (size_t m = 0; m < gang->members.len; m++) {
+        uint32_t i = s->cluster.pods.p[gang->members.p[m].pod].user;
+        if (i != SY_NONE && entry(s, i)->state == SY_ENTRY_GANG)
+            enter_active(s, i);
+    }
+}
+
+static void queue_gang(struct sy_sched *s, struct sy_gang *gang, uint32_t head, sy_time_ns now)
+{
+    bool is_queued = gang->state == SY_GANG_QUEUED && gang->head == head &&
+                     entry(s, head)->state == SY_ENTRY_ACTIVE;
+
+    gang->state = SY_GANG_QUEUED;
+    gang->head = head;
+    if (is_queued)
+        return;
+    if (gang->retry_ns > now)
+        enter_backoff_until(s, head, gang->retry_ns);
+    else
+        enter_active(s, head);
+}
+
+/* Puts a gang where it belongs after something about its members changed. */
+static void settle_gang(struct sy_sched *s, uint32_t g, sy_time_ns now)
+{
+    struct sy_gang *gang = &s->gangs.all.p[g];
+    struct sy_gang_count n;
+    bool is_eager = gang->is_eager;
+
+    gang->is_eager = false;
+    sy_gang_count(gang, &s->cluster, &s->entries, &n);
+    if (!n.assumed)
+        gang->give_up_ns = INT64_MAX;
+    uint32_t need = gang->min_members > n.placed ? gang->min_members - n.placed : 0;
+    /* Nobody is bound before all are there: where somebody is, those that are missing have come and
+     * gone, and the others need not wait for them. */
+    if (!gang->is_malformed && (!need || (n.placed && n.waiting < need))) {
+        open_gang(s, gang);
+        return;
+    }
+    if (gang->is_malformed || n.waiting < need) {
+        uint32_t missing = gang->is_malformed ? 0 : need - n.waiting;
+        gather(s, gang, SY_NO_ENTRY);
+        gang->head = SY_NO_ENTRY;
+        if (gang->state != SY_GANG_GATHERING || gang->missing != missing ||
+            gang->until_ns == INT64_MAX)
+            gang->until_ns = now + GATHER_SAY_NS;
+        gang->state = SY_GANG_GATHERING;
+        gang->missing = missing;
+        gang_deadline(s, gang->until_ns);
+        return;
+    }
+    bool stays = gang->state == SY_GANG_WAITING && !is_eager;
+    gather(s, gang, stays ? SY_NO_ENTRY : n.head);
+    if (!stays)
+        queue_gang(s, gang, n.head, now);
+}
+
+static void settle_gangs(struct sy_sched *s, sy_time_ns now)
+{
+    for (uint32_t g; (g = sy_gangs_next_dirty(&s->gangs)) != SY_NONE;)
+        settle_gang(s, g, now);
+}
+
+static void release_member(void *arg, const struct sy_gang_candidate *k)
+{
+    struct sy_sched *s = arg;
+    struct sy_entry *e = entry(s, k->entry);
+
+    drop_claims(s, e);
+    sy_volume_work_free(&s->cluster, e->volumes);
+    e->volumes = NULL;
+}
+
+static bool hold_member(void *arg, const struct sy_gang_candidate *k, uint32_t node)
+{
+    struct sy_sched *s = arg;
+    const struct sy_pod_spec *spec = &s->cluster.pods.p[k->pod].spec->spec;
+    char *error = NULL;
+
+    if (!spec->claims_len && !spec->volumes_len && !spec->device_resources_len)
+        return true;
+    /* What is held is looked up by the pod's own shape: a look brings that up to date, where
+     * another one that is kept to a domain was asked so far. */
+    (void)sy_shape_fits(&s->shapes, k->shape, node, NULL);
+    if (hold(s, k->entry, node, &error))
+        return true;
+    free(error);
+    release_member(s, k);
+    return false;
+}
+
+static void collect_candidates(struct sy_sched *s, const struct sy_gang *gang,
+                               struct sy_gang_plan *plan)
+{
+    for (size_t m = 0; m < gang->members.len; m++) {
+        uint32_t pod = gang->members.p[m].pod, i = s->cluster.pods.p[pod].user;
+        if (i == SY_NONE || entry(s, i)->state != SY_ENTRY_GANG ||
+            (s->cluster.pods.p[pod].flags & SY_POD_TERMINATING))
+            continue;
+        if (sy_shape_is_stale(&s->shapes, shape_of(s, entry(s, i))))
+            renew_shape(s, entry(s, i));
+        struct sy_gang_candidate k = {
+            .pod = pod,
+            .entry = i,
+            .priority = entry(s, i)->priority,
+            .order = entry(s, i)->order,
+            .shape = shape_of(s, entry(s, i)),
+        };
+        sy_vec_push(&plan->candidates, k);
+    }
+}
+
+/* All are assumed: the binds go out. */
+static void bind_gang(struct sy_sched *s, struct sy_gang *gang, const struct sy_gang_plan *plan,
+                      sy_time_ns now)
+{
+    gang->attempts = 0;
+    gang->retry_ns = 0;
+    gang->give_up_ns = now + (gang->timeout_ns ? gang->timeout_ns : GANG_TIMEOUT_NS);
+    gang_deadline(s, gang->give_up_ns);
+    for (size_t c = 0; c < plan->candidates.len; c++) {
+        const struct sy_gang_candidate *k = &plan->candidates.p[c];
+        if (k->node == SY_NONE)
+            continue;
+        struct sy_entry *e = entry(s, k->entry);
+        leave(s, k->entry);
+        e->attempts++;
+        e->attempt_ns = now;
+        proceed(s, k->entry, k->node, now);
+    }
+}
+
+/* "gang X: 5 of 8 members fit; member P: 0/500 nodes are available: ...", owned by the caller. */
+static char *gang_message(struct sy_sched *s, const struct sy_gang *gang,
+                          const struct sy_gang_plan *plan, uint32_t placed_before)
+{
+    char name[512], where[300] = "";
+
+    sy_gang_name(&s->gangs, gang, name, sizeof(name));
+    if (plan->domain)
+        snprintf(where, sizeof(where), " in %.120s=%.120s",
+                 sy_strings_getz(s->strings, gang->topology_key),
+                 sy_strings_getz(s->strings, plan->domain));
+    return sy_xasprintf("gang %s: %u of %u members fit%s; member %s: %s", name,
+                        placed_before + plan->placed, gang->min_members, where,
+                        s->cluster.pods.p[plan->candidates.p[plan->blocker].pod].name,
+                        plan->message);
+}
+
+/* The blocking member says what happened; others that did not fit either are unschedulable as well,
+ * as many as are lacking; the rest wait. */
+static void say_no_room(struct sy_sched *s, const struct sy_gang *gang,
+                        const struct sy_gang_plan *plan, const char *text)
+{
+    const char *reason = plan->is_error ? "SchedulerError" : "Unschedulable";
+    uint32_t lacking = plan->needed - plan->placed - 1;
+    char name[512];
+
+    sy_gang_name(&s->gangs, gang, name, sizeof(name));
+    char *others = sy_xasprintf("waiting for room for all members of gang %s", name);
+    say(s, entry(s, plan->candidates.p[plan->blocker].entry), reason, text, NULL);
+    for (uint32_t c = 0; c < plan->candidates.len; c++) {
+        struct sy_entry *e = entry(s, plan->candidates.p[c].entry);
+        if (c == plan->blocker)
+            continue;
+        if (plan->candidates.p[c].failed && lacking) {
+            lacking--;
+            say_in_gang(s, e, reason, text);
+        } else {
+            say_in_gang(s, e, WAITING_FOR_GANG, others);
+        }
+    }
+    free(others);
+}
+
+static void fail_gang(struct sy_sched *s, struct sy_gang *gang, const struct sy_gang_plan *plan,
+                      uint32_t placed_before, sy_time_ns now)
+{
+    struct sy_entry *first = entry(s, plan->candidates.p[plan->blocker].entry);
+    char *text = gang_message(s, gang, plan, placed_before);
+
+    say_no_room(s, gang, plan, text);
+    record_refusal(s, first, plan->is_error ? SY_RECORD_FAILED : SY_RECORD_REFUSED, text, now);
+    free(text);
+    if (plan->is_error) {
+        s->stats.attempts_error++;
+        stats_of(s, first)->attempts_error++;
+    } else {
+        s->stats.attempts_unschedulable++;
+        stats_of(s, first)->attempts_unschedulable++;
+    }
+    gang->attempts++;
+    gang->retry_ns = now + backoff_ns(s, gang->attempts);
+    gang->state = SY_GANG_WAITING;
+    gang->head = SY_NO_ENTRY;
+    gang->relief_seen = s->cluster.relief.len;
+    gang->until_ns = now + s->options.sweep_ns;
+    gang_deadline(s, gang->until_ns);
+}
+
+/* One scheduling cycle for a whole gang, when its head's turn has come. */
+static void attempt_gang(struct sy_sched *s, uint32_t i, sy_time_ns now)
+{
+    uint32_t g = sy_gangs_of(&s->gangs, entry(s, i)->pod);
+    struct sy_gang *gang = &s->gangs.all.p[g];
+    sy_time_ns started = measure(s);
+    struct sy_gang_count n;
+    struct sy_gang_plan plan = {
+        .exact = s->options.exact,
+        .hold = hold_member,
+        .release = release_member,
+        .arg = s,
+    };
+
+    enter_gang(s, i);
+    sy_gang_count(gang, &s->cluster, &s->entries, &n);
+    collect_candidates(s, gang, &plan);
+    plan.needed = gang->min_members > n.placed ? gang->min_members - n.placed : 0;
+    plan.topology_key = gang->topology_key;
+    plan.topology_is_required = gang->topology_is_required;
+    if (!plan.needed || plan.needed > plan.candidates.len) {
+        sy_gangs_touch(&s->gangs, g, true); /* settling finds its place */
+        sy_gang_plan_done(&plan);
+        return;
+    }
+    sy_gang_plan(&s->shapes, &plan);
+    s->stats.exact_differences += plan.differences;
+    sy_histogram_add(&s->stats.algorithm_s, (double)(measure(s) - started) / 1e9);
+    if (plan.fits)
+        bind_gang(s, gang, &plan, now);
+    else
+        fail_gang(s, gang, &plan, n.placed, now);
+    sy_gangs_touch(&s->gangs, g, false);
+    sy_gang_plan_done(&plan);
+}
+
+static void say_rolled_back(struct sy_sched *s, const struct sy_gang *gang, uint32_t taken_back,
+                            uint32_t bound)
+{
+    char name[512];
+
+    sy_gang_name(&s->gangs, gang, name, sizeof(name));
+    char *text = sy_xasprintf("gang %s: %u members were not bound in time and gave their places "
+                              "back; %u are bound and stay",
+                              name, taken_back, bound);
+    for (size_t m = 0; m < gang->members.len; m++) {
+        uint32_t i = s->cluster.pods.p[gang->members.p[m].pod].user;
+        if (i != SY_NONE && entry(s, i)->state == SY_ENTRY_GANG)
+            say(s, entry(s, i), "SchedulerError", text, NULL);
+    }
+    free(text);
+}
+
+/* Members that could not be bound in time give their places back; those that are bound stay, and
+ * so does what may be bound yet. */
+static void roll_back_gang(struct sy_sched *s, uint32_t g, sy_time_ns now)
+{
+    struct sy_gang *gang = &s->gangs.all.p[g];
+    uint32_t bound = 0, taken_back = 0;
+
+    gang->give_up_ns = INT64_MAX;
+    for (size_t m = 0; m < gang->members.len; m++) {
+        const struct sy_pod_slot *p = &s->cluster.pods.p[gang->members.p[m].pod];
+        bound += p->node != SY_NONE && !(p->flags & SY_POD_ASSUMED);
+        if (p->user == SY_NONE || !(p->flags & SY_POD_ASSUMED) || !is_in_heap(entry(s, p->user)))
+            continue;
+        sy_cluster_forget(&s->cluster, gang->members.p[m].pod);
+        enter_gang(s, p->user);
+        taken_back++;
+    }
+    if (!taken_back)
+        return;
+    gang->attempts++;
+    gang->retry_ns = now + backoff_ns(s, gang->attempts);
+    sy_gangs_touch(&s->gangs, g, true);
+    say_rolled_back(s, gang, taken_back, bound);
+}
+
+static bool goes_with_gang(const struct sy_sched *s, const struct sy_entry *e)
+{
+    uint32_t g = sy_gangs_of(&s->gangs, e->pod);
+
+    return g != SY_NONE && s->gangs.all.p[g].state != SY_GANG_OPEN &&
+           !(s->cluster.pods.p[e->pod].flags & SY_POD_ASSUMED);
+}
+
+/* Looks after gangs whose time has come, and those that room may have come for. */
+static void wake_gangs(struct sy_sched *s, sy_time_ns now)
+{
+    if (!s->gangs.used || (now < s->gangs.next_ns && s->gangs_relief == s->cluster.relief.len))
+        return;
+    s->gangs_relief = s->cluster.relief.len;
+    s->gangs.next_ns = INT64_MAX;
+    for (uint32_t g = 0; g < s->gangs.all.len; g++) {
+        struct sy_gang *gang = &s->gangs.all.p[g];
+        if (!gang->state)
+            continue;
+        if (gang->give_up_ns <= now)
+            roll_back_gang(s, g, now);
+        if (gang->state == SY_GANG_WAITING &&
+            (gang->relief_seen != s->cluster.relief.len || gang->until_ns <= now)) {
+            sy_gangs_touch(&s->gangs, g, true);
+        } else if (gang->state == SY_GANG_GATHERING && gang->until_ns <= now) {
+            say_gathering(s, gang);
+            gang->until_ns = now + s->options.sweep_ns;
+        }
+        if (gang->state == SY_GANG_GATHERING || gang->state == SY_GANG_WAITING)
+            gang_deadline(s, gang->until_ns);
+        gang_deadline(s, gang->give_up_ns);
+    }
 }
 
 /* -- time -- */
@@ -1342,7 +1827,7 @@ static sy_time_ns next_deadline(struct sy_sched *s)
         next = earlier(next, s->next_wake_ns);
     if (s->reserved.len)
         next = earlier(next, s->next_volume_ns);
-    return next;
+    return s->gangs.used ? earlier(next, s->gangs.next_ns) : next;
 }
 
 static void keep_time(struct sy_sched *s, sy_time_ns now)
@@ -1365,14 +1850,20 @@ sy_time_ns sy_sched_run(struct sy_sched *s, bool active, uint32_t max_cycles, sy
     if (active) {
         check_volumes(s, now);
         sy_pools_follow(&s->cluster);
+        wake_gangs(s, now);
         wake_nominees(s);
         wake_relieved(s, now);
         end_backoffs(s, now);
         sweep(s, now);
+        settle_gangs(s, now);
         for (uint32_t cycles = 0; sy_sched_has_work(s) && (!max_cycles || cycles < max_cycles);
-             cycles++) {
+             cycles++, settle_gangs(s, now)) {
             uint32_t i = sy_heap_top(&s->active, &s->entries);
             sy_pools_follow(&s->cluster); /* what was placed may close a gate */
+            if (goes_with_gang(s, entry(s, i))) {
+                attempt_gang(s, i, now);
+                continue;
+            }
             attempt(s, i, now);
             if (entry(s, i)->state != SY_ENTRY_BINDING && entry(s, i)->state != SY_ENTRY_RESERVED)
                 continue;
@@ -1449,6 +1940,7 @@ void sy_sched_mark(struct sy_sched *s)
 {
     sy_shapes_mark(&s->shapes);
     sy_cluster_mark(&s->cluster);
+    sy_gangs_mark(&s->gangs);
     sy_learner_mark(&s->learner, s->strings);
     sy_records_mark(&s->records, s->strings);
     for (uint32_t i = 0; i < s->options.profiles_len; i++) {

@@ -185,7 +185,7 @@ enum { SY_SLI_ATTEMPTS = 15 }; /* the last is for so many and more */
 struct sy_sched_stats {
     uint64_t attempts_scheduled, attempts_unschedulable, attempts_error;
     uint64_t binds_ok, binds_conflict, binds_refused, binds_unknown, binds_gone;
-    uint32_t active, backoff, unschedulable, gated;
+    uint32_t active, backoff, unschedulable, gated, in_gangs;
     uint64_t incoming_added, incoming_woken, incoming_backoff, incoming_swept;
     uint64_t preemption_attempts, preemption_victims; /* attempts that chose victims, and those */
     uint64_t rescued_by_sweep;                        /* scheduled after only the sweep woke them */

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The group (gang) that a pod says it belongs to, in the words of the schedulers that have such
+ * groups, and what the pod says of the group. What a PodGroup object says of it is not here. */
+#pragma once
+
+#include "model/pod.h"
+
+enum sy_group_source { /* of several in one pod, the first here counts */
+                       SY_GROUP_NONE,
+                       SY_GROUP_NATIVE,     /* spec.schedulingGroup.podGroupName */
+                       SY_GROUP_LABEL,      /* label steelyard.dev/pod-group */
+                       SY_GROUP_COSCHEDULE, /* label scheduling.x-k8s.io/pod-group */
+                       SY_GROUP_VOLCANO,    /* annotation scheduling.k8s.io/group-name, or under
+                                               volcano.sh */
+                       SY_GROUP_KAI,        /* annotation pod-group-name */
+                       SY_GROUP_SOURCES,
+};
+
+struct sy_pod_group {
+    uint8_t source; /* SY_GROUP_NONE: the pod is in no group, and all else is 0 */
+    bool is_malformed;
+    bool topology_is_required; /* else it is preferred */
+    sy_sid name;               /* within the pod's namespace and the source */
+    uint32_t min_members;      /* 0: the pod does not say */
+    sy_sid topology_key;       /* label of nodes; all members on nodes of one value; 0: none */
+    int64_t timeout_ns;        /* 0: not said */
+};
+
+/* Ids of all keys that are looked at. */
+enum { SY_GROUP_KEYS = 12 };
+struct sy_group_keys {
+    sy_sid ids[SY_GROUP_KEYS];
+};
+
+/* The annotations that a decoder must keep, NULL-terminated (sy_decode.annotation_keys). */
+extern const char *const sy_group_annotations[];
+
+void sy_group_keys_init(struct sy_group_keys *keys, struct sy_strings *strings);
+void sy_group_keys_mark(const struct sy_group_keys *keys, struct sy_strings *strings);
+
+/* Reads the group of a pod. A minimum that is no number from 1, or a timeout that is no duration,
+ * makes it malformed: the group is known, its terms are not. *ret is always written. O(labels);
+ * nothing is allocated. */
+void sy_group_of_pod(const struct sy_group_keys *keys, const struct sy_strings *strings,
+                     const struct sy_pod *pod, struct sy_pod_group *ret);
