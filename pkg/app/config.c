@@ -153,6 +153,8 @@ static void check_profile(const void *base, const struct sy_schema_at *at)
     if (has_plugins(&p->plugins) && (p->filters.is_set || p->scorers.is_set))
         sy_schema_problem(at, "plugins",
                           "stands beside filters or scorers; say it in one of the two ways");
+    if (has_plugins(&p->plugins) && p->preset != SY_PRESET_DEFAULT)
+        sy_schema_problem(at, "plugins", "stands beside a preset; give filters or scorers");
     check_plugins(p, at, false);
 }
 
@@ -210,9 +212,14 @@ static const struct sy_option SCORER[] = {
 
 static const char PERCENTAGE_NOTE[] = "all nodes that can take a pod are scored";
 
+static const char *const PRESETS[] = {"default", "gpu", NULL};
+
 static const struct sy_option PROFILE[] = {
     {"schedulerName", SY_OPTION_TEXT, IN(sy_config_profile, scheduler_name), .is_required = true,
      .check = check_scheduler_name, .help = "pods with this spec.schedulerName are ours"},
+    {"preset", SY_OPTION_CHOICE, IN(sy_config_profile, preset), .is_terse = true,
+     .initial = "default", .choices = PRESETS,
+     .help = "default, or gpu: scorers that keep GPUs usable (docs/gpu.md)"},
     {"filters", SY_OPTION_TEXTS, IN(sy_config_profile, filters), .is_terse = true,
      .elements_max = SY_FILTERS_MAX, .check = check_filter,
      .help = "filters in order; absent: as plugins says"},
@@ -627,6 +634,8 @@ static int fill_profile(const struct sy_config *c, const struct sy_config_profil
 {
     if (c->is_kube)
         sy_profile_kube(ret, name);
+    else if (from && from->preset == SY_PRESET_GPU)
+        sy_profile_gpu(ret, name);
     else
         sy_profile_default(ret, name);
     if (!from)

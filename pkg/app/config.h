@@ -29,8 +29,11 @@ struct sy_config_scorer {
     int64_t weight;
 };
 
+enum sy_config_preset { SY_PRESET_DEFAULT, SY_PRESET_GPU };
+
 struct sy_config_profile {
     char *scheduler_name;
+    int64_t preset;                /* enum sy_config_preset: what the lists below start from */
     struct sy_option_list filters; /* char *; not set: as `plugins` says */
     struct sy_option_list scorers; /* struct sy_config_scorer; not set: as `plugins` says */
     struct sy_config_plugins plugins;

@@ -136,6 +136,12 @@ void sy_profile_gpu(struct sy_profile *p, const char *scheduler_name)
 {
     sy_profile_default(p, scheduler_name);
     p->scorers_len = 0;
+    /* What HAMi's pods ask for beside nvidia.com/gpu no node has as a resource: the ledger has it.
+     */
+    p->args.ignored_resources[0] = "nvidia.com/gpumem";
+    p->args.ignored_resources[1] = "nvidia.com/gpumem-percentage";
+    p->args.ignored_resources[2] = "nvidia.com/gpucores";
+    p->args.ignored_resources_len = 3;
     add_scorer(p, "GpuFragmentation", 1);
     add_scorer(p, "TaintToleration", 3);
     add_scorer(p, "NodeAffinity", 2);

@@ -466,6 +466,31 @@ static void plugin_defaults(void **state)
     assert_same_profile(&got, &want);
 }
 
+/* A preset is what a profile starts from; it is not merged with plugins. */
+static void gpu_preset(void **state)
+{
+    static const char GIVEN[] = HEAD "profiles:\n- schedulerName: x\n  preset: gpu\n";
+    struct sy_profile profiles[SY_PROFILES_MAX], want;
+    struct sy_problems p;
+    struct sy_config c;
+    char text[512];
+
+    (void)state;
+    assert_int_equal(parse(GIVEN, &c, &p), 0);
+    assert_int_equal(sy_config_profiles(&c, NULL, NULL, profiles), 1);
+    sy_profile_gpu(&want, "x");
+    assert_same_profile(&profiles[0], &want);
+    assert_true(sy_profile_learns_gpus(&profiles[0]));
+    assert_string_equal(profiles[0].args.ignored_resources[0], "nvidia.com/gpumem");
+    sy_config_done(&c);
+    snprintf(text, sizeof(text), "%s  plugins: {score: {disabled: [{name: ImageLocality}]}}\n",
+             GIVEN);
+    assert_int_equal(parse(text, &c, &p), -EINVAL);
+    assert_non_null(strstr(p.lines.p[0], "stands beside a preset"));
+    sy_problems_done(&p);
+    sy_config_done(&c);
+}
+
 static void kube_defaults(void **state)
 {
     struct sy_profile profiles[SY_PROFILES_MAX], want;
@@ -989,6 +1014,7 @@ int main(void)
         cmocka_unit_test(problems_are_capped),
         cmocka_unit_test(durations),
         cmocka_unit_test(plugin_defaults),
+        cmocka_unit_test(gpu_preset),
         cmocka_unit_test(kube_defaults),
         cmocka_unit_test(plugin_merging),
         cmocka_unit_test(plugins_in_ours),
