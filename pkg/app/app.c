@@ -198,7 +198,8 @@ static bool knows_devices(struct app *a)
 
     for (int i = 0; i < SY_DEVICES_KINDS; i++) {
         const struct sy_feed *f = a->feeds[SY_FEED_DEVICES + i];
-        knows = knows && f && !is_missing(f);
+        bool has_none = i == SY_DEVICES_RULE && f && sy_feed_is_absent(f);
+        knows = knows && f && (has_none || !is_missing(f));
     }
     return knows;
 }

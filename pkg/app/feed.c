@@ -35,6 +35,7 @@ struct sy_feed {
     char *synced_name;
     char *live_name;
     bool is_refused; /* optional, and the last answer was no */
+    bool is_absent;  /* refused: the server has no such resource */
 };
 
 static int upsert_node(struct sy_feed *f, enum sy_encoding enc, struct sy_str raw, sy_time_ns now)
@@ -356,6 +357,7 @@ static const struct resource RESOURCES[SY_FEEDS] = {
     DEVICES(SY_DEVICES_SLICE, "resourceslices"),
     DEVICES(SY_DEVICES_CLASS, "deviceclasses"),
     DEVICES(SY_DEVICES_CLAIM, "resourceclaims"),
+    DEVICES(SY_DEVICES_RULE, "devicetaintrules"), /* absent before v1.37: there are none then */
 };
 
 bool sy_feed_is_needed(enum sy_feed_kind kind, const struct sy_profile *profiles, uint32_t len)
@@ -403,7 +405,7 @@ static void on_replace_end(void *arg)
 {
     struct sy_feed *f = arg;
 
-    f->is_refused = false;
+    f->is_refused = f->is_absent = false;
     f->resource->replace_end(f, now_ns(f));
     f->options.on_input(f->options.arg);
 }
@@ -413,6 +415,7 @@ static void on_error(void *arg, const struct sy_err *err, int64_t retry_in_ns)
     struct sy_feed *f = arg;
 
     f->is_refused = f->resource->loss && (err->http_status == 403 || err->http_status == 404);
+    f->is_absent = f->is_refused && err->http_status == 404;
     f->options.on_error(f->options.arg, f->resource->name, f->resource->loss, err, retry_in_ns);
 }
 
@@ -477,6 +480,11 @@ bool sy_feed_is_live(const struct sy_feed *f)
 bool sy_feed_is_refused(const struct sy_feed *f)
 {
     return f->is_refused;
+}
+
+bool sy_feed_is_absent(const struct sy_feed *f)
+{
+    return f->is_absent;
 }
 
 const char *sy_feed_resource(const struct sy_feed *f)

@@ -54,6 +54,8 @@ bool sy_feed_is_synced(const struct sy_feed *f);
 bool sy_feed_is_live(const struct sy_feed *f);
 /* Whether it is a resource that we can do without, which the server refuses to give. */
 bool sy_feed_is_refused(const struct sy_feed *f);
+/* Refused, because the server has no such resource. */
+bool sy_feed_is_absent(const struct sy_feed *f);
 const char *sy_feed_resource(const struct sy_feed *f);
 /* Names for the two as checks of health: "pods-synced", "pods-watch". */
 const char *sy_feed_synced_name(const struct sy_feed *f);

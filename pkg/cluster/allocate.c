@@ -123,12 +123,31 @@ static bool is_tolerated(const struct sy_device_want *w, const struct sy_device_
     return false;
 }
 
-static bool is_tainted(const struct sy_device_want *w, const struct sy_device *d)
+static bool keeps_off(const struct sy_device_want *w, const struct sy_device_taint *t)
 {
+    return (t->effect == SY_EFFECT_NO_EXECUTE || t->effect == SY_EFFECT_NO_SCHEDULE) &&
+           !is_tolerated(w, t);
+}
+
+static bool selects(const struct sy_device_taint_rule *rule, const struct sy_device_slice *slice,
+                    const struct sy_device *d)
+{
+    return rule->has_selector && (!rule->driver || rule->driver == slice->driver) &&
+           (!rule->pool || rule->pool == slice->pool) && (!rule->device || rule->device == d->name);
+}
+
+static bool is_tainted(const struct sy_allocator *a, const struct sy_device_want *w,
+                       const struct sy_device_slice *slice, const struct sy_device *d)
+{
+    const union sy_devices_object *o;
+    uint32_t at = 0;
+
     for (uint32_t i = 0; i < d->taints_len; i++) {
-        const struct sy_device_taint *t = &d->taints[i];
-        if ((t->effect == SY_EFFECT_NO_EXECUTE || t->effect == SY_EFFECT_NO_SCHEDULE) &&
-            !is_tolerated(w, t))
+        if (keeps_off(w, &d->taints[i]))
+            return true;
+    }
+    while ((o = sy_devices_next(a->cluster, SY_DEVICES_RULE, &at))) {
+        if (selects(&o->rule, slice, d) && keeps_off(w, &o->rule.taint))
             return true;
     }
     return false;
@@ -245,7 +264,7 @@ static int pick(struct sy_allocator *a, struct sy_alloc_want *w, struct sy_alloc
             return r;
         p.counters = pool->counters;
     }
-    r = !is_tainted(w->want, d);
+    r = !is_tainted(a, w->want, slice, d);
     if (r && !constraints_hold(a, w, d)) {
         char why[512];
         snprintf(why, sizeof(why),

@@ -149,6 +149,22 @@ struct wire_class {
     struct wire_class_spec *spec;
 };
 
+struct wire_taint_selector {
+    struct sy_str driver;
+    struct sy_str pool;
+    struct sy_str device;
+};
+
+struct wire_rule_spec {
+    struct wire_taint_selector *selector;
+    struct wire_device_taint *taint;
+};
+
+struct wire_rule {
+    struct wire_metadata *metadata;
+    struct wire_rule_spec *spec;
+};
+
 struct wire_capacity_requests {
     struct wire_list requests;
 };
@@ -360,6 +376,19 @@ static const struct wire_message class_spec_message = MESSAGE(wire_class_spec,
 static const struct wire_message class_message = MESSAGE(wire_class,
     [1] = SUB(wire_class, metadata, "metadata", WIRE_MSG, sy_wire_metadata),
     [2] = SUB(wire_class, spec, "spec", WIRE_MSG, class_spec_message));
+
+static const struct wire_message taint_selector_message = MESSAGE(wire_taint_selector,
+    [2] = FIELD(wire_taint_selector, driver, "driver", WIRE_STR),
+    [3] = FIELD(wire_taint_selector, pool, "pool", WIRE_STR),
+    [4] = FIELD(wire_taint_selector, device, "device", WIRE_STR));
+
+static const struct wire_message rule_spec_message = MESSAGE(wire_rule_spec,
+    [1] = SUB(wire_rule_spec, selector, "deviceSelector", WIRE_MSG, taint_selector_message),
+    [2] = SUB(wire_rule_spec, taint, "taint", WIRE_MSG, taint_message));
+
+static const struct wire_message rule_message = MESSAGE(wire_rule,
+    [1] = SUB(wire_rule, metadata, "metadata", WIRE_MSG, sy_wire_metadata),
+    [2] = SUB(wire_rule, spec, "spec", WIRE_MSG, rule_spec_message));
 
 static const struct wire_message toleration_message = MESSAGE(wire_device_toleration,
     [1] = FIELD(wire_device_toleration, toleration.key, "key", WIRE_STR),
@@ -612,6 +641,15 @@ static const struct sy_capacity_policy *policy_of(struct build *b, const struct 
     return to;
 }
 
+static struct sy_device_taint taint_of(struct build *b, const struct wire_device_taint *from)
+{
+    return (struct sy_device_taint){
+        .key = sy_build_id_unless_empty(b, from->key),
+        .value = sy_build_id(b, from->value),
+        .effect = sy_build_effect(from->effect),
+    };
+}
+
 static void build_device_lists(struct build *b, const struct wire_device *from, sy_sid driver,
                                struct sy_device *to)
 {
@@ -632,13 +670,8 @@ static void build_device_lists(struct build *b, const struct wire_device *from, 
         k->value = c->value ? exact_of(b, c->value->value) : (struct sy_exact){0};
         k->policy = c->value ? policy_of(b, c->value->policy) : NULL;
     }
-    WIRE_FOREACH (t, &from->taints) {
-        taints[to->taints_len++] = (struct sy_device_taint){
-            .key = sy_build_id_unless_empty(b, t->key),
-            .value = sy_build_id(b, t->value),
-            .effect = sy_build_effect(t->effect),
-        };
-    }
+    WIRE_FOREACH (t, &from->taints)
+        taints[to->taints_len++] = taint_of(b, t);
     to->attributes = attributes;
     to->capacity = capacity;
     to->taints = taints;
@@ -707,6 +740,27 @@ static void build_class(struct build *b, const void *wire, union sy_devices_obje
         .created_wall_ns = m->created_wall_ns,
     };
     ret->class.config = configs(b, &spec->config, &ret->class.config_len);
+}
+
+static void build_rule(struct build *b, const void *wire, union sy_devices_object *ret)
+{
+    static const struct wire_rule_spec no_spec;
+    static const struct wire_taint_selector no_selector;
+    static const struct wire_device_taint no_taint;
+    const struct wire_rule *from = wire;
+    const struct wire_metadata *m = from->metadata ? from->metadata : &NO_METADATA;
+    const struct wire_rule_spec *spec = from->spec ? from->spec : &no_spec;
+    const struct wire_taint_selector *selector = spec->selector ? spec->selector : &no_selector;
+
+    ret->rule = (struct sy_device_taint_rule){
+        .resource_version = sy_build_text(b, m->resource_version),
+        .name = sy_build_id_unless_empty(b, m->name),
+        .has_selector = spec->selector != NULL,
+        .driver = sy_build_id_unless_empty(b, selector->driver),
+        .pool = sy_build_id_unless_empty(b, selector->pool),
+        .device = sy_build_id_unless_empty(b, selector->device),
+        .taint = taint_of(b, spec->taint ? spec->taint : &no_taint),
+    };
 }
 
 static struct sy_capacity *amounts(struct build *b, const struct wire_list *pairs,
@@ -961,6 +1015,7 @@ static const struct {
     [SY_DEVICES_SLICE] = {"decoding a resource slice", &slice_message, build_slice},
     [SY_DEVICES_CLASS] = {"decoding a device class", &class_message, build_class},
     [SY_DEVICES_CLAIM] = {"decoding a resource claim", &claim_message, build_claim},
+    [SY_DEVICES_RULE] = {"decoding a device taint rule", &rule_message, build_rule},
 };
 
 int sy_decode_devices(struct sy_decode *d, enum sy_devices_kind kind, enum sy_encoding enc,
@@ -973,6 +1028,7 @@ int sy_decode_devices(struct sy_decode *d, enum sy_devices_kind kind, enum sy_en
         struct wire_slice slice;
         struct wire_class class;
         struct wire_resource_claim claim;
+        struct wire_rule rule;
     } wire = {0};
     int code = sy_wire_read(d, enc, KINDS[kind].message, raw, &wire, &tree, err);
 

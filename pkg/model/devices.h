@@ -215,10 +215,22 @@ struct sy_device_claim { /* ResourceClaim */
     uint32_t reserved_for_len;
 };
 
+/* DeviceTaintRule: the taint is as good as in the slices, on all devices that it selects. */
+struct sy_device_taint_rule {
+    struct sy_str resource_version;
+    sy_sid name;
+    bool has_selector; /* without one it selects none */
+    sy_sid driver;     /* 0, as the next two: any */
+    sy_sid pool;
+    sy_sid device;
+    struct sy_device_taint taint;
+};
+
 enum sy_devices_kind {
     SY_DEVICES_SLICE, /* struct sy_device_slice */
     SY_DEVICES_CLASS, /* struct sy_device_class */
     SY_DEVICES_CLAIM, /* struct sy_device_claim */
+    SY_DEVICES_RULE,  /* struct sy_device_taint_rule */
     SY_DEVICES_KINDS,
 };
 
@@ -227,6 +239,7 @@ union sy_devices_object {
     struct sy_device_slice slice;
     struct sy_device_class class;
     struct sy_device_claim claim;
+    struct sy_device_taint_rule rule;
 };
 
 /* What all kinds have: ns is 0 where there is none. Borrowed. */

@@ -15,6 +15,8 @@ struct sy_devices_identity sy_devices_identity(enum sy_devices_kind kind, const 
         return (struct sy_devices_identity){0, o->slice.name, o->slice.resource_version};
     case SY_DEVICES_CLASS:
         return (struct sy_devices_identity){0, o->class.name, o->class.resource_version};
+    case SY_DEVICES_RULE:
+        return (struct sy_devices_identity){0, o->rule.name, o->rule.resource_version};
     default:
         return (struct sy_devices_identity){o->claim.ns, o->claim.name, o->claim.resource_version};
     }
@@ -162,6 +164,10 @@ int sy_devices_copy(enum sy_devices_kind kind, struct sy_arena *arena, const voi
         copy_selectors(&c, &copy.class.selectors);
         copy.class.config = copy_config(&c, copy.class.config, copy.class.config_len);
         break;
+    case SY_DEVICES_RULE:
+        copy.rule = *(const struct sy_device_taint_rule *)object;
+        copy.rule.resource_version = sy_copy_str(&c, copy.rule.resource_version);
+        break;
     default:
         copy.claim = *(const struct sy_device_claim *)object;
         copy_claim(&c, &copy.claim);
@@ -269,6 +275,16 @@ static void mark_claim(struct sy_strings *t, const struct sy_device_claim *claim
     }
 }
 
+static void mark_rule(struct sy_strings *strings, const struct sy_device_taint_rule *rule)
+{
+    sy_strings_mark(strings, rule->name);
+    sy_strings_mark(strings, rule->driver);
+    sy_strings_mark(strings, rule->pool);
+    sy_strings_mark(strings, rule->device);
+    sy_strings_mark(strings, rule->taint.key);
+    sy_strings_mark(strings, rule->taint.value);
+}
+
 void sy_devices_mark(enum sy_devices_kind kind, const void *object, struct sy_strings *strings)
 {
     const union sy_devices_object *o = object;
@@ -287,6 +303,9 @@ void sy_devices_mark(enum sy_devices_kind kind, const void *object, struct sy_st
         sy_strings_mark(strings, o->class.name);
         sy_strings_mark(strings, o->class.extended_resource);
         mark_config(strings, o->class.config, o->class.config_len);
+        break;
+    case SY_DEVICES_RULE:
+        mark_rule(strings, &o->rule);
         break;
     default:
         mark_claim(strings, &o->claim);
@@ -383,6 +402,16 @@ static void dump_counters(struct sy_dump *d, const struct sy_device_counter *p, 
     }
 }
 
+static void dump_taint(struct sy_dump *d, const struct sy_device_taint *t)
+{
+    sy_buf_adds(d->out, "  taint ");
+    sy_dump_id(d, t->key);
+    sy_buf_addc(d->out, ' ');
+    sy_dump_id(d, t->value);
+    sy_buf_addf(d->out, " %s\n",
+                sy_dump_word(sy_effect_words, SY_ARRAY_LEN(sy_effect_words), t->effect));
+}
+
 static void dump_device(struct sy_dump *d, const struct sy_device *v)
 {
     uint32_t *order = v->attributes_len ? sy_dump_order(d->strings, v->attributes,
@@ -403,15 +432,8 @@ static void dump_device(struct sy_dump *d, const struct sy_device *v)
     free(order);
     dump_capacity(d, "capacity", v->capacity, v->capacity_len);
     dump_counters(d, v->counters, v->counters_len);
-    for (uint32_t i = 0; i < v->taints_len; i++) {
-        sy_buf_adds(d->out, "  taint ");
-        sy_dump_id(d, v->taints[i].key);
-        sy_buf_addc(d->out, ' ');
-        sy_dump_id(d, v->taints[i].value);
-        sy_buf_addf(
-            d->out, " %s\n",
-            sy_dump_word(sy_effect_words, SY_ARRAY_LEN(sy_effect_words), v->taints[i].effect));
-    }
+    for (uint32_t i = 0; i < v->taints_len; i++)
+        dump_taint(d, &v->taints[i]);
     sy_buf_adds(d->out, "  conditions ");
     sy_dump_sids(d, v->conditions, v->conditions_len, false);
     sy_buf_adds(d->out, " failures ");
@@ -503,6 +525,17 @@ static void dump_claim(struct sy_dump *d, const struct sy_device_claim *claim)
         sy_dump_str_line(d, "reserved for", claim->reserved_for[i]);
 }
 
+static void dump_rule(struct sy_dump *d, const struct sy_device_taint_rule *rule)
+{
+    sy_dump_id_line(d, "name", rule->name);
+    sy_dump_str_line(d, "version", rule->resource_version);
+    sy_dump_number_line(d, "selects", rule->has_selector);
+    sy_dump_id_line(d, "driver", rule->driver);
+    sy_dump_id_line(d, "pool", rule->pool);
+    sy_dump_id_line(d, "device", rule->device);
+    dump_taint(d, &rule->taint);
+}
+
 int sy_devices_dump(enum sy_devices_kind kind, const void *object, const struct sy_strings *strings,
                     struct sy_buf *out)
 {
@@ -520,6 +553,9 @@ int sy_devices_dump(enum sy_devices_kind kind, const void *object, const struct 
         sy_dump_number_line(&d, "created", o->class.created_wall_ns);
         dump_selectors(&d, &o->class.selectors);
         dump_config(&d, o->class.config, o->class.config_len);
+        break;
+    case SY_DEVICES_RULE:
+        dump_rule(&d, &o->rule);
         break;
     default:
         dump_claim(&d, &o->claim);

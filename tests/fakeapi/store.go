@@ -60,6 +60,7 @@ var kinds = map[string]string{
 	"replicasets": "ReplicaSet", "statefulsets": "StatefulSet", "deployments": "Deployment",
 	"configmaps": "ConfigMap", "podgroups": "PodGroup", "resourceclaims": "ResourceClaim",
 	"resourceslices": "ResourceSlice", "deviceclasses": "DeviceClass",
+	"devicetaintrules": "DeviceTaintRule",
 }
 
 func kindOf(plural string) string {

@@ -198,6 +198,23 @@ check "no device is allocated twice for resources" equal "$(twice)" ''
 "$kubectl" delete pods --all >/dev/null
 within 60 claims_are 0 || not_ok "the claims are not given back"
 
+# A rule taints devices that their driver does not.
+create "{apiVersion: resource.k8s.io/v1, kind: DeviceTaintRule, metadata: {name: sick}, spec: {deviceSelector: {driver: gpu.example.com, pool: ${nodes[0]}-ext}, taint: {key: sick, effect: NoSchedule}}}"
+create "$(resource_pod z-one z-one steelyard example.com/gpu 0 4 0)"
+within 30 bound_is z-one 1 || not_ok "nothing is bound beside a rule"
+check "devices that a rule does not select are used" equal "$(field pod z-one .spec.nodeName)" "${nodes[1]}"
+create "$(resource_pod z-two z-two steelyard example.com/gpu 0 1 0)" \
+    "$(resource_pod z-theirs z-theirs default-scheduler example.com/gpu 0 1 0)"
+within 20 waits z-theirs || not_ok "kube-scheduler says nothing"
+within 20 says z-two 'cannot allocate all claims' || not_ok "steelyard says nothing"
+check "what finds but tainted ones waits in kube-scheduler's words" equal \
+    "$(message_of z-two)" "$(message_of z-theirs)"
+"$kubectl" delete pod z-theirs >/dev/null
+"$kubectl" delete devicetaintrule sick >/dev/null
+check "and runs when the rule goes" within 30 bound_is z-two 1
+"$kubectl" delete pods --all >/dev/null
+within 60 claims_are 0 || not_ok "the claims are not given back"
+
 # Killed while it allocates, again and again.
 for i in 0 1; do create "$(slice "${nodes[$i]}" more 12 a)"; done
 for ((i = 0; i < 24; i++)); do

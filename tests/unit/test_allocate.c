@@ -419,6 +419,55 @@ static void test_the_newest_class_stands_for_a_resource(void **state)
     assert_true(f->c.epoch > epoch);
 }
 
+/* Empty text selects nothing, else what stands in deviceSelector. */
+static void put_rule(struct fixture *f, const char *selector, const char *effect)
+{
+    char json[512];
+
+    snprintf(json, sizeof(json),
+             "{\"metadata\":{\"name\":\"r\"},\"spec\":{%s%s%s\"taint\":{\"key\":\"sick\",\"value\":"
+             "\"v\",\"effect\":\"%s\"}}}",
+             *selector ? "\"deviceSelector\":" : "", selector, *selector ? "," : "", effect);
+    put(f, SY_DEVICES_RULE, json);
+}
+
+static void test_rules_taint_devices(void **state)
+{
+    static const struct {
+        const char *selector, *effect, *found;
+    } CASES[] = {
+        {"{\"driver\":\"d\",\"pool\":\"p\",\"device\":\"gpu-0\"}", "NoSchedule", "gpu-1 "},
+        {"{\"device\":\"gpu-0\"}", "NoExecute", "gpu-1 "},
+        {"{\"driver\":\"d\",\"device\":\"gpu-1\"}", "NoSchedule", "gpu-0 "},
+        {"{\"pool\":\"p\"}", "NoSchedule", ""},
+        {"{\"driver\":\"d\"}", "NoSchedule", ""},
+        {"{}", "NoSchedule", ""},
+        {"{}", "None", "gpu-0 "},
+        {"", "NoSchedule", "gpu-0 "},
+        {"{\"pool\":\"q\"}", "NoSchedule", "gpu-0 "},
+        {"{\"driver\":\"e\"}", "NoSchedule", "gpu-0 "},
+        {"{\"device\":\"gpu-7\"}", "NoSchedule", "gpu-0 "},
+    };
+    struct fixture *f = *state;
+    char text[512];
+
+    put_class(f);
+    put_slice(f, 2, 1, 1);
+    put_claim(f, EXACTLY("r", "1", ""));
+    for (size_t i = 0; i < SY_ARRAY_LEN(CASES); i++) {
+        put_rule(f, CASES[i].selector, CASES[i].effect);
+        assert_int_equal(find(f, text, NULL), *CASES[i].found != 0);
+        assert_string_equal(text, CASES[i].found);
+    }
+    put_rule(f, "{}", "NoSchedule");
+    put_claim(f, EXACTLY("r", "1", ",\"tolerations\":[{\"key\":\"sick\",\"value\":\"v\"}]"));
+    assert_int_equal(find(f, text, NULL), 1);
+    put_claim(f, EXACTLY("r", "1", ",\"tolerations\":[{\"key\":\"sick\",\"value\":\"w\"}]"));
+    assert_int_equal(find(f, text, NULL), 0);
+    sy_devices_delete(&f->c, SY_DEVICES_RULE, 0, core_id(&f->k, "r"));
+    assert_int_equal(find(f, text, NULL), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -434,6 +483,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_no_range_can_express_fails, setup, teardown),
         cmocka_unit_test_setup_teardown(test_devices_of_distinct_attributes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_index_follows_the_store, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_rules_taint_devices, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_newest_class_stands_for_a_resource, setup,
                                         teardown),
     };

@@ -16,7 +16,8 @@ static const struct {
     {"slice-groups", SY_DEVICES_SLICE}, {"slice-all", SY_DEVICES_SLICE},
     {"class", SY_DEVICES_CLASS},        {"class-empty", SY_DEVICES_CLASS},
     {"claim-spec", SY_DEVICES_CLAIM},   {"claim-allocated", SY_DEVICES_CLAIM},
-    {"claim-empty", SY_DEVICES_CLAIM},
+    {"claim-empty", SY_DEVICES_CLAIM},  {"rule", SY_DEVICES_RULE},
+    {"rule-all", SY_DEVICES_RULE},      {"rule-empty", SY_DEVICES_RULE},
 };
 
 struct fixture {
@@ -154,10 +155,21 @@ static void test_keeps_what_allocation_needs(void **state)
         "reserved for=\"u9\"\nreserved for=\"u10\"",
         NULL,
     };
+    static const char *const RULE[] = {
+        "selects=1",
+        "driver=\"gpu.example.com\"\npool=\"n1\"\ndevice=\"gpu-0\"",
+        "taint \"example.com/sick\" \"very\" NoExecute",
+        NULL,
+    };
+    static const char *const RULE_FOR_ALL[] = {"selects=1", "taint \"k\" \"\" NoSchedule", NULL};
+    static const char *const RULE_FOR_NONE[] = {"selects=0", NULL};
 
     expect_lines(*state, "slice-full", SY_DEVICES_SLICE, SLICE);
     expect_lines(*state, "claim-spec", SY_DEVICES_CLAIM, CLAIM);
     expect_lines(*state, "claim-allocated", SY_DEVICES_CLAIM, ALLOCATED);
+    expect_lines(*state, "rule", SY_DEVICES_RULE, RULE);
+    expect_lines(*state, "rule-all", SY_DEVICES_RULE, RULE_FOR_ALL);
+    expect_lines(*state, "rule-empty", SY_DEVICES_RULE, RULE_FOR_NONE);
 }
 
 static void test_cut_off_input_is_an_error_or_an_object(void **state)
