@@ -136,7 +136,8 @@ static void on_repeatable(struct write *w, const struct sy_kube_result *result)
 
     if (is_gone && w->kind == SY_CLAIM_DELETE)
         end(w, SY_CLAIM_WRITTEN, result, NULL);
-    else if (result->maybe_applied || (is_busy && w->tries + 1 < TRIES_MAX))
+    else if ((!result->http_status && result->maybe_applied) ||
+             (is_busy && w->tries + 1 < TRIES_MAX))
         again_later(w);
     else
         end(w, SY_CLAIM_REFUSED, result, result->err);
