@@ -78,6 +78,7 @@ static void write_scheduling(struct sy_expo *e, struct sy_sched *sched, const st
     sy_expo_u64(e, s->backoff, "queue", "backoff", NULL);
     sy_expo_u64(e, s->unschedulable, "queue", "unschedulable", NULL);
     sy_expo_u64(e, s->gated, "queue", "gated", NULL);
+    sy_expo_u64(e, s->in_gangs, "queue", "gang", NULL);
 
     counter(e, "scheduler_queue_incoming_pods_total",
             "Number of pods added to scheduling queues by event and queue.");
