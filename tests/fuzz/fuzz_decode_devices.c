@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Any bytes as a resource slice, device class, resource claim or device taint rule, in either encoding:
- * the first byte picks. What decodes can be copied and printed. */
+ * Any bytes as a resource slice, device class, resource claim or device taint rule, in either
+ * encoding: the first byte picks. What decodes can be copied and printed. */
 #include "kube/decode.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
