@@ -77,6 +77,10 @@ int sy_sim_policy(const char *name, struct sy_profile *ret, struct sy_err *err)
         sy_profile_kube(ret, SY_SIM_SCHEDULER);
         return 0;
     }
+    if (strcmp(name, "gpu") == 0) {
+        sy_profile_gpu(ret, SY_SIM_SCHEDULER);
+        return 0;
+    }
     sy_profile_default(&p, SY_SIM_SCHEDULER);
     if (strcmp(name, "default") != 0) {
         p.scorers_len = 0;

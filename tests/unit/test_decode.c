@@ -628,6 +628,41 @@ static void test_json_numbers_out_of_range(void **state)
     assert_int_equal(pod.priority, INT32_MIN);
 }
 
+/* GPUs by annotation, in both forms. */
+static void test_gpu_annotations(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_buf m;
+    struct sy_pod pods[2];
+
+    pods[0] = decode_json(f, "{\"metadata\":{\"annotations\":{\"steelyard.dev/gpu-milli\":\"250\","
+                             "\"steelyard.dev/gpu-memory\":\"1Gi\","
+                             "\"steelyard.dev/gpu-devices\":\"0,3\"}}}");
+    sy_buf_init(&m, 4096);
+    sy_buf_reset(&f->buf);
+    pb_pair(&m, 12, "steelyard.dev/gpu-milli", "250");
+    pb_pair(&m, 12, "steelyard.dev/gpu-memory", "1Gi");
+    pb_pair(&m, 12, "steelyard.dev/gpu-devices", "0,3");
+    pb_message(&f->buf, 1, &m);
+    assert_int_equal(
+        sy_decode_pod(&f->d, SY_ENCODING_PROTOBUF, sy_buf_str(&f->buf), &pods[1], NULL), 0);
+    sy_buf_done(&m);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pods[i].spec.gpu.count, 1);
+        assert_int_equal(pods[i].spec.gpu.milli, 250);
+        assert_int_equal(pods[i].spec.gpu.memory_bytes, 1 << 30);
+        assert_true(pods[i].gpu_devices == 9);
+    }
+    pods[0] = decode_json(f, "{\"metadata\":{\"annotations\":{\"steelyard.dev/gpu-milli\":\"\","
+                             "\"steelyard.dev/gpu-devices\":\"0,0\"}}}");
+    assert_int_equal(pods[0].spec.gpu.count, UINT16_MAX);
+    assert_true(pods[0].gpu_devices == 0);
+    pods[0] = decode_json(f, "{\"spec\":{\"containers\":[{\"resources\":{\"requests\":{"
+                             "\"nvidia.com/gpu\":\"2\"}}}]}}");
+    assert_int_equal(pods[0].spec.gpu.count, 2);
+    assert_int_equal(pods[0].spec.gpu.milli, 1000);
+}
+
 static void test_json_text(void **state)
 {
     struct fixture *f = *state;
@@ -1080,6 +1115,7 @@ int main(void)
         TEST(test_absent_null_and_wrong_types_are_equal),
         TEST(test_wrong_elements_are_left_out),
         TEST(test_json_numbers_out_of_range),
+        TEST(test_gpu_annotations),
         TEST(test_json_text),
         TEST(test_json_refused),
         TEST(test_pb_refused),
