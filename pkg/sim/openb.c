@@ -158,7 +158,7 @@ static int read_models(struct sy_openb *o, const struct sy_csv *c, struct sy_str
     while (spec.len) {
         const char *bar = memchr(spec.p, '|', spec.len);
         struct sy_str name = {spec.p, bar ? (size_t)(bar - spec.p) : spec.len};
-        uint32_t model;
+        uint32_t model = 0;
         if (name.len) {
             int r = find_model(o, c, name, &model, err);
             if (r < 0)

@@ -175,8 +175,9 @@ static double tolerance(const char *policy)
     return strcmp(policy, "GpuPacking") == 0 || strcmp(policy, "GpuClustering") == 0 ? 0.6 : 0.3;
 }
 
-static void reproduce_policy(const struct sy_trace_comparison *c, uint32_t p, struct sy_buf *out,
-                             bool *ret_ok)
+/* Returns how many traces have a published figure. */
+static uint32_t reproduce_policy(const struct sy_trace_comparison *c, uint32_t p,
+                                 struct sy_buf *out, bool *ret_ok)
 {
     double worst = 0, sum = 0;
     uint32_t compared = 0, missed = 0;
@@ -199,13 +200,14 @@ static void reproduce_policy(const struct sy_trace_comparison *c, uint32_t p, st
         compared++;
     }
     if (!compared)
-        return;
+        return 0;
     sy_buf_addf(out,
                 "  %s: %s at 130 %%: worst %.2f points of %.1f allowed, mean %+.2f, %u of %u "
                 "traces within\n",
                 c->policies[p], missed ? "NOT reproduced" : "reproduced", worst,
                 tolerance(c->policies[p]), sum / compared, compared - missed, compared);
     *ret_ok = *ret_ok && !missed;
+    return compared;
 }
 
 /* What a policy of ours leaves unallocated, against FGD's published figures. */
@@ -243,16 +245,18 @@ int sy_trace_reproduction(const struct sy_trace_comparison *c, struct sy_buf *ou
                           bool *ret_reproduced)
 {
     bool ok = true;
+    uint32_t compared = 0;
 
     sy_buf_addf(out, "%-16s %-16s %9s %9s %7s %9s %9s %7s\n", "GPUs allocated,", "% of all", "100%",
                 "published", "off", "130%", "published", "off");
     for (uint32_t p = 0; p < c->policies_len; p++)
-        reproduce_policy(c, p, out, &ok);
+        compared += reproduce_policy(c, p, out, &ok);
     for (uint32_t p = 0; p < c->policies_len; p++)
         against_fgd(c, p, out);
     sy_buf_addf(out, "\n%s\n",
-                ok ? "The published experiment is reproduced."
-                   : "The published experiment is NOT reproduced; * marks what is off.");
+                !compared ? "None of the policies is a published one: nothing was reproduced."
+                : ok      ? "The published experiment is reproduced."
+                          : "The published experiment is NOT reproduced; * marks what is off.");
     *ret_reproduced = ok;
     return out->failed;
 }
@@ -284,12 +288,14 @@ static void axes(struct sy_buf *out, double most, bool has_x, double to)
     char text[32];
     double step = nice_step(most);
 
-    for (double v = 0; v <= most * 1.0001; v += step) {
+    for (uint32_t i = 0; i * step <= most * 1.0001; i++) {
+        double v = i * step;
         snprintf(text, sizeof(text), "%g", v);
         sy_svg_line(out, LEFT, y_of(v, most), WIDTH - RIGHT, y_of(v, most), "grid");
         sy_svg_text(out, LEFT - 6, y_of(v, most) + 4, "end", "muted", text);
     }
-    for (double x = X_FROM; has_x && x <= to; x += 10) {
+    for (uint32_t i = 0; has_x && X_FROM + 10 * i <= to; i++) {
+        double x = X_FROM + 10 * i;
         snprintf(text, sizeof(text), "%g", x);
         sy_svg_text(out, x_of(x, to), HEIGHT - BOTTOM + 18, "middle", "muted", text);
     }
