@@ -2,6 +2,7 @@
 #include "runs.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -52,6 +53,17 @@ bool cmd_seeds_parse(struct cmd_seeds *s, const char *text)
             sy_vec_push(s, seed);
     }
     return true;
+}
+
+bool cmd_jobs_parse(const char *text, uint32_t *ret)
+{
+    return cmd_parse_u32(text, ret) && *ret && *ret <= CMD_JOBS_MAX;
+}
+
+int cmd_check_value(bool ok, const char *command, const char *flag)
+{
+    return ok ? CMD_OK
+              : cmd_usage_error(command, "--%s: \"%s\" is not a value for it", flag, optarg);
 }
 
 uint32_t cmd_jobs_default(void)

@@ -24,6 +24,10 @@ bool cmd_seeds_parse(struct cmd_seeds *s, const char *text);
 /* Strict; false for anything that is not all a number. */
 bool cmd_parse_double(const char *text, double *ret);
 bool cmd_parse_u32(const char *text, uint32_t *ret);
+/* 1 to CMD_JOBS_MAX; false for anything else. */
+bool cmd_jobs_parse(const char *text, uint32_t *ret);
+/* CMD_OK, or CMD_USAGE once it is printed that the flag's value (optarg) will not do. */
+int cmd_check_value(bool ok, const char *command, const char *flag);
 /* Processors, within bounds. */
 uint32_t cmd_jobs_default(void);
 

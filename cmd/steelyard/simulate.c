@@ -201,9 +201,9 @@ static const struct option FLAGS[] = {
     {0},
 };
 
-static int wrong_value(const char *flag)
+static int checked(bool ok, const char *flag)
 {
-    return cmd_usage_error(COMMAND, "--%s: \"%s\" is not a value for it", flag, optarg);
+    return cmd_check_value(ok, COMMAND, flag);
 }
 
 /* What the flags that are no plain numbers say; -1 when all is done. */
@@ -215,23 +215,20 @@ static int take_flag(struct simulation *s, int c, double *load)
     case FLAG_POLICY:
         return parse_policies(s, optarg);
     case FLAG_SEEDS:
-        return cmd_seeds_parse(&s->seeds, optarg) ? CMD_OK : wrong_value("seeds");
+        return checked(cmd_seeds_parse(&s->seeds, optarg), "seeds");
     case FLAG_NODES:
-        return cmd_parse_u32(optarg, &s->world.nodes) ? CMD_OK : wrong_value("nodes");
+        return checked(cmd_parse_u32(optarg, &s->world.nodes), "nodes");
     case FLAG_HOURS:
-        return cmd_parse_double(optarg, &s->world.hours) ? CMD_OK : wrong_value("hours");
+        return checked(cmd_parse_double(optarg, &s->world.hours), "hours");
     case FLAG_WARMUP:
-        return cmd_parse_double(optarg, &s->world.warmup_hours) ? CMD_OK : wrong_value("warmup");
+        return checked(cmd_parse_double(optarg, &s->world.warmup_hours), "warmup");
     case FLAG_LOAD:
-        return cmd_parse_double(optarg, load) ? CMD_OK : wrong_value("load");
+        return checked(cmd_parse_double(optarg, load), "load");
     case FLAG_JOBS:
-        return cmd_parse_u32(optarg, &s->jobs) && s->jobs && s->jobs <= CMD_JOBS_MAX
-                   ? CMD_OK
-                   : wrong_value("jobs");
+        return checked(cmd_jobs_parse(optarg, &s->jobs), "jobs");
     case FLAG_MEASURED:
         s->world.is_measured = strcmp(optarg, "on") == 0;
-        return s->world.is_measured || strcmp(optarg, "off") == 0 ? CMD_OK
-                                                                  : wrong_value("measured");
+        return checked(s->world.is_measured || strcmp(optarg, "off") == 0, "measured");
     case FLAG_JSON:
         s->wants_json = true;
         return CMD_OK;

@@ -286,8 +286,7 @@ static const struct option FLAGS[] = {
 
 static int checked(bool ok, const char *flag)
 {
-    return ok ? CMD_OK
-              : cmd_usage_error(COMMAND, "--%s: \"%s\" is not a value for it", flag, optarg);
+    return cmd_check_value(ok, COMMAND, flag);
 }
 
 static int take_flag(struct trace_simulation *s, int c)
@@ -316,8 +315,7 @@ static int take_flag(struct trace_simulation *s, int c)
         s->data_dir = optarg;
         return CMD_OK;
     case FLAG_JOBS:
-        return checked(cmd_parse_u32(optarg, &s->jobs) && s->jobs && s->jobs <= CMD_JOBS_MAX,
-                       "jobs");
+        return checked(cmd_jobs_parse(optarg, &s->jobs), "jobs");
     case FLAG_JSON:
         s->wants_json = true;
         return CMD_OK;

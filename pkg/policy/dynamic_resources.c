@@ -266,7 +266,7 @@ static bool needs_of(const struct sy_shape_view *shape, const struct state *stat
     if (!state->extended.len)
         return true;
     if (state->stale && state->stale->requests_len) {
-        sy_refuse(v, SY_UNRESOLVABLE, intern(shape, "cannot schedule extended resource claim"));
+        sy_refuse(v, SY_UNRESOLVABLE, intern(shape, SY_REASON_EXTENDED_CLAIM_EXISTS));
         return false;
     }
     if (!sy_extended_on_node(shape, &state->extended, node, ret_served)) {
@@ -308,8 +308,7 @@ static bool refuses(const struct sy_shape_view *shape, const void *arg, uint32_t
         return sy_refuse(v, SY_UNRESOLVABLE, intern(shape, "cannot allocate all claims"));
     for (uint32_t i = 0; i < state->claims_len; i++) {
         if (state->claims[i]->is_allocated && !is_available(shape, state->claims[i], node))
-            return sy_refuse(v, SY_UNRESOLVABLE,
-                             intern(shape, "resourceclaim not available on the node"));
+            return sy_refuse(v, SY_UNRESOLVABLE, intern(shape, SY_REASON_CLAIM_OUT_OF_REACH));
     }
     return false;
 }

@@ -29,6 +29,11 @@ struct sy_verdict {
     sy_sid reasons[SY_REASONS_MAX];
 };
 
+/* Reasons of DynamicResources that an allocation which nobody else uses may be behind: pkg/sched
+ * has it undone where they were given. */
+#define SY_REASON_CLAIM_OUT_OF_REACH    "resourceclaim not available on the node"
+#define SY_REASON_EXTENDED_CLAIM_EXISTS "cannot schedule extended resource claim"
+
 struct sy_profile;
 
 /* What a plugin, or preemption, keeps for a shape between cycles, so as not to count all pods again

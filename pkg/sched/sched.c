@@ -899,10 +899,10 @@ static void free_claim(struct sy_sched *s, const struct sy_entry *e, const char 
 {
     struct sy_claim_write write;
 
-    /* The filter's words: it came to ask, and found a claim out of reach or made before. */
-    if ((strstr(message, "resourceclaim not available on the node") ||
-         strstr(message, "cannot schedule extended resource claim")) &&
-        sy_claims_to_free(&s->cluster, e->pod, &write))
+    /* Hardly any pod has such a claim, and messages are long: that is asked first. */
+    if (sy_claims_to_free(&s->cluster, e->pod, &write) &&
+        (strstr(message, SY_REASON_CLAIM_OUT_OF_REACH) ||
+         strstr(message, SY_REASON_EXTENDED_CLAIM_EXISTS)))
         decide_about(s, e, &(struct sy_decision){.kind = SY_DECIDE_CLAIM, .claim = &write});
 }
 
