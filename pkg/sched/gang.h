@@ -2,7 +2,7 @@
  *
  * The groups of pods that are scheduled all or nothing: who is in which, how many of them have a
  * node, and where each group stands. Bookkeeping only: where members go is found by gang_plan.h,
- * and what is done about it is up to sched.c. One thread. */
+ * and what is done about it is up to sched_gang.c. One thread. */
 #pragma once
 
 #include "cluster/cluster.h"

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Room that is made for a pod: victims are evicted, the node is nominated. Who they are is for
+ * preempt.c. */
+#include "sched/sched_int.h"
+
+#include "base/mem.h"
+#include "sched/preempt.h"
+
+#include <stdlib.h>
+
+static bool is_ours(const void *arg, const struct sy_pod_slot *p)
+{
+    const struct sy_sched *s = arg;
+
+    return sy_sched_profile_of(s, p->spec->spec.scheduler_name) != NULL;
+}
+
+static bool is_anyones(const void *arg SY_UNUSED, const struct sy_pod_slot *p SY_UNUSED)
+{
+    return true;
+}
+
+static void evict(struct sy_sched *s, const struct sy_entry *by, uint32_t victim, const char *node)
+{
+    struct sy_pod_slot *p = &s->cluster.pods.p[victim];
+    struct sy_entry about = {.pod = victim};
+    char *why = sy_xasprintf("%s: preempting to accommodate a higher priority pod",
+                             sy_sched_shape_of(s, by)->profile->scheduler_name);
+    char *note =
+        sy_xasprintf("Preempted by pod %s on node %s", s->cluster.pods.p[by->pod].uid, node);
+
+    s->stats.preemption_victims++;
+    if (!(p->flags & (SY_POD_TERMINATING | SY_POD_EVICTED))) {
+        p->flags |= SY_POD_EVICTED;
+        sy_sched_decide_about(s, &about,
+                              &(struct sy_decision){.kind = SY_DECIDE_EVICT, .message = why});
+        sy_sched_emit_event(s, &about, sy_sched_shape_of(s, by)->profile->scheduler_name, "Normal",
+                            "Preempted", "Preempting", note);
+    }
+    free(why);
+    free(note);
+}
+
+void sy_sched_evict_failed(struct sy_sched *s, struct sy_str uid, sy_time_ns now SY_UNUSED)
+{
+    uint32_t pod = sy_cluster_pod_find(&s->cluster, uid);
+
+    if (pod != SY_NONE)
+        s->cluster.pods.p[pod].flags &= (uint16_t)~SY_POD_EVICTED;
+}
+
+void sy_sched_hold_preemption(struct sy_sched *s, bool held)
+{
+    bool is_freed = s->is_preemption_held && !held;
+
+    s->is_preemption_held = held;
+    while (is_freed && s->waiting_oldest != SY_NO_ENTRY) {
+        sy_sched_entry(s, s->waiting_oldest)->swept = false;
+        sy_sched_enter_active(s, s->waiting_oldest);
+        s->stats.incoming_woken++;
+    }
+}
+
+bool sy_sched_is_room_being_made(struct sy_sched *s, const struct sy_entry *e)
+{
+    if (e->nominated == SY_NO_ENTRY || !sy_cluster_node_is_alive(&s->cluster, e->nominated))
+        return false;
+    for (uint32_t i = s->cluster.nodes[e->nominated].first_pod; i != SY_NONE;
+         i = s->cluster.pods.p[i].next_on_node) {
+        const struct sy_pod_slot *p = &s->cluster.pods.p[i];
+        if (p->priority < e->priority && (p->flags & (SY_POD_TERMINATING | SY_POD_EVICTED)))
+            return true;
+    }
+    return false;
+}
+
+/* Whether the search finds something else when it forgets what it knows. */
+static bool differs_anew(struct sy_sched *s, struct sy_preemptor by,
+                         const struct sy_preemption *found)
+{
+    struct sy_preemption anew;
+
+    by.may_remember = false;
+    sy_preempt_find(&s->shapes, &by, &anew);
+    bool differs = !sy_preemption_is_same(&anew, found);
+    sy_preemption_done(&anew);
+    return differs;
+}
+
+char *sy_sched_preempt(struct sy_sched *s, uint32_t i, const char **ret_node)
+{
+    struct sy_entry *e = sy_sched_entry(s, i);
+    struct sy_shape *shape = sy_sched_shape_of(s, e);
+    const struct sy_pod_slot *p = &s->cluster.pods.p[e->pod];
+    struct sy_preemption found;
+
+    *ret_node = NULL;
+    if (s->is_preemption_held)
+        return sy_xstrdup("off while disruption budgets cannot be read.");
+    if (p->flags & SY_POD_NEVER_PREEMPTS)
+        return sy_xstrdup("not eligible due to preemptionPolicy=Never.");
+    if (sy_sched_is_room_being_made(s, e))
+        return sy_xstrdup("not eligible due to a terminating pod on the nominated node.");
+    if (p->nominated_node)
+        *ret_node = "";
+    sy_sched_end_nomination(s, e);
+    if (shape->no_help && shape->no_help_generation == s->cluster.generation &&
+        shape->no_help_priority == e->priority)
+        return sy_xstrdup(shape->no_help);
+
+    struct sy_preemptor by = {
+        .pod = e->pod,
+        .shape = shape,
+        .is_ours = shape->profile->args.preempts_any_scheduler ? is_anyones : is_ours,
+        .arg = s,
+        .first_node = (uint32_t)sy_hash_u64(e->order),
+        .may_remember = true,
+    };
+    sy_preempt_find(&s->shapes, &by, &found);
+    if (s->options.exact)
+        s->stats.exact_differences += differs_anew(s, by, &found);
+    if (found.node == SY_NONE) {
+        free(shape->no_help);
+        shape->no_help = sy_xstrdup(found.message);
+        shape->no_help_generation = s->cluster.generation;
+        shape->no_help_priority = e->priority;
+        sy_preemption_done(&found);
+        return sy_xstrdup(shape->no_help);
+    }
+    const char *node = sy_strings_getz(s->strings, s->cluster.nodes[found.node].node.name);
+    s->stats.preemption_attempts++;
+    for (size_t v = 0; v < found.victims.len; v++)
+        evict(s, e, found.victims.p[v], node);
+    sy_sched_nominate(s, e, found.node);
+    *ret_node = node;
+    char *text =
+        sy_xasprintf("found a potential placement for pod on node %s, preempting %zu victims", node,
+                     found.victims.len);
+    sy_preemption_done(&found);
+    return text;
+}
