@@ -172,6 +172,7 @@ static void post(struct check *c, const char *path, struct sy_buf *body, sy_kube
         .body = sy_buf_str(body),
         .timeout_ms = SY_ACCESS_TIMEOUT_MS,
         .retry = SY_RETRY_NONE,
+        .is_unfenced = true, /* it asks, and writes nothing */
         .on_done = on_done,
         .arg = c,
     };

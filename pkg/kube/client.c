@@ -48,6 +48,7 @@ struct call {
     uint32_t timeout_ms; /* streams: idle */
     enum sy_kube_retry retry;
     bool is_stream;
+    bool is_fenced;
     bool maybe_applied;
     bool is_auth_retried;
     int cancel_code; /* 0: not cancelled */
@@ -69,6 +70,9 @@ struct sy_kube {
     struct sy_strings *strings;
     struct sy_decode decode;
     struct sy_rng rng;
+    sy_kube_fence_fn *fence; /* NULL: none */
+    void *fence_arg;
+    uint32_t fence_timeout_ms;
     SY_VEC(char *) fixed_headers;
     bool is_closing;
 
@@ -490,6 +494,8 @@ static void on_http_done(void *arg, const struct sy_http_result *http)
         return;
     }
     if (http->code) {
+        if (c->is_fenced && !c->cancel_code && http->code == -ECANCELED)
+            k->stats.writes_withheld++;
         c->maybe_applied |= http->maybe_sent;
         explain_transport(c, http);
         if (c->cancel_code == -ETIMEDOUT)
@@ -545,10 +551,30 @@ static size_t fill_headers(struct sy_kube *k, const struct call *c, const char *
     return n;
 }
 
+/* Whether the fence is shut for it: then it has ended. */
+static bool is_withheld(struct call *c, sy_time_ns *ret_not_after)
+{
+    struct sy_kube *k = c->k;
+
+    if (!c->is_fenced || !k->fence)
+        return false;
+    *ret_not_after = k->fence(k->fence_arg);
+    if (*ret_not_after > sy_clock_boot_ns())
+        return false;
+    k->stats.writes_withheld++;
+    sy_err_set(&c->err, -ECANCELED, "%s %.*s: withheld, we may not lead any more", c->method,
+               (int)strcspn(c->path, "?"), c->path);
+    end_later(c);
+    return true;
+}
+
 static void send_now(struct call *c)
 {
     struct sy_kube *k = c->k;
     const char *headers[HEADERS_MAX + 4];
+    sy_time_ns not_after = 0;
+    if (is_withheld(c, &not_after))
+        return;
     struct sy_http_request request = {
         .method = c->method,
         .url = c->url,
@@ -557,6 +583,7 @@ static void send_now(struct call *c)
         .timeout_ms = c->is_stream ? 0 : c->timeout_ms,
         .idle_timeout_ms = c->is_stream ? c->timeout_ms : 0,
         .is_stream = c->is_stream,
+        .not_after = not_after,
         .on_data = on_http_data,
         .on_done = on_http_done,
         .arg = c,
@@ -608,11 +635,19 @@ int sy_kube_send(struct sy_kube *k, const struct sy_kube_call *call, sy_http_id 
         return sy_err_set(err, -ESHUTDOWN, "the client is being closed");
     if (strlen(call->method) >= sizeof(((struct call *)0)->method))
         return sy_err_set(err, -EINVAL, "unknown method %.32s", call->method);
+    bool is_fenced = k->fence && !call->is_unfenced && strcmp(call->method, "GET") != 0;
+    char *path SY_CLEANUP(sy_freep) = NULL;
+    if (is_fenced && !strstr(call->path, "timeout="))
+        path = sy_xasprintf("%s%ctimeout=%ums", call->path, strchr(call->path, '?') ? '&' : '?',
+                            k->fence_timeout_ms);
     struct call *c = call_new(k);
-    copy_strings(c, call->path, accept,
+    copy_strings(c, path ? path : call->path, accept,
                  call->content_type ? call->content_type : "application/json", call->body);
     snprintf(c->method, sizeof(c->method), "%s", call->method);
     c->timeout_ms = call->timeout_ms ? call->timeout_ms : DEFAULT_TIMEOUT_MS;
+    c->is_fenced = is_fenced;
+    if (is_fenced && c->timeout_ms > k->fence_timeout_ms)
+        c->timeout_ms = k->fence_timeout_ms;
     c->retry = call->retry;
     c->on_done = call->on_done;
     c->arg = call->arg;
@@ -863,6 +898,13 @@ struct sy_loop *sy_kube_loop(const struct sy_kube *k)
 const char *sy_kube_server(const struct sy_kube *k)
 {
     return sy_auth_config(k->auth)->server;
+}
+
+void sy_kube_set_fence(struct sy_kube *k, sy_kube_fence_fn *fence, void *arg, uint32_t timeout_ms)
+{
+    k->fence = fence;
+    k->fence_arg = arg;
+    k->fence_timeout_ms = timeout_ms;
 }
 
 bool sy_kube_is_json_only(const struct sy_kube *k)

@@ -61,6 +61,9 @@ enum sy_kube_retry {
      * (or the plugin run) and, if that gave something new, is tried once more. */
 };
 
+/* When writing ends, on the boot-time clock; 0: it is not allowed. */
+typedef sy_time_ns sy_kube_fence_fn(void *arg);
+
 struct sy_kube_call {
     const char *method;
     const char *path;         /* "/api/v1/..." with query, percent-encoded */
@@ -69,6 +72,7 @@ struct sy_kube_call {
     struct sy_str body;       /* copied */
     uint32_t timeout_ms;      /* per try; 0: 30000 */
     enum sy_kube_retry retry;
+    bool is_unfenced;         /* what changes nothing, and what the fence itself stands on */
     sy_kube_done_fn *on_done; /* exactly once, never from inside sy_kube_send */
     void *arg;
 };
@@ -87,6 +91,12 @@ struct sy_kube_stream {
 };
 int sy_kube_stream(struct sy_kube *k, const struct sy_kube_stream *stream, sy_http_id *ret_id,
                    struct sy_err *err) SY_NODISCARD;
+
+/* Sets a fence before all that writes: each try of each call that is no GET and not unfenced is put
+ * on the wire before the time that `fence` says or not at all; then it ends with -ECANCELED and is
+ * counted. timeout_ms: longest that such a try may take, asked of the server too (?timeout=). Calls
+ * made before are not fenced. fence NULL: none. */
+void sy_kube_set_fence(struct sy_kube *k, sy_kube_fence_fn *fence, void *arg, uint32_t timeout_ms);
 
 /* Ends a call or stream: its on_done gets -ECANCELED, perhaps from inside. Inert for an id that is
  * done or 0. */
@@ -114,5 +124,6 @@ struct sy_kube_stats {
     uint64_t throttled_by_server;
     uint64_t throttled_by_client;
     uint64_t token_reloads;
+    uint64_t writes_withheld; /* by the fence */
 };
 const struct sy_kube_stats *sy_kube_stats(const struct sy_kube *k);

@@ -476,6 +476,7 @@ int sy_http_send(struct sy_http *h, const struct sy_http_request *request, sy_ht
     if (t->is_stream && t->answer.cap > MAX_REFUSAL_BYTES)
         t->answer.cap = MAX_REFUSAL_BYTES;
 
+    t->not_after = request->not_after;
     t->state = SY_TRANSFER_QUEUED;
     list_add(t->is_stream ? &h->streams : &h->queued, t);
     h->in_flight++;
@@ -507,6 +508,13 @@ void sy_http_cancel(struct sy_http *h, sy_http_id id)
 }
 
 /* ---- the end of the turn ---- */
+
+const char sy_transfer_late_text[] = "too late to be sent";
+
+bool sy_transfer_is_late(const struct sy_transfer *t)
+{
+    return t->not_after && sy_clock_boot_ns() > t->not_after;
+}
 
 static void start(struct sy_http *h, struct sy_transfer *t)
 {
@@ -579,6 +587,10 @@ static void start_queued(struct sy_http *h)
         start(h, t);
     }
     while (h->running_unary < limit && (t = h->queued.first)) {
+        if (sy_transfer_is_late(t)) {
+            transfer_stop(t, -ECANCELED, sy_transfer_late_text);
+            continue;
+        }
         list_remove(&h->queued, t);
         h->running_unary++;
         start(h, t);

@@ -61,6 +61,8 @@ struct sy_http_request {
     uint32_t timeout_ms;        /* whole request; 0: none (streams) */
     uint32_t idle_timeout_ms;   /* streams: longest silence; 0: none */
     size_t max_body_bytes;      /* 0: 64 MiB */
+    sy_time_ns not_after;       /* unary: not put on a connection later than that, but ended with
+                                   -ECANCELED; 0: no limit */
     bool is_stream;
     sy_http_data_fn *on_data; /* streams */
     sy_http_done_fn *on_done; /* exactly once for each started request, never from inside

@@ -293,6 +293,10 @@ static void put_on(struct sy_h2_conn *conn, struct sy_h2_call *c)
 {
     int code;
 
+    if (sy_transfer_is_late(c->transfer)) {
+        call_end(c, -ECANCELED, false, sy_transfer_late_text);
+        return;
+    }
     list_remove(&c->host->waiting, c);
     c->conn = conn;
     list_insert(&conn->calls, c, conn->calls.last);

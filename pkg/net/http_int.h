@@ -63,6 +63,7 @@ struct sy_transfer {
     struct sy_timer *deadline;
     struct sy_timer *idle;
     sy_time_ns started_at;
+    sy_time_ns not_after; /* 0: no limit */
     sy_time_ns heard_at;
 
     /* The answer. */
@@ -80,6 +81,9 @@ struct sy_transfer {
 
 const struct sy_http_settings *sy_http_settings(const struct sy_http *h);
 struct sy_loop *sy_http_loop(const struct sy_http *h);
+/* Whether it may not be begun any more. */
+bool sy_transfer_is_late(const struct sy_transfer *t);
+extern const char sy_transfer_late_text[];
 /* A piece of the body. Returns 0, or a negative errno: then the transport ends the transfer, whose
  * result is already set. t's status must be set before. Calls on_data for streams. */
 int sy_transfer_data(struct sy_transfer *t, struct sy_str piece);

@@ -384,6 +384,88 @@ static void test_own_limit(void **state)
     end();
 }
 
+/* ---- the fence ----------------------------------------------------------------------------------
+ */
+
+static bool is_open;
+static unsigned asked;
+
+static sy_time_ns fence(void *arg)
+{
+    (void)arg;
+    asked++;
+    return is_open ? sy_clock_boot_ns() + SY_NS_PER_S : 0;
+}
+
+/* Refuses once, so that there is a second try; by then the fence is shut. */
+static bool shuts(struct fake *f, int fd, unsigned n, const char *method, const char *target,
+                  const char *head, const char *body)
+{
+    (void)f, (void)n, (void)target, (void)head, (void)body;
+    if (strcmp(method, "PATCH") == 0) {
+        is_open = false;
+        return fake_reply(fd, 429, "", STATUS(429, "TooManyRequests", "slow down"));
+    }
+    return fake_reply(fd, 200, "", "{}");
+}
+
+static struct answer write_with(const char *method, const char *path, bool is_unfenced)
+{
+    struct answer a = {0};
+    struct sy_err err;
+    struct sy_kube_call call = {
+        .method = method,
+        .path = path,
+        .body = SY_STR("{}"),
+        .retry = SY_RETRY_SAFE,
+        .is_unfenced = is_unfenced,
+        .on_done = on_done,
+        .arg = &a,
+    };
+
+    assert_int_equal(sy_kube_send(client.k, &call, NULL, &err), 0);
+    assert_int_equal(a.calls, 0);
+    assert_true(fake_client_run(&client, 20));
+    return a;
+}
+
+static void test_fence(void **state)
+{
+    (void)state;
+    begin(shuts, NULL, NULL);
+    sy_kube_set_fence(client.k, fence, NULL, 5000);
+    is_open = false;
+    asked = 0;
+    /* Shut: nothing goes out but what only asks. */
+    static const char *const WRITES[] = {"POST", "PUT", "PATCH", "DELETE"};
+    for (size_t i = 0; i < SY_ARRAY_LEN(WRITES); i++) {
+        struct answer a = write_with(WRITES[i], "/x", false);
+        assert_int_equal(a.code, -ECANCELED);
+        assert_false(a.maybe_applied);
+        assert_contains(a.msg, "withheld");
+    }
+    assert_int_equal(fake.requests, 0);
+    assert_int_equal(sy_kube_stats(client.k)->writes_withheld, SY_ARRAY_LEN(WRITES));
+    assert_int_equal(ask(SY_RETRY_NONE).code, 0);
+    assert_int_equal(write_with("POST", "/review", true).code, 0);
+    assert_int_equal(asked, SY_ARRAY_LEN(WRITES));
+    /* Open: the server is told when to give up, unless the caller has said so. */
+    is_open = true;
+    assert_int_equal(write_with("POST", "/a", false).code, 0);
+    assert_int_equal(write_with("POST", "/b?x=y", false).code, 0);
+    assert_int_equal(write_with("POST", "/c?timeout=1ms", false).code, 0);
+    assert_string_equal(fake.log[2], "POST /a?timeout=5000ms");
+    assert_string_equal(fake.log[3], "POST /b?x=y&timeout=5000ms");
+    assert_string_equal(fake.log[4], "POST /c?timeout=1ms");
+    /* Shut between two tries. */
+    struct answer a = write_with("PATCH", "/d", false);
+    assert_int_equal(a.code, -ECANCELED);
+    assert_int_equal(a.tries, 1);
+    assert_int_equal(fake.requests, 6);
+    assert_int_equal(sy_kube_stats(client.k)->writes_withheld, 5);
+    end();
+}
+
 static bool never_answers(struct fake *f, int fd, unsigned n, const char *method,
                           const char *target, const char *head, const char *body)
 {
@@ -440,7 +522,7 @@ int main(void)
         cmocka_unit_test(test_plugin),         cmocka_unit_test(test_plugin_faults),
         cmocka_unit_test(test_throttled),      cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_unreachable),    cmocka_unit_test(test_own_limit),
-        cmocka_unit_test(test_closing),
+        cmocka_unit_test(test_closing),        cmocka_unit_test(test_fence),
     };
 
     return cmocka_run_group_tests(tests, make_files, remove_files);

@@ -941,6 +941,30 @@ static void a_refused_call_goes_out_again(void **state)
     end(f);
 }
 
+/* Neither at first, nor when a call that was begun in time is to go out again. */
+static void what_is_late_is_not_sent(void **state)
+{
+    struct fixture *f = *state;
+    struct outcome late, first, again;
+    sy_time_ns now = sy_clock_boot_ns();
+
+    f->peer.plays[0].requests = 1;
+    add_answer(&f->peer.plays[0].frames, 1, "a");
+    begin(f, (struct sy_http_config){0});
+    submit(f, &late, (struct sy_http_request){.body = SY_STR("{}"), .not_after = now});
+    submit(f, &first, (struct sy_http_request){.not_after = now + 60 * SY_NS_PER_S});
+    /* In time when it is begun, and not any more when there is a connection. */
+    submit(f, &again, (struct sy_http_request){.not_after = sy_clock_boot_ns() + SY_NS_PER_MS / 2});
+    wait_all(f);
+    assert_int_equal(late.code, -ECANCELED);
+    assert_false(late.maybe_sent);
+    assert_int_equal(again.code, -ECANCELED);
+    assert_false(again.maybe_sent);
+    assert_int_equal(first.code, 0);
+    assert_int_equal(f->peer.headers, 1);
+    end(f);
+}
+
 static void a_call_refused_again_was_not_sent(void **state)
 {
     struct fixture *f = *state;
@@ -1315,6 +1339,7 @@ int main(void)
     const struct CMUnitTest transport[] = {
         tls_test(calls_of_one_turn_share_a_connection),
         tls_test(a_refused_call_goes_out_again),
+        tls_test(what_is_late_is_not_sent),
         tls_test(a_call_refused_again_was_not_sent),
         tls_test(goodbyes_without_end_have_one),
         tls_test(after_a_goodbye_calls_go_elsewhere),
