@@ -191,7 +191,7 @@ BENCH_BINS   := $(call pick,$(BENCH_SRCS:tests/bench/%.c=build/release/bench/%))
 
 # ---- targets -------------------------------------------------------------------------------------
 
-.PHONY: all help deps lint fmt unit torture fuzz integration test demo bench oracle e2e-upstream install clean \
+.PHONY: all help deps lint fmt unit torture fuzz integration test demo simulate-gangs bench oracle e2e-upstream install clean \
         unit-build fuzz-build lint-gcc lint-clang lint-format lint-tidy lint-layers lint-banned \
         lint-selftest lint-shell lint-go lint-checks objects-gcc objects-clang
 
@@ -257,6 +257,11 @@ test: ## everything CI runs: deps, lint, unit, fuzz, integration; ends in "N pas
 
 demo: ## 100 nodes, 500 pods, both schedulers, on this machine
 	@hack/demo.sh
+
+# Some 8 minutes for a million.
+ARRIVALS   ?= 1000000
+simulate-gangs: all ## ARRIVALS (1000000) gangs come to a virtual cluster where all fails; ends at a partial one
+	@build/steelyard simulate --gang-arrivals $(ARRIVALS)
 
 bench: all build/bench $(BENCH_BINS) ## benchmarks (BENCH_FLAGS: see tests/bench/README.md; T=name picks C ones alone)
 	@hack/run-bench $(BENCH_BINS)

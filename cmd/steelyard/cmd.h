@@ -22,9 +22,11 @@ int cmd_config(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_top(int argc, char **argv);
 int cmd_simulate(int argc, char **argv);
-/* What cmd_simulate() hands on: whether the flags are those of a trace, and that. */
+/* What cmd_simulate() hands on: whether the flags are those of a trace, or of gangs, and that. */
 bool cmd_simulate_is_trace(int argc, char **argv);
 int cmd_simulate_trace(int argc, char **argv);
+bool cmd_simulate_is_gangs(int argc, char **argv);
+int cmd_simulate_gangs(int argc, char **argv);
 
 const char *cmd_compiler(void);
 

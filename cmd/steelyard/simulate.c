@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * `steelyard simulate`: flags and files around pkg/sim, for made-up clusters; traces are in
- * simulate_trace.c. */
+ * simulate_trace.c, gangs in simulate_gangs.c. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +38,7 @@ static const char USAGE[] =
     "  --svg DIR           write each plot as an SVG file\n"
     "  --json              print JSON in place of tables\n"
     "  --pods, --reproduce play traces of GPU clusters; --pods x --help has their flags\n"
+    "  --gang-arrivals N   gangs under failures; --gang-arrivals 1 --help has its flags\n"
     "  --exact             have the core check each cached answer (slow)\n";
 
 enum { POLICIES_MAX = 32 };
@@ -279,6 +280,8 @@ int cmd_simulate(int argc, char **argv)
 {
     if (cmd_simulate_is_trace(argc, argv))
         return cmd_simulate_trace(argc, argv);
+    if (cmd_simulate_is_gangs(argc, argv))
+        return cmd_simulate_gangs(argc, argv);
     struct simulation *s = sy_xcalloc(1, sizeof(*s));
     char policies[] = "DynamicWeight,LeastAllocated,MostAllocated";
 

@@ -12,29 +12,36 @@
 static const sy_time_ns EPOCH_NS = 1000 * SY_NS_PER_S;
 static const uint64_t HASH_KEY[2] = {0x73696d, 0x756c61}; /* fixed: runs repeat */
 
+enum event_kind { EVENT_CALL, EVENT_LAND, EVENT_SETTLE };
+
 struct event {
     sy_time_ns at;
     uint64_t serial;
-    sy_sim_fn *fn; /* NULL: a bind lands, with `ticket` */
+    sy_sim_fn *fn; /* CALL */
     void *arg;
-    uint64_t ticket;
+    uint64_t ticket; /* LAND, SETTLE: of the bind of pod `a`, as it was in that use, to node `b` */
     uint32_t a, b;
+    uint32_t use;
+    uint8_t kind; /* enum event_kind */
 };
 
 struct sim_node {
     char name[16];
     sy_sid id;
-    struct sy_sim_room allocatable, used; /* used: by what is bound */
-    uint32_t max_pods, pods;
-    bool is_ready;
+    struct sy_sim_room allocatable;
+    struct sy_sim_room used, promised; /* by what is bound; by binds under way */
+    uint32_t max_pods, pods, promised_pods;
+    bool is_ready, is_gone;
 };
 
 enum pod_state { POD_PENDING, POD_BOUND, POD_RUNNING, POD_GONE };
 
 struct sim_pod {
-    struct sy_sim_room requests;
-    int32_t priority;
-    uint32_t node; /* SY_NONE before its binding */
+    struct sy_sim_ask ask;
+    uint32_t node;     /* SY_NONE before its binding */
+    uint32_t promised; /* where a bind is under way to; SY_NONE: nowhere */
+    uint32_t use;      /* how many pods had this number before */
+    bool is_owed;      /* its last bind was refused: it may still hold its place */
     enum pod_state state;
 };
 
@@ -44,6 +51,7 @@ struct sy_sim {
     struct sy_resource_names names;
     struct sy_sched *sched;
     sy_sid ns, scheduler_name, taint_key, empty;
+    sy_sid group_key, min_key, topology_key, rack_key;
 
     SY_VEC(struct event) events; /* a binary heap, earliest first */
     uint64_t next_serial;
@@ -53,6 +61,8 @@ struct sy_sim {
     SY_VEC(struct sim_node) nodes;
     SY_VEC(uint32_t) node_of_id; /* by string id */
     SY_VEC(struct sim_pod) pods;
+    SY_VEC(uint32_t) free_pods;
+    uint32_t under_way, owed; /* pods with a bind under way; refused and not gone */
     struct sy_sim_faults faults;
 };
 
@@ -94,7 +104,9 @@ static struct event pop_event(struct sy_sim *s)
 
 void sy_sim_at(struct sy_sim *s, sy_time_ns at, sy_sim_fn *fn, void *arg, uint32_t a, uint32_t b)
 {
-    push_event(s, (struct event){.at = EPOCH_NS + at, .fn = fn, .arg = arg, .a = a, .b = b});
+    push_event(s,
+               (struct event){
+                   .kind = EVENT_CALL, .at = EPOCH_NS + at, .fn = fn, .arg = arg, .a = a, .b = b});
 }
 
 sy_time_ns sy_sim_now(const struct sy_sim *s)
@@ -126,9 +138,13 @@ static void tell_node(struct sy_sim *s, uint32_t node)
         {s->taint_key, s->empty, SY_EFFECT_NO_SCHEDULE},
         {s->taint_key, s->empty, SY_EFFECT_NO_EXECUTE},
     };
+    char text[16];
+    snprintf(text, sizeof(text), "r%u", node / SY_SIM_RACK_NODES);
+    const struct sy_label rack = {s->rack_key, sy_strings_addz(s->strings, text)};
     struct sy_node object = {
         .uid = sy_str_from(n->name),
         .name = n->id,
+        .labels = {&rack, 1},
         .allocatable = amounts(s, room, n->allocatable, n->max_pods),
         .taints = taints,
         .taints_len = n->is_ready ? 0 : SY_ARRAY_LEN(taints),
@@ -139,93 +155,226 @@ static void tell_node(struct sy_sim *s, uint32_t node)
     s->has_input = true;
 }
 
-static void pod_uid(uint32_t pod, char text[16])
+enum { UID_MAX_BYTES = 24 };
+
+static void pod_uid(const struct sy_sim *s, uint32_t pod, char text[UID_MAX_BYTES])
 {
-    snprintf(text, 16, "p%u", pod);
+    snprintf(text, UID_MAX_BYTES, "p%u.%u", pod, s->pods.p[pod].use);
+}
+
+/* The number in a name of pod_uid()'s. */
+static uint32_t pod_of_uid(const char *uid)
+{
+    const char *dot = strchr(uid, '.');
+    uint64_t pod = SY_NONE;
+
+    if (!dot || sy_str_u64((struct sy_str){uid + 1, (size_t)(dot - uid - 1)}, &pod) < 0)
+        return SY_NONE;
+    return (uint32_t)pod;
+}
+
+static sy_sid number_id(struct sy_sim *s, const char *prefix, uint32_t n)
+{
+    char text[24];
+
+    snprintf(text, sizeof(text), "%s%u", prefix, n);
+    return sy_strings_addz(s->strings, text);
+}
+
+/* Labels and annotations go by key. */
+static struct sy_labels sort_labels(struct sy_label *p, uint32_t len)
+{
+    if (len == 2 && p[0].key > p[1].key) {
+        struct sy_label first = p[0];
+        p[0] = p[1];
+        p[1] = first;
+    }
+    return (struct sy_labels){p, len};
 }
 
 static void tell_pod(struct sy_sim *s, uint32_t pod)
 {
     const struct sim_pod *p = &s->pods.p[pod];
+    const struct sy_sim_ask *ask = &p->ask;
     struct sy_amount asked[4];
-    char uid[16];
+    struct sy_label label, terms[2];
+    char uid[UID_MAX_BYTES];
 
-    pod_uid(pod, uid);
+    pod_uid(s, pod, uid);
     struct sy_pod object = {
         .uid = sy_str_from(uid),
         .name = sy_str_from(uid),
         .ns = s->ns,
         .node = p->node == SY_NONE ? 0 : s->nodes.p[p->node].id,
-        .priority = p->priority,
+        .priority = ask->priority,
         .phase = p->state == POD_RUNNING ? SY_PHASE_RUNNING : SY_PHASE_PENDING,
         .spec = {.scheduler_name = s->scheduler_name,
-                 .requests = {.requests = amounts(s, asked, p->requests, 0),
-                              .nonzero_cpu_milli = p->requests.cpu_milli,
-                              .nonzero_memory_bytes = p->requests.memory_bytes}},
+                 .requests = {.requests = amounts(s, asked, ask->requests, 0),
+                              .nonzero_cpu_milli = ask->requests.cpu_milli,
+                              .nonzero_memory_bytes = ask->requests.memory_bytes}},
     };
+    if (ask->min_members) {
+        label = (struct sy_label){s->group_key, number_id(s, "g", ask->gang)};
+        terms[0] = (struct sy_label){s->min_key, number_id(s, "", ask->min_members)};
+        terms[1] = (struct sy_label){s->topology_key, s->rack_key};
+        object.labels = (struct sy_labels){&label, 1};
+        object.annotations = sort_labels(terms, ask->in_one_rack ? 2 : 1);
+    }
     s->faults.refused += sy_sched_pod(s->sched, &object, s->now) < 0;
     s->has_input = true;
 }
 
 /* -- the ledger -- */
 
+static void add_room(struct sy_sim_room *to, struct sy_sim_room room, int sign)
+{
+    to->cpu_milli += sign * room.cpu_milli;
+    to->memory_bytes += sign * room.memory_bytes;
+    to->gpus += sign * room.gpus;
+}
+
 static void charge(struct sim_node *n, const struct sim_pod *p, int sign)
 {
-    n->used.cpu_milli += sign * p->requests.cpu_milli;
-    n->used.memory_bytes += sign * p->requests.memory_bytes;
-    n->used.gpus += sign * p->requests.gpus;
+    add_room(&n->used, p->ask.requests, sign);
     n->pods += (uint32_t)sign;
 }
 
 static bool is_over(const struct sim_node *n)
 {
-    return n->used.cpu_milli > n->allocatable.cpu_milli ||
-           n->used.memory_bytes > n->allocatable.memory_bytes ||
-           n->used.gpus > n->allocatable.gpus || n->pods > n->max_pods;
+    struct sy_sim_room all = n->used;
+
+    add_room(&all, n->promised, 1);
+    return all.cpu_milli > n->allocatable.cpu_milli ||
+           all.memory_bytes > n->allocatable.memory_bytes || all.gpus > n->allocatable.gpus ||
+           n->pods + n->promised_pods > n->max_pods;
+}
+
+static void promise(struct sy_sim *s, struct sim_pod *p, uint32_t node)
+{
+    s->under_way++;
+    p->promised = node;
+    add_room(&s->nodes.p[node].promised, p->ask.requests, 1);
+    s->nodes.p[node].promised_pods++;
+}
+
+static void end_promise(struct sy_sim *s, struct sim_pod *p)
+{
+    if (p->promised == SY_NONE)
+        return;
+    s->under_way--;
+    add_room(&s->nodes.p[p->promised].promised, p->ask.requests, -1);
+    s->nodes.p[p->promised].promised_pods--;
+    p->promised = SY_NONE;
+}
+
+static void set_owed(struct sy_sim *s, struct sim_pod *p, bool is_owed)
+{
+    s->owed += is_owed;
+    s->owed -= p->is_owed;
+    p->is_owed = is_owed;
+}
+
+/* -- the API server -- */
+
+static bool is_gone(const struct sy_sim *s, const struct event *e)
+{
+    return s->pods.p[e->a].use != e->use || s->pods.p[e->a].state == POD_GONE;
+}
+
+static void answer(struct sy_sim *s, uint64_t ticket, enum sy_bind_result result)
+{
+    sy_sched_bind_result(s->sched, ticket, result,
+                         result == SY_BIND_RESULT_REFUSED ? "refused" : NULL, s->now);
+}
+
+static void refuse(struct sy_sim *s, const struct event *e)
+{
+    end_promise(s, &s->pods.p[e->a]);
+    set_owed(s, &s->pods.p[e->a], true);
+    answer(s, e->ticket, SY_BIND_RESULT_REFUSED);
+}
+
+/* What an answer that was lost had said is known at last. */
+static void settle(struct sy_sim *s, const struct event *e)
+{
+    if (is_gone(s, e))
+        answer(s, e->ticket, SY_BIND_RESULT_GONE);
+    else if (s->pods.p[e->a].node == SY_NONE)
+        refuse(s, e);
+    else
+        answer(s, e->ticket, SY_BIND_RESULT_OK);
 }
 
 static void land_bind(struct sy_sim *s, const struct event *e)
 {
     struct sim_pod *p = &s->pods.p[e->a];
+    enum sy_sim_outcome outcome = SY_SIM_LANDS;
 
-    if (p->state == POD_GONE) {
-        sy_sched_bind_result(s->sched, e->ticket, SY_BIND_RESULT_GONE, NULL, s->now);
+    if (is_gone(s, e)) {
+        answer(s, e->ticket, SY_BIND_RESULT_GONE);
         return;
     }
     if (p->node != SY_NONE) {
         s->faults.bound_twice++;
-        sy_sched_bind_result(s->sched, e->ticket, SY_BIND_RESULT_CONFLICT, NULL, s->now);
+        answer(s, e->ticket, SY_BIND_RESULT_CONFLICT);
         return;
     }
+    if (s->options.outcome)
+        outcome = s->options.outcome(s->options.arg, e->a, e->b);
+    if (outcome == SY_SIM_REFUSED) {
+        refuse(s, e);
+        return;
+    }
+    if (outcome == SY_SIM_LOST || outcome == SY_SIM_UNHEARD) {
+        struct event later = *e;
+        later.kind = EVENT_SETTLE;
+        later.at = s->now + s->options.settle_ns;
+        push_event(s, later);
+        answer(s, e->ticket, SY_BIND_RESULT_UNKNOWN);
+    }
+    if (outcome == SY_SIM_LOST)
+        return;
+    end_promise(s, p);
     p->node = e->b;
     p->state = POD_BOUND;
     charge(&s->nodes.p[e->b], p, 1);
     s->faults.overcommitted += is_over(&s->nodes.p[e->b]);
-    sy_sched_bind_result(s->sched, e->ticket, SY_BIND_RESULT_OK, NULL, s->now);
+    if (outcome == SY_SIM_LANDS)
+        answer(s, e->ticket, SY_BIND_RESULT_OK);
     tell_pod(s, e->a);
+    if (outcome == SY_SIM_LANDS_WATCH_FIRST)
+        answer(s, e->ticket, SY_BIND_RESULT_OK);
     s->options.bound(s->options.arg, e->a, e->b);
 }
 
-static void evict(void *arg, uint32_t pod, uint32_t b SY_UNUSED)
+static void evict(void *arg, uint32_t pod, uint32_t use)
 {
     struct sy_sim *s = arg;
     uint32_t node = s->pods.p[pod].node;
 
-    if (s->pods.p[pod].state == POD_GONE)
+    if (s->pods.p[pod].use != use || s->pods.p[pod].state == POD_GONE)
         return;
     sy_sim_pod_delete(s, pod);
     if (s->options.evicted)
         s->options.evicted(s->options.arg, pod, node);
 }
 
-/* "p17" is 17. */
-static uint32_t pod_of_uid(const char *uid)
+static void decide_bind(struct sy_sim *s, struct event *e, const struct sy_decision *d)
 {
-    uint64_t pod = SY_NONE;
+    struct sim_pod *p = &s->pods.p[e->a];
 
-    if (sy_str_u64(sy_str_from(uid + 1), &pod) < 0)
-        return SY_NONE;
-    return (uint32_t)pod;
+    e->kind = EVENT_LAND;
+    e->ticket = d->ticket;
+    e->b = s->node_of_id.p[sy_strings_find(s->strings, sy_str_from(d->node))];
+    const struct sim_node *n = &s->nodes.p[e->b];
+    s->faults.bound_not_ready += !n->is_ready || n->is_gone;
+    s->faults.bound_twice += p->promised != SY_NONE || p->node != SY_NONE;
+    set_owed(s, p, false);
+    end_promise(s, p);
+    promise(s, p, e->b);
+    s->faults.overcommitted += is_over(n);
+    if (s->options.decided)
+        s->options.decided(s->options.arg, e->a, e->b);
 }
 
 static void decide(void *arg, const struct sy_decision *d)
@@ -235,13 +384,13 @@ static void decide(void *arg, const struct sy_decision *d)
     if (d->kind != SY_DECIDE_BIND && d->kind != SY_DECIDE_EVICT)
         return;
     struct event e = {.at = s->now + s->options.bind_ns, .a = pod_of_uid(d->uid)};
+    e.use = s->pods.p[e.a].use;
     if (d->kind == SY_DECIDE_BIND) {
-        e.ticket = d->ticket;
-        e.b = s->node_of_id.p[sy_strings_find(s->strings, sy_str_from(d->node))];
-        s->faults.bound_not_ready += !s->nodes.p[e.b].is_ready;
+        decide_bind(s, &e, d);
     } else {
         e.fn = evict;
         e.arg = s;
+        e.b = e.use;
     }
     push_event(s, e);
 }
@@ -255,6 +404,8 @@ struct sy_sim *sy_sim_new(const struct sy_sim_options *options)
     s->options = *options;
     if (!s->options.bind_ns)
         s->options.bind_ns = 5 * SY_NS_PER_MS;
+    if (!s->options.settle_ns)
+        s->options.settle_ns = 2 * SY_NS_PER_S;
     s->now = EPOCH_NS;
     s->strings = sy_strings_new(HASH_KEY);
     sy_resource_names_init(&s->names, s->strings);
@@ -262,6 +413,10 @@ struct sy_sim *sy_sim_new(const struct sy_sim_options *options)
     s->scheduler_name = sy_strings_addz(s->strings, SY_SIM_SCHEDULER);
     s->taint_key = sy_strings_addz(s->strings, "node.kubernetes.io/unreachable");
     s->empty = sy_strings_addz(s->strings, "");
+    s->group_key = sy_strings_addz(s->strings, "steelyard.dev/pod-group");
+    s->min_key = sy_strings_addz(s->strings, "steelyard.dev/min-member");
+    s->topology_key = sy_strings_addz(s->strings, "steelyard.dev/required-topology");
+    s->rack_key = sy_strings_addz(s->strings, SY_SIM_RACK);
     struct sy_sched_options core = {
         .profiles = options->profile, .profiles_len = 1, .exact = options->exact};
     s->sched = sy_sched_new(s->strings, &core, decide, s);
@@ -278,6 +433,7 @@ void sy_sim_free(struct sy_sim *s)
     sy_vec_done(&s->nodes);
     sy_vec_done(&s->node_of_id);
     sy_vec_done(&s->pods);
+    sy_vec_done(&s->free_pods);
     free(s);
 }
 
@@ -294,15 +450,20 @@ void sy_sim_run(struct sy_sim *s, sy_time_ns until)
         while (s->events.len && s->events.p[0].at <= s->now) {
             struct event e = pop_event(s);
             s->has_input = true;
-            if (e.fn)
+            if (e.kind == EVENT_CALL)
                 e.fn(e.arg, e.a, e.b);
-            else
+            else if (e.kind == EVENT_LAND)
                 land_bind(s, &e);
+            else
+                settle(s, &e);
         }
         s->has_input = false;
         s->deadline = sy_sched_run(s->sched, true, 0, s->now);
         if (s->deadline <= s->now) /* it has more to do, after what is in flight */
             s->deadline = s->now + SY_NS_PER_MS;
+        s->faults.held += sy_sched_cluster(s->sched)->pods_assumed > s->under_way + s->owed;
+        if (s->options.ran)
+            s->options.ran(s->options.arg);
     }
     s->now = until;
 }
@@ -336,12 +497,29 @@ void sy_sim_node_load(struct sy_sim *s, uint32_t node, struct sy_load_sample sam
     s->has_input = true;
 }
 
-uint32_t sy_sim_pod_add(struct sy_sim *s, struct sy_sim_room requests, int32_t priority)
+void sy_sim_node_gone(struct sy_sim *s, uint32_t node, bool is_gone)
 {
+    s->nodes.p[node].is_gone = is_gone;
+    if (!is_gone) {
+        sy_sim_node_ready(s, node, true);
+        return;
+    }
+    sy_sched_node_deleted(s->sched, s->nodes.p[node].id, s->now);
+    s->has_input = true;
+}
+
+uint32_t sy_sim_pod_add(struct sy_sim *s, struct sy_sim_ask ask)
+{
+    struct sim_pod p = {.ask = ask, .node = SY_NONE, .promised = SY_NONE};
     uint32_t pod = (uint32_t)s->pods.len;
 
-    sy_vec_push(&s->pods,
-                (struct sim_pod){.requests = requests, .priority = priority, .node = SY_NONE});
+    if (s->free_pods.len) {
+        pod = s->free_pods.p[--s->free_pods.len];
+        p.use = s->pods.p[pod].use + 1;
+        s->pods.p[pod] = p;
+    } else {
+        sy_vec_push(&s->pods, p);
+    }
     tell_pod(s, pod);
     return pod;
 }
@@ -355,19 +533,47 @@ void sy_sim_pod_running(struct sy_sim *s, uint32_t pod)
 void sy_sim_pod_delete(struct sy_sim *s, uint32_t pod)
 {
     struct sim_pod *p = &s->pods.p[pod];
-    char uid[16];
+    char uid[UID_MAX_BYTES];
 
     if (p->state == POD_GONE)
         return;
+    end_promise(s, p);
+    set_owed(s, p, false);
     if (p->node != SY_NONE)
         charge(&s->nodes.p[p->node], p, -1);
     p->state = POD_GONE;
-    pod_uid(pod, uid);
+    pod_uid(s, pod, uid);
     sy_sched_pod_deleted(s->sched, sy_str_from(uid), s->now);
     s->has_input = true;
+    if (s->options.reuses_pods)
+        sy_vec_push(&s->free_pods, pod);
 }
 
 /* -- checks -- */
+
+struct sy_sim_faults sy_sim_faults(const struct sy_sim *s)
+{
+    struct sy_sim_faults faults = s->faults;
+
+    faults.exact_differences = sy_sched_stats(s->sched)->exact_differences;
+    return faults;
+}
+
+static const char *tell_faults(const struct sy_sim *s, char *text, size_t text_size)
+{
+    const struct sy_sim_faults f = sy_sim_faults(s);
+
+    if (!(f.bound_twice | f.overcommitted | f.bound_not_ready | f.held | f.refused |
+          f.exact_differences))
+        return NULL;
+    snprintf(text, text_size,
+             "%llu bound twice, %llu overcommitted, %llu on nodes not ready, %llu times more held "
+             "than bound, %llu inputs refused, %llu cached answers wrong",
+             (unsigned long long)f.bound_twice, (unsigned long long)f.overcommitted,
+             (unsigned long long)f.bound_not_ready, (unsigned long long)f.held,
+             (unsigned long long)f.refused, (unsigned long long)f.exact_differences);
+    return text;
+}
 
 const char *sy_sim_audit(const struct sy_sim *s, char *text, size_t text_size)
 {
@@ -386,23 +592,16 @@ const char *sy_sim_audit(const struct sy_sim *s, char *text, size_t text_size)
     for (size_t i = 0; i < s->nodes.len && !wrong; i++) {
         const struct sim_node *have = &s->nodes.p[i], *want = &sums.p[i];
         uint32_t slot = sy_cluster_node_find(c, have->id);
-        if (is_over(want) || want->used.cpu_milli != have->used.cpu_milli || slot == SY_NONE ||
-            c->columns[SY_COLUMN_CPU_MILLI].used[slot] < want->used.cpu_milli) {
+        if (is_over(want) || want->used.cpu_milli != have->used.cpu_milli ||
+            (!have->is_gone && (slot == SY_NONE || c->columns[SY_COLUMN_CPU_MILLI].used[slot] <
+                                                       want->used.cpu_milli))) {
             snprintf(text, text_size, "%s: %lld m bound, %lld m in the ledger", have->name,
                      (long long)want->used.cpu_milli, (long long)have->used.cpu_milli);
             wrong = text;
         }
     }
     sy_vec_done(&sums);
-    return wrong;
-}
-
-struct sy_sim_faults sy_sim_faults(const struct sy_sim *s)
-{
-    struct sy_sim_faults faults = s->faults;
-
-    faults.exact_differences = sy_sched_stats(s->sched)->exact_differences;
-    return faults;
+    return wrong ? wrong : tell_faults(s, text, text_size);
 }
 
 struct sy_sched *sy_sim_sched(struct sy_sim *s)

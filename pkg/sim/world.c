@@ -245,7 +245,7 @@ static void add_pod(struct world *w, struct world_pod p)
     p.node = SY_NONE;
     p.left_s = p.life_s;
     sy_vec_push(&w->pods, p);
-    sy_sim_pod_add(w->sim, w->apps[p.app].requests, 0);
+    sy_sim_pod_add(w->sim, (struct sy_sim_ask){.requests = w->apps[p.app].requests});
 }
 
 /* The pod is deleted, and its controller makes another. */
@@ -533,18 +533,7 @@ static void audit(struct world *w)
 {
     char text[256];
     const char *wrong = sy_sim_audit(w->sim, text, sizeof(text));
-    struct sy_sim_faults f = sy_sim_faults(w->sim);
 
-    if (!wrong &&
-        f.bound_twice + f.overcommitted + f.bound_not_ready + f.refused + f.exact_differences) {
-        snprintf(text, sizeof(text),
-                 "%llu bound twice, %llu overcommitted, %llu on nodes not ready, %llu refused, "
-                 "%llu cached answers wrong",
-                 (unsigned long long)f.bound_twice, (unsigned long long)f.overcommitted,
-                 (unsigned long long)f.bound_not_ready, (unsigned long long)f.refused,
-                 (unsigned long long)f.exact_differences);
-        wrong = text;
-    }
     if (wrong)
         stop(w, sy_err_set(w->err, -EPROTO, "seed %llu, after %lld s: %s",
                            (unsigned long long)w->options.seed,

@@ -73,6 +73,25 @@ rc=0
 [[ $rc == 1 ]] || die "an unwritable report: exit $rc"
 ok "wrong flags and files are told apart and end the run"
 
+# -- gangs --
+
+"$STEELYARD" simulate --gang-arrivals 300 --nodes 16 --seeds 1-2 --json --jobs 2 >"$WORK/g2.json"
+"$STEELYARD" simulate --gang-arrivals 300 --nodes 16 --seeds 1-2 --json --jobs 1 --exact >"$WORK/g1.json"
+cmp "$WORK/g1.json" "$WORK/g2.json" || die "threads or --exact change the figures of gangs"
+jq -e '.nodes == 16 and ([.runs[].seed] == [1, 2])
+    and all(.runs[]; .gangs == 300 and .whole + .given_up == 300 and .partial == 0
+        and .overcommitted == 0 and .binds_refused > 0 and .binds_lost > 0 and .answers_lost > 0
+        and .nodes_gone > 0 and .members_deleted > 0)' "$WORK/g1.json" >/dev/null ||
+    die "the figures of gangs are not what they should be: $(<"$WORK/g1.json")"
+"$STEELYARD" simulate --gang-arrivals 20 | grep -q '^seed 1: no partial gang' || die "no table of gangs"
+for wrong in "--gang-arrivals 0" "--gang-arrivals 5 --nodes 3" "--gang-arrivals 5 --policy Nope"; do
+    rc=0
+    # shellcheck disable=SC2086
+    "$STEELYARD" simulate $wrong >"$WORK/out" 2>"$WORK/err" || rc=$?
+    [[ $rc == 2 && $(wc -l <"$WORK/err") == 1 ]] || die "$wrong: exit $rc, $(<"$WORK/err")"
+done
+ok "gangs come under failures, and none is partial"
+
 # -- traces --
 
 "$STEELYARD" simulate --reproduce fgd --seeds 42-43 --policy steelyard,FGD,Random --json --jobs 1 \

@@ -81,7 +81,8 @@ static void test_binds_pods_once_there_is_room(void **state)
         .profile = &profile, .bind_ns = SY_NS_PER_S, .exact = true, .bound = note, .arg = &n});
     sy_sim_node_add(n.sim, two, 10);
     for (int i = 0; i < 3; i++)
-        sy_sim_pod_add(n.sim, (struct sy_sim_room){.cpu_milli = 1000, .memory_bytes = 1 << 20}, 0);
+        sy_sim_pod_add(
+            n.sim, (struct sy_sim_ask){.requests = {.cpu_milli = 1000, .memory_bytes = 1 << 20}});
     sy_sim_run(n.sim, 10 * SY_NS_PER_S);
     assert_int_equal(n.len, 2); /* the third waits */
     assert_int_equal(n.at[0], SY_NS_PER_S);
@@ -93,7 +94,8 @@ static void test_binds_pods_once_there_is_room(void **state)
     assert_null(sy_sim_audit(n.sim, text, sizeof(text)));
     sy_sim_node_ready(n.sim, 0, false);
     sy_sim_pod_delete(n.sim, 1);
-    sy_sim_pod_add(n.sim, (struct sy_sim_room){.cpu_milli = 1000, .memory_bytes = 1 << 20}, 0);
+    sy_sim_pod_add(n.sim,
+                   (struct sy_sim_ask){.requests = {.cpu_milli = 1000, .memory_bytes = 1 << 20}});
     sy_sim_run(n.sim, 100 * SY_NS_PER_S);
     assert_int_equal(n.len, 3); /* not on a node that is not ready */
     sy_sim_node_ready(n.sim, 0, true);
