@@ -191,7 +191,8 @@ BENCH_BINS   := $(call pick,$(BENCH_SRCS:tests/bench/%.c=build/release/bench/%))
 
 # ---- targets -------------------------------------------------------------------------------------
 
-.PHONY: all help deps lint fmt unit torture fuzz integration test demo simulate-gangs bench oracle e2e-upstream install clean \
+.PHONY: all help deps lint fmt unit torture fuzz integration test demo simulate-gangs bench oracle e2e-upstream install \
+        image clean \
         unit-build fuzz-build lint-gcc lint-clang lint-format lint-tidy lint-layers lint-banned \
         lint-selftest lint-shell lint-go lint-checks objects-gcc objects-clang
 
@@ -279,6 +280,9 @@ build/bench: FORCE
 
 e2e-upstream: all ## Kubernetes' own scheduling specs, kube-scheduler as the control (E2E_FLAGS; builds for minutes)
 	cd hack/e2e-upstream && GOWORK=off go run -buildvcs=false . $(E2E_FLAGS)
+
+image: all ## an OCI image from nothing, with its bill of materials, in build/image
+	@hack/image/build.sh $(PROGRAM) '$(VERSION)' build/image
 
 install: all ## install to $(DESTDIR)$(PREFIX)/bin
 	install -D -m 0755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/steelyard

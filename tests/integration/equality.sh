@@ -11,6 +11,7 @@
 nodes=60 count=300
 if [[ -n ${FULL:-} ]]; then nodes=200 count=2000; fi
 rival=''
+# shellcheck disable=SC2154 # it is assigned in the trap itself
 trap 'status=$?; [[ -z $rival ]] || kill "$rival" 2>/dev/null || true; finish "$status"' EXIT
 # shellcheck disable=SC2046
 ${CC:-gcc} -std=gnu17 -D_GNU_SOURCE -O1 -g -pthread -I"$root/pkg" -o "$WORK/equality" \
