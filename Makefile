@@ -72,15 +72,16 @@ ifeq ($(WERROR),1)
 WARN += -Werror
 endif
 BASE := -std=gnu17 -D_GNU_SOURCE -Ipkg $(LIB_CFLAGS) $(WARN) -g -fno-omit-frame-pointer -pthread
-HARD := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
+HARD := -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=3 -fPIE
 ifeq ($(shell uname -m),x86_64)
 HARD += -fcf-protection
 endif
 LINK := -pthread -Wl,--as-needed
+HARD_LINK := $(LINK) -pie -Wl,-z,relro,-z,now,-z,noexecstack
 
 CFG_release_CC     := $(CC)
 CFG_release_CFLAGS := $(BASE) $(OPT) $(HARD)
-CFG_release_LINK   := $(LINK) -pie -Wl,-z,relro,-z,now
+CFG_release_LINK   := $(HARD_LINK)
 
 # Sanitizers make gcc see paths that are not there, so this one warning is left to `lint`.
 CFG_asan_CC        := $(CC)
@@ -99,8 +100,10 @@ CFG_fuzz_LINK      := $(LINK) -fsanitize=fuzzer,address,undefined
 
 CFG_gcc_CC         := gcc
 CFG_gcc_CFLAGS     := $(BASE) -O2 $(HARD) -Werror
+CFG_gcc_LINK       := $(HARD_LINK)
 CFG_clang_CC       := $(CLANG)
 CFG_clang_CFLAGS   := $(BASE) -O2 $(HARD) -Werror
+CFG_clang_LINK     := $(HARD_LINK)
 
 CFGS := release asan tsan fuzz gcc clang
 
@@ -194,7 +197,7 @@ BENCH_BINS   := $(call pick,$(BENCH_SRCS:tests/bench/%.c=build/release/bench/%))
 .PHONY: all help deps lint fmt unit torture fuzz integration test demo simulate-gangs bench oracle e2e-upstream install \
         image clean \
         unit-build fuzz-build lint-gcc lint-clang lint-format lint-tidy lint-layers lint-banned \
-        lint-selftest lint-shell lint-go lint-checks objects-gcc objects-clang
+        hardened-programs lint-hardening lint-selftest lint-shell lint-go lint-checks objects-gcc objects-clang
 
 all: $(if $(CMD_SRCS),$(PROGRAM),build/$(CFG)/libsteelyard.a) ## build build/steelyard (SANITIZE=address|thread: build/asan, build/tsan)
 
@@ -210,7 +213,7 @@ check = @hack/run-check lint
 
 lint: ## all static checks
 	+@$(MAKE) -k lint-checks
-lint-checks: lint-gcc lint-clang lint-format lint-layers lint-banned lint-selftest lint-shell lint-go lint-tidy
+lint-checks: lint-gcc lint-clang lint-format lint-layers lint-banned lint-hardening lint-selftest lint-shell lint-go lint-tidy
 
 objects-gcc: $(C_SRCS:%.c=build/gcc/obj/%.o)
 objects-clang: $(C_SRCS:%.c=build/clang/obj/%.o)
@@ -226,6 +229,10 @@ lint-layers: ## includes point down only; the core stays pure
 	$(check) layers hack/check-layers
 lint-banned: ## functions that this project does not call
 	$(check) banned-functions hack/check-banned
+lint-hardening: ## the program as either compiler builds it is hardened
+	+$(check) hardening $(MAKE) -s hardened-programs
+hardened-programs: build/gcc/steelyard build/clang/steelyard
+	@hack/check-hardening $^
 lint-selftest: ## the checks find what they are for
 	$(check) checks-can-fail hack/check-selftest
 lint-shell: ## shellcheck, or at least bash -n

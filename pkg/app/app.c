@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "app/access.h"
@@ -743,8 +744,11 @@ static void prepare_process(const struct sy_app_options *options)
 {
     /* A peer that goes away is an error of its write, not the end of us. */
     signal(SIGPIPE, SIG_IGN);
-    if (!options->allow_core_dumps)
+    if (!options->allow_core_dumps) {
         prctl(PR_SET_DUMPABLE, 0);
+        /* Programs that give credentials inherit this alone. */
+        setrlimit(RLIMIT_CORE, &(struct rlimit){0});
+    }
     /* One thread works. Fixed thresholds, so that a large buffer freed goes back to the kernel
      * instead of raising them. */
     mallopt(M_ARENA_MAX, 1);
