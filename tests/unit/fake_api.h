@@ -39,8 +39,8 @@ struct fake {
     int fds[FAKE_CONNECTIONS_MAX];
     unsigned connections;
     atomic_uint requests;
-    char *log[FAKE_LOG_MAX]; /* "METHOD target" of each request */
-    atomic_int stage;        /* the test's own */
+    char *_Atomic log[FAKE_LOG_MAX]; /* "METHOD target" of each request */
+    atomic_int stage;                /* the test's own */
 };
 
 struct fake_connection {
@@ -145,8 +145,12 @@ static inline bool fake_serve_one(struct fake *f, int fd)
         goto out;
     }
     unsigned n = atomic_fetch_add(&f->requests, 1);
-    if (n < FAKE_LOG_MAX && asprintf(&f->log[n], "%s %s", method, target) < 0)
-        abort();
+    if (n < FAKE_LOG_MAX) {
+        char *line;
+        if (asprintf(&line, "%s %s", method, target) < 0)
+            abort();
+        atomic_store(&f->log[n], line);
+    }
     goes_on = f->fn(f, fd, n, method, target, text, end + 4);
 out:
     free(text);

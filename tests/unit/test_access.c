@@ -18,8 +18,10 @@ static struct fake_client client;
 static struct sy_access *access_;
 
 /* What the API server says, by the test; %s of nothing. NULL: closes the connection. */
-static const char *review_answer, *subject_answer;
-static int review_status, subject_status;
+static const char *_Atomic review_answer, *_Atomic subject_answer;
+static atomic_int review_status, subject_status;
+/* Written before the answer, read after it; the lock is for connections that are answered at once.
+ */
 static char last_review[4096], last_subject[4096];
 
 static const char KNOWN[] =
@@ -30,7 +32,7 @@ static const char UNKNOWN[] = "{\"status\":{\"authenticated\":false,\"error\":\"
 static const char ALLOWED[] = "{\"status\":{\"allowed\":true,\"reason\":\"RBAC: allowed by x\"}}";
 static const char REFUSED[] = "{\"status\":{\"allowed\":false,\"reason\":\"no rule for it\"}}";
 
-static bool api(struct fake *f SY_UNUSED, int fd, unsigned n SY_UNUSED, const char *method,
+static bool api(struct fake *f, int fd, unsigned n SY_UNUSED, const char *method,
                 const char *target, const char *head SY_UNUSED, const char *body)
 {
     bool is_review = strcmp(target, "/apis/authentication.k8s.io/v1/tokenreviews") == 0;
@@ -38,7 +40,9 @@ static bool api(struct fake *f SY_UNUSED, int fd, unsigned n SY_UNUSED, const ch
 
     if (strcmp(method, "POST") != 0 || (!is_review && !is_subject))
         return fake_reply(fd, 404, "", "{}");
+    pthread_mutex_lock(&f->lock);
     snprintf(is_review ? last_review : last_subject, sizeof(last_review), "%s", body);
+    pthread_mutex_unlock(&f->lock);
     const char *answer = is_review ? review_answer : subject_answer;
     if (!answer)
         return false;

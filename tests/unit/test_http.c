@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #include <cmocka.h>
@@ -194,7 +195,7 @@ struct peer {
     uint16_t port;
     pthread_t thread;
     int accepted;
-    int seen;
+    atomic_int seen;
     char requests[MAX_SEEN][4096];
 };
 
