@@ -8,11 +8,14 @@
 static const char USAGE[] =
     "usage: steelyard config check FILE...\n"
     "       steelyard config print [FILE]\n"
+    "       steelyard config schema | reference\n"
     "\n"
     "check   prints every problem of the files as FILE:LINE: key: what is wrong; what to do, and\n"
     "        as notes what is accepted and has no effect\n"
     "print   prints the configuration in force with FILE, or without one all defaults, as a file\n"
     "        with comments\n"
+    "schema  prints a JSON Schema of our own kind, for editors\n"
+    "reference prints every key of our own kind as a table in Markdown\n"
     "\n"
     "A file is of our own kind (steelyard.dev/v1, SteelyardConfiguration) or of kube-scheduler's\n"
     "(kubescheduler.config.k8s.io/v1, KubeSchedulerConfiguration).\n";
@@ -66,6 +69,20 @@ static int print(int argc, char **argv)
     return status;
 }
 
+static int describe(int (*write)(struct sy_buf *), int argc)
+{
+    struct sy_buf out;
+    int status = CMD_OK;
+
+    if (argc)
+        return cmd_usage_error("steelyard config", "schema and reference take no file");
+    sy_buf_init(&out, SY_YAML_MAX_BYTES * 4);
+    if (write(&out) || fputs(out.p, stdout) < 0 || fflush(stdout) != 0)
+        status = CMD_FAILED;
+    sy_buf_done(&out);
+    return status;
+}
+
 int cmd_config(int argc, char **argv)
 {
     static const struct option FLAGS[] = {{"help", no_argument, NULL, 'h'}, {0}};
@@ -77,11 +94,15 @@ int cmd_config(int argc, char **argv)
         return CMD_OK;
     }
     if (optind == argc)
-        return cmd_usage_error("steelyard config", "say check or print");
+        return cmd_usage_error("steelyard config", "say check, print, schema or reference");
     const char *what = argv[optind++];
     if (strcmp(what, "check") == 0)
         return check(argc - optind, argv + optind);
     if (strcmp(what, "print") == 0)
         return print(argc - optind, argv + optind);
+    if (strcmp(what, "schema") == 0)
+        return describe(sy_config_schema, argc - optind);
+    if (strcmp(what, "reference") == 0)
+        return describe(sy_config_reference, argc - optind);
     return cmd_usage_error("steelyard config", "there is no \"%s\"", what);
 }

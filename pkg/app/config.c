@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/schema_text.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -617,6 +618,16 @@ void sy_config_done(struct sy_config *c)
 int sy_config_print(const struct sy_config *c, struct sy_buf *out)
 {
     return sy_schema_print(c->is_kube ? KUBE : CONFIG, c, out);
+}
+
+int sy_config_schema(struct sy_buf *out)
+{
+    return sy_schema_json(CONFIG, SY_CONFIG_KIND " " SY_CONFIG_API_VERSION, out);
+}
+
+int sy_config_reference(struct sy_buf *out)
+{
+    return sy_schema_markdown(CONFIG, out);
 }
 
 int sy_config_needs_restart(const struct sy_config *a, const struct sy_config *b,

@@ -111,6 +111,10 @@ void sy_config_done(struct sy_config *c);
 /* The effective configuration as a file that sy_config_load() takes, with comments. Errors as
  * sy_buf_add(). */
 int sy_config_print(const struct sy_config *c, struct sy_buf *out);
+/* What files of our own kind may hold, as JSON Schema, and as a table in Markdown; see
+ * app/schema_text.h. Errors as sy_buf_add(). */
+int sy_config_schema(struct sy_buf *out);
+int sy_config_reference(struct sy_buf *out);
 
 /* Paths of what differs and takes effect at the next start only, separated by ", ". */
 int sy_config_needs_restart(const struct sy_config *a, const struct sy_config *b,
