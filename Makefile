@@ -46,7 +46,8 @@ UNIT_SRCS  := $(sort $(wildcard tests/unit/test_*.c))
 FUZZ_SRCS  := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 BENCH_SRCS := $(sort $(wildcard tests/bench/bench_*.c))
 ORACLE_SRCS := $(sort $(wildcard tests/oracle/check/*.c))
-C_SRCS     := $(PKG_SRCS) $(CMD_SRCS) $(UNIT_SRCS) $(FUZZ_SRCS) $(BENCH_SRCS) $(ORACLE_SRCS) $(sort $(wildcard tests/integration/*.c))
+SIM_SRCS   := $(sort $(wildcard tests/simulation/*.c))
+C_SRCS     := $(PKG_SRCS) $(CMD_SRCS) $(UNIT_SRCS) $(FUZZ_SRCS) $(BENCH_SRCS) $(ORACLE_SRCS) $(SIM_SRCS) $(sort $(wildcard tests/integration/*.c))
 C_FILES    := $(C_SRCS) $(sort $(wildcard pkg/*/*.h cmd/steelyard/*.h tests/*/*.h tests/oracle/check/*.h))
 
 LIBS       := libcurl json-c yaml-0.1 libevent libevent_openssl libevent_pthreads openssl libnghttp2
@@ -166,6 +167,10 @@ build/$(1)/bench/%: build/$(1)/obj/tests/bench/%.o build/$(1)/libsteelyard.a
 	@mkdir -p $$(@D)
 	$$(say) LINK $$@
 	$$(Q)$$(CFG_$(1)_CC) $$(CFG_$(1)_LINK) $$(LDFLAGS) -o $$@ $$^ $$(LIB_LIBS)
+# Its clock, loop and network stand in for those of the library: they come first.
+build/$(1)/simulation: $$(SIM_SRCS:%.c=build/$(1)/obj/%.o) build/$(1)/libsteelyard.a
+	$$(say) LINK $$@
+	$$(Q)$$(CFG_$(1)_CC) $$(CFG_$(1)_LINK) $$(LDFLAGS) -o $$@ $$^ $$(LIB_LIBS)
 build/$(1)/oracle-check: $$(ORACLE_SRCS:%.c=build/$(1)/obj/%.o) build/$(1)/libsteelyard.a
 	$$(say) LINK $$@
 	$$(Q)$$(CFG_$(1)_CC) $$(CFG_$(1)_LINK) $$(LDFLAGS) -o $$@ $$^ $$(LIB_LIBS)
@@ -194,7 +199,7 @@ BENCH_BINS   := $(call pick,$(BENCH_SRCS:tests/bench/%.c=build/release/bench/%))
 
 # ---- targets -------------------------------------------------------------------------------------
 
-.PHONY: all help deps lint fmt unit torture fuzz integration test demo simulate-gangs bench oracle e2e-upstream install \
+.PHONY: all help deps lint fmt unit torture fuzz simulate simulate-long integration test demo simulate-gangs bench oracle e2e-upstream install \
         image clean \
         unit-build fuzz-build lint-gcc lint-clang lint-format lint-tidy lint-layers lint-banned \
         hardened-programs lint-hardening lint-selftest lint-shell lint-go lint-checks objects-gcc objects-clang
@@ -256,6 +261,12 @@ torture: $(TORTURE_BINS) ## tests that fail every allocation in turn
 fuzz-build: $(FUZZ_BINS)
 fuzz: $(FUZZ_BINS) ## each fuzz target for FUZZ_TIME seconds (5) or FUZZ_RUNS runs
 	@FUZZ_TIME=$(FUZZ_TIME) FUZZ_RUNS=$(FUZZ_RUNS) hack/run-fuzz $(FUZZ_BINS)
+
+SIMULATION := build/$(CFG)/simulation
+simulate: $(SIMULATION) ## the scheduler in a virtual cluster with faults (SEED=, SEEDS=200, STEPS=20000)
+	@SEED=$(SEED) SEEDS=$(or $(SEEDS),200) STEPS=$(or $(STEPS),20000) hack/run-simulation $(SIMULATION)
+simulate-long: $(SIMULATION) ## the same until stopped, seed after seed, each with more steps
+	@hack/run-simulation --long $(SIMULATION)
 
 integration: all ## tests against a real control plane (tests/integration/*.sh)
 	@hack/run-integration $(call pick,$(sort $(wildcard tests/integration/*.sh)))

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/rng.h"
 
-#include "base/clock.h"
 #include "base/str.h"
-
-#include <sys/random.h>
 
 void sy_rng_seed(struct sy_rng *r, uint64_t seed)
 {
@@ -49,13 +46,4 @@ uint64_t sy_rng_below(struct sy_rng *r, uint64_t n)
 double sy_rng_unit(struct sy_rng *r)
 {
     return (double)(sy_rng_u64(r) >> 11) * 0x1.0p-53;
-}
-
-uint64_t sy_rng_entropy(void)
-{
-    uint64_t seed;
-
-    if (getrandom(&seed, sizeof(seed), 0) != (long)sizeof(seed))
-        seed = sy_hash_u64((uint64_t)sy_clock_wall_ns()); /* only spreads load; never a secret */
-    return seed;
 }

@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "world.h"
+
+#include "base/mem.h"
+#include "trace.h"
+#include "vtime.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PODS_MOST = 90, SETTLE_S = 180, SETTLE_STEPS = 400000 };
+
+struct world {
+    struct world_options options;
+    struct sy_rng rng;
+    struct vnet *net;
+    struct vapi *api;
+    struct books *books;
+    struct daemon *daemon; /* NULL while it is down */
+    struct sy_profile profile;
+    struct daemon_options daemon_options;
+    uint32_t next_client;
+
+    struct vevent act;     /* somebody does something */
+    struct vevent restart; /* the scheduler comes back */
+    struct vevent recover; /* the API server comes back */
+    int64_t pace_ns;       /* mean time between acts */
+    bool is_quiet;
+    bool has_rivals; /* other schedulers and people who bind */
+    bool has_gangs, has_priorities, has_shrinking;
+    uint32_t nodes;
+    uint32_t next_gang, next_name;
+    uint64_t restarts;
+};
+
+static uint32_t below(struct world *w, uint32_t n)
+{
+    return (uint32_t)sy_rng_below(&w->rng, n);
+}
+
+static bool one_in(struct world *w, uint32_t n)
+{
+    return below(w, n) == 0;
+}
+
+static int64_t between(struct world *w, int64_t from, int64_t to)
+{
+    return from + (int64_t)sy_rng_below(&w->rng, (uint64_t)(to - from) + 1);
+}
+
+/* ---- the scheduler ---- */
+
+static void on_decision(void *arg, struct daemon *d, const struct sy_decision *decision)
+{
+    struct world *w = arg;
+
+    books_decision(w->books, d, decision);
+}
+
+static void on_daemon_turn(void *arg, struct daemon *d)
+{
+    struct world *w = arg;
+
+    books_turn(w->books, d);
+}
+
+static void on_seen(void *arg, struct vclient *c, enum vkind kind, const struct vmessage *m)
+{
+    struct world *w = arg;
+
+    books_seen(w->books, c, kind, m);
+}
+
+static void on_bind(void *arg, struct vclient *c, uint32_t pod, uint32_t node, bool is_sent)
+{
+    struct world *w = arg;
+
+    books_bind(w->books, c, pod, node, is_sent);
+}
+
+static void on_write(void *arg, struct vclient *c, const struct vrequest *rq)
+{
+    struct world *w = arg;
+
+    books_write(w->books, c, rq);
+}
+
+static void start_daemon(void *arg)
+{
+    struct world *w = arg;
+
+    w->daemon = daemon_new(w->net, w->next_client++, &w->daemon_options);
+    if (one_in(w, 3))
+        vloop_set_lateness(daemon_client(w->daemon)->loop, between(w, 1, 500) * SY_NS_PER_MS);
+    books_open(w->books, w->daemon);
+}
+
+static void kill_daemon(struct world *w)
+{
+    if (!w->daemon)
+        return;
+    daemon_kill(w->daemon);
+    books_close(w->books, w->daemon);
+    w->daemon = NULL;
+    w->restarts++;
+}
+
+/* ---- nodes ---- */
+
+static struct vroom random_room(struct world *w)
+{
+    static const int64_t CPUS[] = {1000, 4000, 8000, 16000};
+    int64_t cpu = CPUS[below(w, 4)];
+
+    return (struct vroom){.cpu_milli = cpu,
+                          .memory_mib = cpu * between(w, 1, 4),
+                          .gpus = one_in(w, 3) ? between(w, 1, 8) : 0,
+                          .pods = one_in(w, 4) ? between(w, 2, 6) : 110};
+}
+
+static void act_node(struct world *w)
+{
+    uint32_t slot = below(w, w->nodes);
+    struct vnode *n = vapi_node(w->api, slot);
+
+    if (!n->exists) {
+        vapi_node_create(w->api, slot, random_room(w));
+        trace("node-%02u comes as another", slot);
+        return;
+    }
+    switch (below(w, w->has_shrinking ? 6 : 4)) {
+    case 0:
+    case 1:
+        n->is_ready = !n->is_ready;
+        trace("node-%02u is %s", slot, n->is_ready ? "ready" : "not ready");
+        break;
+    case 2:
+        n->is_cordoned = !n->is_cordoned;
+        trace("node-%02u is %s", slot, n->is_cordoned ? "cordoned" : "open");
+        break;
+    case 3:
+        trace("node-%02u is deleted", slot);
+        vapi_node_delete(w->api, slot);
+        if (one_in(w, 2))
+            vapi_node_create(w->api, slot, random_room(w));
+        return;
+    case 4:
+        n->room.cpu_milli = one_in(w, 3) ? 0 : n->room.cpu_milli / 2;
+        trace("node-%02u shrinks", slot);
+        break;
+    default:
+        n->room = random_room(w);
+        trace("node-%02u has another size", slot);
+        break;
+    }
+    vapi_node_changed(w->api, slot);
+}
+
+/* ---- pods ---- */
+
+static struct vpod random_pod(struct world *w)
+{
+    static const int64_t CPUS[] = {50, 100, 250, 500, 1000, 2000};
+    struct vpod p = {
+        .name = w->next_name++,
+        .node = NO_NODE,
+        .nominated = NO_NODE,
+        .asks = {.cpu_milli = CPUS[below(w, 6)], .memory_mib = between(w, 1, 20) * 50},
+        .is_ours = !w->has_rivals || !one_in(w, 4),
+        .is_gated = one_in(w, 12),
+        .priority = w->has_priorities ? (int32_t)below(w, 4) * 100 : 0,
+    };
+
+    if (one_in(w, 6))
+        p.asks.gpus = between(w, 1, 4);
+    return p;
+}
+
+static void create_pods(struct world *w)
+{
+    uint32_t count = one_in(w, 8) ? 1 + below(w, 20) : 1, len;
+    struct vpod p = random_pod(w);
+
+    if (w->has_gangs && one_in(w, 4)) {
+        p.gang = ++w->next_gang;
+        p.is_ours = true;
+        count = 2 + below(w, 5);
+        p.gang_min = count - below(w, 2);
+        trace("gang-%u of %u, at least %u, comes", p.gang, count, p.gang_min);
+    }
+    vapi_pods_alive(w->api, &len);
+    for (uint32_t i = 0; i < count && len + i < PODS_MOST; i++) {
+        uint32_t id = vapi_pod_create(w->api, &p);
+        trace("pod u%u comes%s", id, p.is_ours ? "" : ", of another scheduler");
+        if (p.gang) {
+            p.name = w->next_name++;
+        } else {
+            struct vpod next = random_pod(w);
+            p.name = next.name;
+            if (one_in(w, 3))
+                p = next;
+        }
+    }
+}
+
+static uint32_t random_pod_id(struct world *w)
+{
+    uint32_t len;
+    const uint32_t *alive = vapi_pods_alive(w->api, &len);
+
+    return len ? alive[below(w, len)] : NO_POD;
+}
+
+static void delete_pod(struct world *w, uint32_t id)
+{
+    struct vpod p = *vapi_pod(w->api, id);
+
+    trace("pod u%u is deleted", id);
+    vapi_pod_delete(w->api, id);
+    /* As a StatefulSet does: the same name, another UID. */
+    if (!vapi_pod(w->api, id)->exists && p.phase != VPOD_ENDED && one_in(w, 2)) {
+        struct vpod next = random_pod(w);
+        next.name = p.name;
+        uint32_t again = vapi_pod_create(w->api, &next);
+        trace("pod u%u comes under the name of u%u", again, id);
+    }
+}
+
+/* Another scheduler, or a person, binds a pod of its own, and at times one of ours. */
+static void bind_as_rival(struct world *w, uint32_t id)
+{
+    struct vpod *p = vapi_pod(w->api, id);
+    uint32_t slot = below(w, w->nodes);
+    const struct vnode *n = vapi_node(w->api, slot);
+
+    if (p->node != NO_NODE || p->is_gated || !n->exists ||
+        !vroom_fits(vapi_used(w->api, slot), p->asks, n->room) || (p->is_ours && !one_in(w, 8)))
+        return;
+    p->node = slot;
+    trace("a rival binds u%u to node-%02u", id, slot);
+    vapi_pod_changed(w->api, id);
+}
+
+static void run_kubelet(struct world *w, uint32_t id)
+{
+    struct vpod *p = vapi_pod(w->api, id);
+
+    if (p->node == NO_NODE)
+        return;
+    bool is_orphan = !vapi_node(w->api, p->node)->exists;
+    if (p->is_terminating || is_orphan) {
+        trace("pod u%u is gone", id);
+        vapi_pod_remove(w->api, id);
+    } else if (p->phase == VPOD_PENDING) {
+        p->phase = VPOD_RUNNING;
+        vapi_pod_changed(w->api, id);
+    } else if (p->phase == VPOD_RUNNING && one_in(w, 3)) {
+        p->phase = VPOD_ENDED;
+        trace("pod u%u ends", id);
+        vapi_pod_changed(w->api, id);
+    } else if (p->phase == VPOD_ENDED) {
+        vapi_pod_remove(w->api, id);
+    }
+}
+
+static void act_pod(struct world *w)
+{
+    uint32_t id = random_pod_id(w), dice = below(w, 100);
+
+    if (id == NO_POD || dice < 25)
+        create_pods(w);
+    else if (dice < 72)
+        run_kubelet(w, id);
+    else if (dice < 78)
+        delete_pod(w, id);
+    else if (dice < 84 && vapi_pod(w->api, id)->is_gated) {
+        vapi_pod(w->api, id)->is_gated = false;
+        trace("pod u%u has no gate any more", id);
+        vapi_pod_changed(w->api, id);
+    } else if (w->has_rivals)
+        bind_as_rival(w, id);
+}
+
+/* ---- faults ---- */
+
+static uint32_t often(struct world *w, uint32_t most)
+{
+    return one_in(w, 2) ? 0 : below(w, most);
+}
+
+/* From now on other things go wrong. */
+static void change_weather(struct world *w)
+{
+    struct vfaults *f = vnet_faults(w->net);
+    bool is_calm = one_in(w, 3);
+
+    *f = (struct vfaults){0};
+    static const int64_t PACES_MS[] = {1, 5, 20, 100, 1000};
+    w->pace_ns = PACES_MS[below(w, 5)] * SY_NS_PER_MS;
+    if (is_calm)
+        return;
+    f->refused = often(w, 30);
+    f->lost_before = often(w, 30);
+    f->lost_after = often(w, 60);
+    f->swallowed = often(w, 20);
+    f->mute = often(w, 30);
+    f->error_before = often(w, 60);
+    f->error_after = often(w, 60);
+    f->throttled = often(w, 100);
+    f->slow = often(w, 60);
+    f->slow_list = often(w, 300);
+    f->duplicated = often(w, 100);
+    f->cut = often(w, 20);
+    f->lagging = often(w, 30);
+}
+
+static void come_back(void *arg)
+{
+    struct world *w = arg;
+
+    vnet_set_down(w->net, false);
+    trace("the API server is back");
+}
+
+static void act_fault(struct world *w)
+{
+    struct vclient *c = w->daemon ? daemon_client(w->daemon) : NULL;
+
+    switch (below(w, 12)) {
+    case 0:
+        trace("watches break");
+        vnet_cut_watches(w->net, 500);
+        break;
+    case 1:
+        trace("watches fall silent");
+        vnet_silence_watches(w->net, 200);
+        break;
+    case 2:
+        trace("history is compacted");
+        vapi_compact(w->api, vapi_rv(w->api) - below(w, 20));
+        break;
+    case 3:
+        trace("the wall clock jumps");
+        vtime_jump_wall(between(w, -7200, 7200) * SY_NS_PER_S);
+        break;
+    case 4:
+        if (!c)
+            break;
+        trace("the scheduler stands still");
+        vloop_freeze(c->loop, vtime_now() + between(w, 1, 20000) * SY_NS_PER_MS);
+        break;
+    case 5:
+    case 6:
+        if (!c)
+            break;
+        kill_daemon(w);
+        vevent_arm(&w->restart, between(w, 0, 5000) * SY_NS_PER_MS);
+        break;
+    case 7:
+        if (!c)
+            break;
+        trace("nothing reaches the scheduler");
+        c->deaf_until = vtime_now() + between(w, 1, 20000) * SY_NS_PER_MS;
+        break;
+    case 8:
+        if (!c)
+            break;
+        trace("nothing of the scheduler gets out");
+        c->mute_until = vtime_now() + between(w, 1, 20000) * SY_NS_PER_MS;
+        break;
+    case 9:
+        trace("the API server goes down");
+        vnet_set_down(w->net, true);
+        vevent_arm(&w->recover, between(w, 1, 15000) * SY_NS_PER_MS);
+        break;
+    default:
+        change_weather(w);
+        break;
+    }
+}
+
+/* ---- the run ---- */
+
+static void act(void *arg)
+{
+    struct world *w = arg;
+    uint32_t dice = below(w, 1000);
+
+    if (w->is_quiet) {
+        /* What terminates comes to its end. */
+        uint32_t len;
+        const uint32_t *alive = vapi_pods_alive(w->api, &len);
+        for (uint32_t i = len; i-- > 0;) {
+            const struct vpod *p = vapi_pod(w->api, alive[i]);
+            if (p->is_terminating)
+                vapi_pod_remove(w->api, p->id);
+        }
+        vevent_arm(&w->act, SY_NS_PER_S);
+        return;
+    }
+    if (dice < 15)
+        act_fault(w);
+    else if (dice < 60)
+        act_node(w);
+    else
+        act_pod(w);
+    vevent_arm(&w->act, between(w, 0, 2 * w->pace_ns));
+}
+
+/* Each resource that is watched is work for each step, so most runs do without those that stay
+ * empty here. */
+static void choose_profile(struct world *w)
+{
+    static const char *const BARE[] = {"NodeName",     "NodeUnschedulable", "TaintToleration",
+                                       "NodeAffinity", "NodePorts",         "NodeResourcesFit"};
+    struct sy_profile *p = &w->profile;
+    uint32_t filters = 0, scorers = 0;
+
+    if (one_in(w, 2))
+        sy_profile_default(p, "steelyard");
+    else
+        sy_profile_kube(p, "steelyard");
+    if (one_in(w, 4))
+        return;
+    for (uint32_t i = 0; i < p->filters_len; i++) {
+        for (size_t k = 0; k < SY_ARRAY_LEN(BARE); k++) {
+            if (strcmp(p->filters[i]->name, BARE[k]) == 0)
+                p->filters[filters++] = p->filters[i];
+        }
+    }
+    for (uint32_t i = 0; i < p->scorers_len; i++) {
+        if (strncmp(p->scorers[i].scorer->name, "NodeResources", 13) == 0)
+            p->scorers[scorers++] = p->scorers[i];
+    }
+    p->filters_len = filters;
+    p->scorers_len = scorers;
+    p->args.preemption_is_off = one_in(w, 2);
+}
+
+static void make(struct world *w)
+{
+    struct vnet_events events = {
+        .on_seen = on_seen, .on_bind = on_bind, .on_write = on_write, .arg = w};
+    static const uint32_t IN_FLIGHT[] = {1, 4, 128};
+
+    vtime_start(w->options.seed ^ 0x74696d65);
+    trace_start(w->options.is_loud);
+    sy_rng_seed(&w->rng, w->options.seed);
+    w->net = vnet_new(w->options.seed ^ 0x6e6574, &events);
+    w->api = vnet_api(w->net);
+    vapi_lie(w->api, w->options.lie);
+    w->books = books_new(w->net);
+    w->nodes = 2 + below(w, 10);
+    w->has_rivals = one_in(w, 2);
+    w->has_gangs = one_in(w, 2);
+    w->has_priorities = one_in(w, 2);
+    w->has_shrinking = one_in(w, 2);
+    w->next_client = 1;
+    w->next_name = 1;
+    choose_profile(w);
+    w->daemon_options = (struct daemon_options){
+        .profile = &w->profile,
+        .binds_in_flight_max = IN_FLIGHT[below(w, 3)],
+        .bind_timeout_ns = between(w, 1, 10) * SY_NS_PER_S,
+        .on_decision = on_decision,
+        .on_turn = on_daemon_turn,
+        .arg = w,
+    };
+    for (uint32_t i = 0; i < w->nodes; i++)
+        vapi_node_create(w->api, i, random_room(w));
+    w->act = (struct vevent){.fn = act, .arg = w, .what = "act"};
+    w->restart = (struct vevent){.fn = start_daemon, .arg = w, .what = "restart"};
+    w->recover = (struct vevent){.fn = come_back, .arg = w, .what = "recover"};
+    change_weather(w);
+    vevent_arm(&w->act, 0);
+    start_daemon(w);
+}
+
+/* All faults end; what is left is what is there. */
+static void calm(struct world *w)
+{
+    trace("all faults are over");
+    w->is_quiet = true;
+    *vnet_faults(w->net) = (struct vfaults){0};
+    if (vevent_is_armed(&w->recover)) {
+        vevent_disarm(&w->recover);
+        come_back(w);
+    }
+    if (w->daemon) {
+        daemon_client(w->daemon)->deaf_until = daemon_client(w->daemon)->mute_until = 0;
+    } else {
+        vevent_disarm(&w->restart);
+        start_daemon(w);
+    }
+    if (w->options.lie == LIE_DEAF)
+        vnet_faults(w->net)->throttled = 1000;
+    vevent_arm(&w->act, 0);
+}
+
+static bool is_wrong(const struct world *w)
+{
+    const char *text;
+
+    return books_verdict(w->books, &text) != RULES;
+}
+
+/* Until nothing schedulable waits, or for as long as that may take. */
+static uint64_t settle(struct world *w)
+{
+    sy_time_ns until = vtime_now() + SETTLE_S * SY_NS_PER_S;
+    uint64_t steps = 0;
+
+    while (!is_wrong(w) && vtime_next_at() <= until && steps < SETTLE_STEPS) {
+        vtime_step();
+        steps++;
+    }
+    if (!is_wrong(w))
+        books_check_settled(w->books, w->daemon);
+    return steps;
+}
+
+struct world_result world_run(const struct world_options *options)
+{
+    struct world w = {.options = *options};
+    struct world_result r = {0};
+    const char *text;
+
+    make(&w);
+    while (r.step < options->steps && !is_wrong(&w)) {
+        vtime_step();
+        r.step++;
+    }
+    if (!is_wrong(&w)) {
+        calm(&w);
+        r.step += settle(&w);
+    }
+    r.verdict = books_verdict(w.books, &text);
+    if (r.verdict != RULES && options->trace_lines) {
+        printf("--- the last %u lines\n", options->trace_lines);
+        trace_print(options->trace_lines);
+    }
+    snprintf(r.text, sizeof(r.text), "%s", text);
+    r.sum = trace_sum();
+    r.virtual_s = (double)vtime_now() / 1e9 - 1000;
+    r.decisions = books_decisions(w.books);
+    r.evictions = books_evictions(w.books);
+    r.requests = vnet_requests(w.net);
+    r.pods = vapi_pods_len(w.api);
+    r.restarts = w.restarts;
+    daemon_kill(w.daemon);
+    vnet_free(w.net);
+    books_free(w.books);
+    vtime_end();
+    return r;
+}
