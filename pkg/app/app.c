@@ -16,6 +16,7 @@
 
 #include "app/access.h"
 #include "app/feed.h"
+#include "app/leader.h"
 #include "app/measure.h"
 #include "app/outbox.h"
 #include "base/log.h"
@@ -73,6 +74,7 @@ struct app {
     struct sy_outbox *outbox;
     struct sy_feed *feeds[SY_FEEDS];
     struct sy_measure *measure; /* NULL: nothing measures load */
+    struct sy_leader *leader;   /* NULL: there is no election */
     struct sy_server *server;
     struct sy_tls_server *tls;
     struct sy_serve *serve;
@@ -122,6 +124,10 @@ static uint32_t checks(void *arg, struct sy_health_check *ret)
                                                 "changes are not being received"};
     }
     ret[n++] = (struct sy_health_check){"not-stopping", !a->is_stopping, "shutting down"};
+    /* kube-scheduler's check fails in a leader that has lost its lease and lives; we end at once.
+     */
+    if (a->leader)
+        ret[n++] = (struct sy_health_check){"leaderElection", true, NULL};
     return n;
 }
 
@@ -151,9 +157,16 @@ static bool is_active(struct app *a)
         if (!all[i].ok)
             bad = &all[i];
     }
-    if (!bad && !a->was_synced)
+    bool is_new = !bad && !a->was_synced;
+    if (is_new)
         say_synced(a);
-    else if (!bad && !a->was_active)
+    /* A standby is ready, and decides nothing. */
+    struct sy_health_check leader = {.ok = true};
+    if (!bad && a->leader)
+        leader = sy_leader_check(a->leader);
+    if (!leader.ok)
+        bad = &leader;
+    if (!bad && !a->was_active && !is_new)
         sy_log_info("scheduling goes on");
     else if (bad && a->was_active && !a->is_stopping)
         sy_log_warn("scheduling pauses", "check", bad->name, "reason", bad->why);
@@ -349,6 +362,9 @@ static void collect(void *arg, struct sy_figures *ret)
             sy_feed_figures(a->feeds[i], ret);
     }
     sy_outbox_figures(a->outbox, ret);
+    ret->writes_withheld = s->writes_withheld;
+    if (a->leader)
+        sy_leader_figures(a->leader, ret);
     if (a->measure)
         sy_measure_figures(a->measure, ret);
     ret->config_reloads = a->reloads;
@@ -386,7 +402,9 @@ static void on_drain(void *arg)
         /* The last results make the last events. */
         sy_outbox_apply(a->outbox, a->sched, now);
     }
-    if (!sy_outbox_is_idle(a->outbox) && now < a->drain_until) {
+    bool is_held = a->leader ? !sy_leader_let_go(a->leader, now)
+                             : !sy_outbox_is_idle(a->outbox) && now < a->drain_until;
+    if (is_held) {
         sy_timer_arm(a->drain, DRAIN_POLL_NS);
         return;
     }
@@ -600,7 +618,10 @@ static int start_outbox(struct app *a, struct sy_err *err)
 {
     struct sy_outbox_options options = {
         .component = a->now.profiles[0].scheduler_name,
-        .bind_timeout_ms = (uint32_t)(a->now.config.bind_timeout_ns / SY_NS_PER_MS),
+        .bind_timeout_ms =
+            a->started.leader.is_on
+                ? sy_config_leader_write_ms(&a->started.leader, a->started.bind_timeout_ns)
+                : (uint32_t)(a->now.config.bind_timeout_ns / SY_NS_PER_MS),
         .events_max_queued = (uint32_t)a->now.config.events_max_queued,
         .strings = a->strings,
         .events = a->now.config.events,
@@ -671,6 +692,29 @@ static int start_measure(struct app *a, struct sy_err *err)
     return sy_measure_new(&a->started.load, &options, &a->measure, err);
 }
 
+static void on_lost(void *arg)
+{
+    stop_with_error(arg, "leaderelection lost");
+}
+
+static int start_leader(struct app *a, struct sy_err *err)
+{
+    struct sy_leader_options options = {
+        .config = &a->started.leader,
+        .kube = a->kube,
+        .outbox = a->outbox,
+        .feeds = a->feeds,
+        .cluster = sy_sched_cluster(a->sched),
+        .component = a->now.profiles[0].scheduler_name,
+        .write_ms = sy_config_leader_write_ms(&a->started.leader, a->started.bind_timeout_ns),
+        .on_change = want_turn,
+        .on_lost = on_lost,
+        .arg = a,
+    };
+
+    return a->started.leader.is_on ? sy_leader_new(&options, &a->leader, err) : 0;
+}
+
 static int start(struct app *a, struct sy_err *err)
 {
     int r = sy_loop_new(&a->loop, err);
@@ -689,8 +733,10 @@ static int start(struct app *a, struct sy_err *err)
     a->signals[1] = sy_signal_new(a->loop, SIGINT, on_stop, a);
     a->signals[2] = sy_signal_new(a->loop, SIGHUP, on_reload, a);
     sy_timer_arm(a->tick, TICK_NS);
-    if ((r = start_measure(a, err)) || (r = start_feeds(a, err)))
+    if ((r = start_measure(a, err)) || (r = start_leader(a, err)) || (r = start_feeds(a, err)))
         return r;
+    if (a->leader)
+        sy_leader_start(a->leader);
     if (a->server)
         say_serving(a);
     sy_log_info("started", "version", a->options->version, "scheduler_names", a->profile_label,
@@ -701,6 +747,7 @@ static int start(struct app *a, struct sy_err *err)
 /* Also after a start that stopped half-way. */
 static void end(struct app *a)
 {
+    sy_leader_free(a->leader);
     for (int i = 0; i < SY_FEEDS; i++)
         sy_feed_free(a->feeds[i]);
     sy_measure_free(a->measure);

@@ -40,15 +40,6 @@ static const char *check_kube_kind(const char *text, char *room, size_t room_siz
     return check_equal(text, SY_CONFIG_KUBE_KIND, room, room_size);
 }
 
-static const char *check_resource_lock(const char *text, char *room, size_t room_size)
-{
-    if (strcmp(text, "leases") == 0)
-        return NULL;
-    snprintf(room, room_size, "Invalid value: \"%.64s\": resourceLock value must be \"leases\"",
-             text);
-    return room;
-}
-
 static const char *check_scheduler_name(const char *text, char *room, size_t room_size)
 {
     size_t len = strlen(text);
@@ -162,15 +153,6 @@ static void check_profile(const void *base, const struct sy_schema_at *at)
 static void check_kube_profile(const void *base, const struct sy_schema_at *at)
 {
     check_plugins(base, at, true);
-}
-
-static void check_leader_election(const void *base, const struct sy_schema_at *at)
-{
-    const struct sy_config *c = base;
-
-    if (c->accepted.leader_elect)
-        sy_schema_problem(at, "leaderElect",
-                          "leader election is not supported yet; write false and run one replica");
 }
 
 /* ---- what there is ---- */
@@ -370,6 +352,8 @@ static const struct sy_option CONFIG[] = {
      .element_size = sizeof(struct sy_config_profile), .elements_max = SY_PROFILES_MAX,
      .unique_key = "schedulerName", .check_map = check_profile,
      .help = "instead of schedulerNames: names with their policies"},
+    {"leaderElection", SY_OPTION_MAP, AT(leader), .fields = sy_config_leader_options,
+     .check_map = sy_config_leader_check, .help = "one replica of several works; docs/failures.md"},
     {"clientConnection", SY_OPTION_MAP, .fields = CLIENT, .help = "to the API server"},
     {"server", SY_OPTION_MAP, .fields = SERVER, .help = "health, metrics, explain"},
     {"logging", SY_OPTION_MAP, .fields = LOGGING, .help = "log lines, to standard error"},
@@ -383,24 +367,6 @@ static const struct sy_option CONFIG[] = {
 };
 
 /* ---- kube-scheduler's kind: what it has, and ours under one key ---- */
-
-static const struct sy_option KUBE_LEADER[] = {
-    {"leaderElect", SY_OPTION_BOOL, AT(accepted.leader_elect), .initial = "false",
-     .help = "not supported yet: false, which is the default here"},
-    {"leaseDuration", SY_OPTION_DURATION, AT(accepted.lease_ns), .is_terse = true, .initial = "15s",
-     .least = 1, .most = INT64_MAX, .range = "must be greater than zero", .help = "accepted"},
-    {"renewDeadline", SY_OPTION_DURATION, AT(accepted.renew_ns), .is_terse = true, .initial = "10s",
-     .least = 1, .most = INT64_MAX, .range = "must be greater than zero", .help = "accepted"},
-    {"retryPeriod", SY_OPTION_DURATION, AT(accepted.retry_ns), .is_terse = true, .initial = "2s",
-     .least = 1, .most = INT64_MAX, .range = "must be greater than zero", .help = "accepted"},
-    {"resourceLock", SY_OPTION_TEXT, AT(accepted.resource_lock), .is_terse = true,
-     .initial = "leases", .check = check_resource_lock, .help = "accepted"},
-    {"resourceName", SY_OPTION_TEXT, AT(accepted.resource_name), .is_terse = true,
-     .help = "accepted"},
-    {"resourceNamespace", SY_OPTION_TEXT, AT(accepted.resource_namespace), .is_terse = true,
-     .help = "accepted"},
-    {0},
-};
 
 static const struct sy_option KUBE_CLIENT[] = {
     {"kubeconfig", SY_OPTION_TEXT, AT(kubeconfig),
@@ -447,8 +413,8 @@ static const struct sy_option KUBE[] = {
      .initial = "16", .least = 1, .most = INT32_MAX,
      .range = "should be an integer value greater than zero", .no_effect = "one thread decides",
      .help = "accepted"},
-    {"leaderElection", SY_OPTION_MAP, .fields = KUBE_LEADER, .check_map = check_leader_election,
-     .help = "one replica of several works"},
+    {"leaderElection", SY_OPTION_MAP, AT(leader), .fields = sy_config_kube_leader_options,
+     .check_map = sy_config_leader_check, .help = "one replica of several works; docs/failures.md"},
     {"clientConnection", SY_OPTION_MAP, .fields = KUBE_CLIENT, .help = "to the API server"},
     {"enableProfiling", SY_OPTION_BOOL, AT(accepted.profiling), .is_live = true, .is_terse = true,
      .initial = "true", .no_effect = "there is no profiler inside", .help = "accepted"},
@@ -473,7 +439,7 @@ static const struct sy_option KUBE[] = {
      .help = "extenders are not supported; remove them, or keep kube-scheduler for the pods that "
              "need them"},
     {"delayCacheUntilActive", SY_OPTION_BOOL, AT(accepted.delay_cache), .is_live = true,
-     .is_terse = true, .initial = "false", .no_effect = "without leader election",
+     .is_terse = true, .initial = "false", .no_effect = "a standby keeps its state warm",
      .help = "accepted"},
     {"steelyard", SY_OPTION_MAP, .fields = KUBE_OURS,
      .help = "what kube-scheduler has no key for, as in our own kind"},

@@ -5,6 +5,7 @@
  * reference. Wiring belongs in app.c. */
 #pragma once
 
+#include "app/leader_config.h"
 #include "app/load_config.h"
 #include "app/model_config.h"
 #include "app/plugin_args.h"
@@ -45,9 +46,6 @@ struct sy_config_profile {
 struct sy_config_accepted {
     int64_t parallelism;
     int64_t percentage_of_nodes;
-    bool leader_elect;
-    int64_t lease_ns, renew_ns, retry_ns;
-    char *resource_lock, *resource_name, *resource_namespace;
     bool profiling, contention_profiling, delay_cache;
     char *accept_types, *content_type;
 };
@@ -55,6 +53,7 @@ struct sy_config_accepted {
 struct sy_config {
     bool is_kube; /* the file was of kube-scheduler's kind */
     struct sy_config_accepted accepted;
+    struct sy_config_leader leader;
     char *api_version;
     char *kind;
     struct sy_option_list scheduler_names; /* char * */

@@ -502,6 +502,16 @@ const char *sy_feed_live_name(const struct sy_feed *f)
     return f->live_name;
 }
 
+void sy_feed_catch_up(const struct sy_feed *f, struct sy_catch_up *c, const char *at_least)
+{
+    sy_catch_up_add(c, f->reflector, f->resource->path, f->resource->query, at_least);
+}
+
+const char *sy_feed_last_change(const struct sy_feed *f)
+{
+    return sy_reflector_last_change(f->reflector);
+}
+
 void sy_feed_figures(const struct sy_feed *f, struct sy_figures *ret)
 {
     const struct sy_reflector_stats *s = sy_reflector_stats(f->reflector);

@@ -4,7 +4,7 @@
  * its reflector and decoder. A further resource is one more line in the table of feed.c. */
 #pragma once
 
-#include "kube/reflector.h"
+#include "kube/catch_up.h"
 #include "load/join.h"
 #include "model/workload.h"
 #include "sched/sched.h"
@@ -60,6 +60,10 @@ const char *sy_feed_resource(const struct sy_feed *f);
 /* Names for the two as checks of health: "pods-synced", "pods-watch". */
 const char *sy_feed_synced_name(const struct sy_feed *f);
 const char *sy_feed_live_name(const struct sy_feed *f);
+/* Adds the feed's watch to what is to catch up; at_least as in sy_catch_up_add(). */
+void sy_feed_catch_up(const struct sy_feed *f, struct sy_catch_up *c, const char *at_least);
+/* The last change that the watch brought, "" for none; as sy_reflector_last_change(). */
+const char *sy_feed_last_change(const struct sy_feed *f);
 /* Marks the string ids that the feed holds. */
 void sy_feed_mark(const struct sy_feed *f);
 /* Adds the feed's figures to those of f. */

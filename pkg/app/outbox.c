@@ -294,6 +294,11 @@ void sy_outbox_set_events(struct sy_outbox *o, bool enabled)
     o->events = enabled;
 }
 
+void sy_outbox_pause(struct sy_outbox *o, bool is_paused)
+{
+    sy_actions_pause(o->actions, is_paused);
+}
+
 uint32_t sy_outbox_binds_in_flight(const struct sy_outbox *o)
 {
     return sy_actions_binds_in_flight(o->actions);

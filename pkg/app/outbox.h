@@ -36,6 +36,9 @@ void sy_outbox_apply(struct sy_outbox *o, struct sy_sched *sched, sy_time_ns now
 void sy_outbox_mark(const struct sy_outbox *o);
 void sy_outbox_set_events(struct sy_outbox *o, bool enabled);
 
+/* As sy_actions_pause(). */
+void sy_outbox_pause(struct sy_outbox *o, bool is_paused);
+
 uint32_t sy_outbox_binds_in_flight(const struct sy_outbox *o);
 bool sy_outbox_is_idle(const struct sy_outbox *o);
 /* Gives up queued events. */

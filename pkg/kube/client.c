@@ -49,6 +49,7 @@ struct call {
     enum sy_kube_retry retry;
     bool is_stream;
     bool is_fenced;
+    bool is_urgent;
     bool maybe_applied;
     bool is_auth_retried;
     int cancel_code; /* 0: not cancelled */
@@ -238,7 +239,7 @@ static void send_when_allowed(struct call *c)
 {
     struct sy_kube *k = c->k;
 
-    if (TAILQ_EMPTY(&k->throttled) && take_token(k)) {
+    if (c->is_urgent || (TAILQ_EMPTY(&k->throttled) && take_token(k))) {
         send_now(c);
         return;
     }
@@ -646,6 +647,7 @@ int sy_kube_send(struct sy_kube *k, const struct sy_kube_call *call, sy_http_id 
     snprintf(c->method, sizeof(c->method), "%s", call->method);
     c->timeout_ms = call->timeout_ms ? call->timeout_ms : DEFAULT_TIMEOUT_MS;
     c->is_fenced = is_fenced;
+    c->is_urgent = call->is_urgent;
     if (is_fenced && c->timeout_ms > k->fence_timeout_ms)
         c->timeout_ms = k->fence_timeout_ms;
     c->retry = call->retry;

@@ -72,6 +72,7 @@ struct sy_kube_call {
     struct sy_str body;       /* copied */
     uint32_t timeout_ms;      /* per try; 0: 30000 */
     enum sy_kube_retry retry;
+    bool is_urgent;           /* our own limit does not hold it up */
     bool is_unfenced;         /* what changes nothing, and what the fence itself stands on */
     sy_kube_done_fn *on_done; /* exactly once, never from inside sy_kube_send */
     void *arg;

@@ -179,6 +179,7 @@ bool sy_elector_read(struct sy_elector *e, const struct sy_lease *found, sy_time
 void sy_elector_read_failed(struct sy_elector *e, sy_time_ns now)
 {
     e->under_way = SY_ELECTOR_WAIT;
+    e->is_release_out = false;
     e->is_read_due = true;
     look_again_later(e, now);
 }
@@ -279,6 +280,10 @@ static enum sy_elector_step step_now(struct sy_elector *e, int64_t wall_ns, stru
         return SY_ELECTOR_UPDATE;
     }
     *ret = new_record(e, wall_ns);
+    if (!e->has_seen || !is_ours(e, &e->seen)) {
+        const char *note = e->has_seen && !e->seen.holder[0] ? sy_elector_note(&e->seen) : NULL;
+        snprintf(e->handover, sizeof(e->handover), "%s", note && !e->is_absent ? note : "");
+    }
     return e->is_absent ? SY_ELECTOR_CREATE : SY_ELECTOR_UPDATE;
 }
 
@@ -346,6 +351,11 @@ bool sy_elector_may_write(struct sy_elector *e, sy_time_ns now)
 sy_time_ns sy_elector_clear_at(const struct sy_elector *e)
 {
     return e->clear_at;
+}
+
+const char *sy_elector_handover(const struct sy_elector *e)
+{
+    return e->handover;
 }
 
 int64_t sy_elector_term(const struct sy_elector *e)

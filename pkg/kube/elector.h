@@ -60,6 +60,7 @@ struct sy_elector {
     sy_time_ns renewed_at; /* LEADING: when the last accepted renewal was sent */
     sy_time_ns latest;     /* time never goes back */
     char release_note[SY_ELECTOR_NOTE_MAX + 1];
+    char handover[SY_LEASE_NOTE_MAX + 1];
     uint64_t slow_paths;
 };
 
@@ -104,6 +105,11 @@ sy_time_ns sy_elector_writes_until(const struct sy_elector *e);
 sy_time_ns sy_elector_clear_at(const struct sy_elector *e);
 /* Number of this term, leaseTransitions: grows with each change of holder while the lease lives. */
 int64_t sy_elector_term(const struct sy_elector *e);
+
+/* LEADING: what the holder before us said when it gave the lease back; "" when it did not.
+ * Borrowed.
+ */
+const char *sy_elector_handover(const struct sy_elector *e);
 
 /* The words behind "term=N " in a note whose term is the lease's; NULL: none. */
 const char *sy_elector_note(const struct sy_lease *lease);

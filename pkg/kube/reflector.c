@@ -24,6 +24,7 @@ enum {
     WATCH_IDLE_MS = 90000, /* bookmarks come each minute or so */
     WATCH_LEAST_S = 300,
     WATCH_SPREAD_S = 300,
+    WATCH_HURRIED_S = 3,
     FAILURES_BEFORE_RELIST = 3,
 };
 
@@ -68,9 +69,11 @@ struct sy_reflector {
     struct sy_decode decode; /* for metadata and statuses */
 
     enum phase phase;
-    char rv[RV_MAX + 1];    /* last seen; "" before the first state */
-    bool is_rv_lost;        /* the server no longer has rv or not yet: ask for the newest */
-    bool is_paging_refused; /* a continue token expired: one list without pages */
+    char rv[RV_MAX + 1];      /* last seen; "" before the first state */
+    char changed[RV_MAX + 1]; /* the last change that a watch brought */
+    bool is_hurried;          /* the next watch is to be a short one */
+    bool is_rv_lost;          /* the server no longer has rv or not yet: ask for the newest */
+    bool is_paging_refused;   /* a continue token expired: one list without pages */
     bool is_replacing;
     char *continue_token; /* NULL: first page */
     bool no_watch_list;
@@ -229,6 +232,8 @@ static int on_frame(void *arg, enum sy_event_type type, struct sy_str raw)
     r->stats.events++;
     hand_on(s, type, raw);
     advance_rv(r, meta.resource_version);
+    if (meta.resource_version.len && meta.resource_version.len <= RV_MAX)
+        snprintf(r->changed, sizeof(r->changed), SY_STR_FMT, SY_STR_ARG(meta.resource_version));
     return 0;
 }
 
@@ -533,7 +538,9 @@ static void add_watch_params(struct sy_reflector *r, struct sy_buf *url)
     char seconds[16];
 
     snprintf(seconds, sizeof(seconds), "%u",
-             WATCH_LEAST_S + (unsigned)sy_rng_below(&r->rng, WATCH_SPREAD_S));
+             r->is_hurried ? WATCH_HURRIED_S
+                           : WATCH_LEAST_S + (unsigned)sy_rng_below(&r->rng, WATCH_SPREAD_S));
+    r->is_hurried = false;
     add_param(url, "watch", "true");
     add_param(url, "allowWatchBookmarks", "true");
     add_param(url, "timeoutSeconds", seconds);
@@ -686,6 +693,29 @@ bool sy_reflector_is_live(const struct sy_reflector *r)
 
     return r->is_synced && r->phase == PHASE_WATCH && (!r->is_down || is_proven) &&
            sy_kube_is_reachable(r->k);
+}
+
+const char *sy_reflector_version(const struct sy_reflector *r)
+{
+    return r->rv;
+}
+
+const char *sy_reflector_last_change(const struct sy_reflector *r)
+{
+    return r->changed;
+}
+
+void sy_reflector_hurry(struct sy_reflector *r)
+{
+    struct stream *s = r->stream;
+
+    if (!s || r->phase != PHASE_WATCH)
+        return;
+    r->stream = NULL;
+    s->r = NULL;
+    sy_kube_cancel(r->k, s->id);
+    r->is_hurried = true;
+    begin(r);
 }
 
 const struct sy_reflector_stats *sy_reflector_stats(const struct sy_reflector *r)

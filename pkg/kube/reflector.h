@@ -46,6 +46,15 @@ bool sy_reflector_is_synced(const struct sy_reflector *r);
 /* Whether the watch is up (or was within the grace of a planned reconnect). */
 bool sy_reflector_is_live(const struct sy_reflector *r);
 
+/* The resourceVersion up to which all has been delivered, "" before the first state; and that of
+ * the last change that a watch brought, "" when none has. Borrowed until the next turn. */
+const char *sy_reflector_version(const struct sy_reflector *r);
+const char *sy_reflector_last_change(const struct sy_reflector *r);
+/* Opens the watch anew from where it is and for a few seconds only, so that the server says soon
+ * how far that is: it sends a bookmark 2 s before the end of a watch (apiserver
+ * storage/cacher/cache_watcher.go, v0.37). Nothing while there is no watch. */
+void sy_reflector_hurry(struct sy_reflector *r);
+
 struct sy_reflector_stats {
     uint64_t lists, watches, events, bookmarks, expired, errors, skipped_objects, bytes;
 };

@@ -239,6 +239,26 @@ static void write_process(struct sy_expo *e, const struct sy_process_figures *p)
               "Start time of the process since unix epoch in seconds.", p->start_wall_s);
 }
 
+static void write_leader(struct sy_expo *e, const struct sy_figures *f)
+{
+    one_counter(e, "steelyard_writes_withheld_total",
+                "Requests that were not sent because the lease may have lapsed.",
+                f->writes_withheld);
+    if (!f->is_elected_by_lease)
+        return;
+    gauge(e, "leader_election_master_status",
+          "Gauge of if the reporting system is master of the relevant lease, 0 indicates backup, 1 "
+          "indicates master. 'name' is the string used to identify the lease.");
+    sy_expo_u64(e, f->is_leader, "name", f->leader_name, NULL);
+    counter(e, "leader_election_slowpath_total",
+            "Total number of slow path exercised in renewing leader leases. 'name' is the string "
+            "used to identify the lease.");
+    sy_expo_u64(e, f->leader_slow_paths, "name", f->leader_name, NULL);
+    one_gauge(e, "steelyard_leader_term",
+              "Number of the term in which we lead, the lease's leaseTransitions; -1 on standby.",
+              f->is_leader ? (double)f->leader_term : -1);
+}
+
 int sy_metrics_write(struct sy_sched *sched, const struct sy_strings *strings,
                      const struct sy_figures *f, const struct sy_process_figures *process,
                      struct sy_buf *out)
@@ -253,9 +273,12 @@ int sy_metrics_write(struct sy_sched *sched, const struct sy_strings *strings,
     sy_load_metrics_write(&e, sy_sched_cluster(sched), f->loads, f->loads_len);
     write_reflectors(&e, f);
     write_client(&e, f);
-    one_gauge(&e, "steelyard_scheduling",
-              "1 while pods are decided, 0 while synchronising, unreachable or shutting down.",
-              f->is_scheduling);
+    write_leader(&e, f);
+    one_gauge(
+        &e, "steelyard_scheduling",
+        "1 while pods are decided, 0 while synchronising, unreachable, on standby or shutting "
+        "down.",
+        f->is_scheduling);
     one_gauge(&e, "steelyard_strings_count", "Distinct strings kept.", sy_strings_len(strings));
     one_gauge(&e, "steelyard_strings_bytes", "Memory that they take.",
               (double)sy_strings_bytes(strings));

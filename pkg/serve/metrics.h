@@ -41,6 +41,12 @@ struct sy_figures {
     uint64_t strings_swept;
     struct sy_load_source_figures loads[SY_LOAD_FIGURES_MAX];
     uint32_t loads_len;
+    bool is_elected_by_lease; /* leader election is on; what follows is of it */
+    bool is_leader;
+    const char *leader_name;
+    int64_t leader_term;
+    uint64_t leader_slow_paths;
+    uint64_t writes_withheld;
     bool is_scheduling;
     bool node_weights; /* write those of each node */
 };

@@ -704,6 +704,10 @@ static void kube_settings(void **state)
     assert_true(c.qps == 100);
     assert_int_equal(c.burst, 200);
     assert_true(c.json_only);
+    assert_false(c.leader.is_on);
+    assert_int_equal(c.leader.lease_ns, 20000000000);
+    assert_string_equal(c.leader.resource_name, "s");
+    assert_string_equal(c.leader.resource_namespace, "kube-system");
     assert_int_equal(c.backoff_initial_ns, 2000000000);
     assert_int_equal(c.backoff_max_ns, 60000000000);
     assert_int_equal(c.port, 7);
@@ -743,8 +747,6 @@ static void kube_problems(void **state)
                     "than zero\n"
                     "f.yaml:4: leaderElection.resourceLock: Invalid value: \"endpoints\": "
                     "resourceLock value must be \"leases\"\n"
-                    "f.yaml:4: leaderElection.leaderElect: leader election is not supported yet; "
-                    "write false and run one replica\n"
                     "f.yaml:5: percentageOfNodesToScore: Invalid value: 101: not in valid range "
                     "[0-100]\n"
                     "f.yaml:6: podInitialBackoffSeconds: Invalid value: 0: must be greater than 0\n"
@@ -770,6 +772,56 @@ static void kube_problems(void **state)
     one_kube_problem("profiles: [{schedulerName: a}, {schedulerName: a}]\n",
                      "f.yaml:3: profiles[1]: another element has this schedulerName; each may be "
                      "given once");
+}
+
+/* Each kind's defaults, what kube-scheduler refuses, and nothing of it while it is off. */
+static void leader_election(void **state)
+{
+    struct sy_problems p;
+    struct sy_config c;
+
+    (void)state;
+    assert_int_equal(parse(KUBE, &c, &p), 0);
+    assert_true(c.leader.is_on);
+    assert_int_equal(c.leader.lease_ns, 15000000000);
+    assert_int_equal(c.leader.renew_ns, 10000000000);
+    assert_int_equal(c.leader.retry_ns, 2000000000);
+    assert_string_equal(c.leader.resource_lock, "leases");
+    assert_string_equal(c.leader.resource_name, "kube-scheduler");
+    assert_string_equal(c.leader.resource_namespace, "kube-system");
+    assert_int_equal(sy_config_leader_write_ms(&c.leader, 10000000000), 5000);
+    assert_int_equal(sy_config_leader_write_ms(&c.leader, 1000000000), 1000);
+    sy_config_done(&c);
+    assert_int_equal(parse(HEAD "leaderElection: {leaderElect: true}\n", &c, &p), 0);
+    assert_true(c.leader.is_on);
+    assert_string_equal(c.leader.resource_name, "steelyard");
+    sy_config_done(&c);
+    assert_int_equal(parse(HEAD, &c, &p), 0);
+    assert_false(c.leader.is_on);
+    sy_config_done(&c);
+    assert_int_equal(parse(KUBE "leaderElection: {leaderElect: false, leaseDuration: 1s, "
+                                "resourceLock: endpoints, resourceName: ''}\n",
+                           &c, &p),
+                     0);
+    sy_config_done(&c);
+    one_kube_problem("leaderElection: {leaseDuration: 10s}\n",
+                     "f.yaml:3: leaderElection.leaseDuration: Invalid value: must be greater than "
+                     "`RenewDeadline`");
+    one_kube_problem("leaderElection: {leaseDuration: 500ms, renewDeadline: 100ms, retryPeriod: "
+                     "10ms}\n",
+                     "f.yaml:3: leaderElection.leaseDuration: is shorter than the second that a "
+                     "Lease counts in; write 15s");
+    one_kube_problem("leaderElection: {renewDeadline: 2400ms}\n",
+                     "f.yaml:3: leaderElection.renewDeadline: Invalid value: must be greater than "
+                     "retryPeriod*JitterFactor, which is 2.4s");
+    one_kube_problem("leaderElection: {retryPeriod: 0s}\n",
+                     "f.yaml:3: leaderElection.retryPeriod: Invalid value: 0s: must be greater "
+                     "than zero");
+    one_kube_problem("leaderElection: {resourceName: ''}\n",
+                     "f.yaml:3: leaderElection.resourceName: Required value");
+    one_kube_problem("leaderElection: {resourceLock: endpoints}\n",
+                     "f.yaml:3: leaderElection.resourceLock: Invalid value: \"endpoints\": "
+                     "resourceLock value must be \"leases\"");
 }
 
 #define ARGS(name) "profiles:\n- pluginConfig:\n  - name: " name "\n    args:\n"
@@ -1022,6 +1074,7 @@ int main(void)
         cmocka_unit_test(preemption_off),
         cmocka_unit_test(kube_settings),
         cmocka_unit_test(kube_problems),
+        cmocka_unit_test(leader_election),
         cmocka_unit_test(args_problems),
         cmocka_unit_test(args_applied),
     };

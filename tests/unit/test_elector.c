@@ -265,7 +265,13 @@ static void test_handover(void **state)
     assert_string_equal(sy_elector_note(&other), "pods=4");
     assert_int_equal(next(S), SY_ELECTOR_UPDATE);
     assert_int_equal(out.transitions, 4);
+    /* Our own write, told by the watch before its answer is there. */
+    struct sy_lease ours = out;
+    snprintf(ours.version, sizeof(ours.version), "7");
+    assert_true(sy_elector_saw(&e, &ours, S));
+    assert_int_equal(e.state, SY_ELECTOR_STANDBY);
     accept("7", S);
+    assert_string_equal(sy_elector_handover(&e), "pods=4");
     assert_int_equal(sy_elector_clear_at(&e), S);
     assert_int_equal(sy_elector_term(&e), 4);
     /* Given back, but not by one of ours in this term: its writes may still be on their way. */
