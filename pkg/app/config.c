@@ -72,6 +72,26 @@ static const char *check_address(const char *text, char *room, size_t room_size)
     return room;
 }
 
+static const char *check_gpu_resource(const char *text, char *room, size_t room_size)
+{
+    struct sy_str name = sy_str_from(text);
+
+    if (!sy_resource_is_extended(name)) {
+        snprintf(room, room_size,
+                 "\"%.64s\" is no extended resource; give a name such as amd.com/gpu", text);
+        return room;
+    }
+    /* These are parts of GPUs, and read as such. */
+    if (sy_str_starts(name, SY_STR("koordinator.sh/")) ||
+        (sy_str_starts(name, SY_STR("nvidia.com/")) && !sy_str_eqz(name, "nvidia.com/gpu"))) {
+        snprintf(room, room_size,
+                 "a unit of \"%.64s\" is not a whole GPU, and is taken for what it is; remove it",
+                 text);
+        return room;
+    }
+    return NULL;
+}
+
 static size_t append(char *room, size_t room_size, size_t len, const char *text)
 {
     if (len >= room_size)
@@ -315,6 +335,18 @@ static const struct sy_option EVENTS[] = {
                                          .help = "what is measured on the nodes"                   \
     }
 
+static const struct sy_option GPUS[] = {
+    {"resources", SY_OPTION_TEXTS, AT(gpu_resources), .is_terse = true,
+     .elements_max = SY_GPU_RESOURCES_MAX - 1, .check = check_gpu_resource,
+     .help = "beside nvidia.com/gpu, extended resources of which a unit is a whole GPU"},
+    {0},
+};
+#define GPUS_MAP                                                                                   \
+    {                                                                                              \
+        "gpus", SY_OPTION_MAP, .fields = GPUS,                                                     \
+                               .help = "what the ledger of GPUs keeps; docs/gpu.md"                \
+    }
+
 static const struct sy_option EXPLAIN[] = {
     {"records", SY_OPTION_INT, AT(records_max), .is_live = true, .initial = "20000", .least = 0,
      .most = 1000000, .help = "decisions kept, the newest, some 250 bytes each; 0: none"},
@@ -362,6 +394,7 @@ static const struct sy_option CONFIG[] = {
     {"events", SY_OPTION_MAP, .fields = EVENTS, .help = "events about pods"},
     {"explain", SY_OPTION_MAP, .fields = EXPLAIN, .help = "why pods wait or went where they are"},
     LOAD,
+    GPUS_MAP,
     MODELS,
     {0},
 };
@@ -400,6 +433,7 @@ static const struct sy_option KUBE_OURS[] = {
     {"events", SY_OPTION_MAP, .fields = EVENTS, .help = "events about pods"},
     {"explain", SY_OPTION_MAP, .fields = EXPLAIN, .help = "why pods wait or went where they are"},
     LOAD,
+    GPUS_MAP,
     MODELS,
     {0},
 };

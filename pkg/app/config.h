@@ -76,7 +76,8 @@ struct sy_config {
     int64_t bind_timeout_ns;
     bool events;
     int64_t events_max_queued;
-    int64_t records_max; /* decisions kept for explain */
+    int64_t records_max;                 /* decisions kept for explain */
+    struct sy_option_list gpu_resources; /* char *: beside nvidia.com/gpu */
     struct sy_config_load load;
     struct sy_config_models models;
 };

@@ -429,6 +429,7 @@ int sy_feed_new(enum sy_feed_kind kind, const struct sy_feed_options *options, s
     f->synced_name = sy_xasprintf("%s-synced", f->resource->name);
     f->live_name = sy_xasprintf("%s-watch", f->resource->name);
     sy_decode_init(&f->decode, options->strings, OBJECT_ARENA_MAX_BYTES);
+    f->decode.names = *options->names;
     if (f->resource->upsert == upsert_pod)
         f->decode.annotation_keys = sy_group_annotations;
     struct sy_reflector_options reflector = {

@@ -27,7 +27,8 @@ struct sy_feed_options {
     struct sy_kube *kube; /* borrowed, as all here */
     struct sy_sched *sched;
     struct sy_strings *strings;
-    struct sy_load_join *join; /* NULL: nobody wants the nodes' addresses */
+    struct sy_load_join *join;             /* NULL: nobody wants the nodes' addresses */
+    const struct sy_resource_names *names; /* of strings; copied */
     /* Something changed that the scheduler may act on. */
     void (*on_input)(void *arg);
     /* Each error that makes the feed wait. resource: "pods". loss: what does not work without it,

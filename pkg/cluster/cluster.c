@@ -143,6 +143,7 @@ static void add_column(struct sy_cluster *c, sy_sid resource)
     column->allocatable = sy_xcalloc(c->nodes_room, sizeof(*column->allocatable));
     column->used = sy_xcalloc(c->nodes_room, sizeof(*column->used));
     c->epoch++; /* shapes that ask for it resolve their columns again */
+    sy_gpus_column(c, c->columns_len - 1);
 }
 
 /* SY_NONE when the table is full. */
@@ -968,18 +969,9 @@ void sy_cluster_namespaces_replace_end(struct sy_cluster *c)
 
 /* -- upkeep -- */
 
-static void mark_names(const struct sy_cluster *c)
-{
-    sy_strings_mark(c->strings, c->names.cpu);
-    sy_strings_mark(c->strings, c->names.memory);
-    sy_strings_mark(c->strings, c->names.ephemeral_storage);
-    sy_strings_mark(c->strings, c->names.pods);
-    sy_strings_mark(c->strings, c->names.nvidia_gpu);
-}
-
 void sy_cluster_mark(const struct sy_cluster *c)
 {
-    mark_names(c);
+    sy_resource_names_mark(&c->names, c->strings);
     sy_specs_mark(c->specs);
     for (size_t i = 0; i < c->budgets.len; i++) {
         sy_strings_mark(c->strings, c->budgets.p[i].budget.ns);

@@ -23,7 +23,7 @@ static struct sy_pod_spec reduce(const struct sy_cluster *c, const struct sy_pod
     *cpu = (struct sy_amount){c->names.cpu, sy_amounts_get(spec->requests.requests, c->names.cpu)};
     return (struct sy_pod_spec){
         .requests = {.requests = {cpu, 1}},
-        .gpu = {.count = spec->gpu.count, .milli = spec->gpu.milli},
+        .gpu = {.count = spec->gpu.count, .milli = spec->gpu.milli, .resource = spec->gpu.resource},
         .node_selector = spec->node_selector,
         .required_nodes = spec->required_nodes,
         .tolerations = spec->tolerations,

@@ -2,8 +2,8 @@
  *
  * What pods are expected to come, for scores that keep GPUs usable: the most frequent kinds of
  * those that came so far, CPU-only ones among them. Two pods are of one kind when they ask for the
- * same cpu and GPUs and may use the same nodes (selector, required affinity, tolerations). Owned by
- * the cluster; one thread. */
+ * same cpu and GPUs (of which vendor, too) and may use the same nodes (selector, required affinity,
+ * tolerations). Owned by the cluster; one thread. */
 #pragma once
 
 #include "base/map.h"

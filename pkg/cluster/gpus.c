@@ -6,7 +6,13 @@
 #include "cluster/cluster.h"
 #include "model/sort.h"
 
-enum { UNKNOWN_MEMORY = 1000, MIB_SHIFT = 20, PERCENT = 100 };
+enum {
+    UNKNOWN_MEMORY = 1000,
+    MIB_SHIFT = 20,
+    PERCENT = 100,
+    WHOLE_SEVENTHS = 7, /* A100 and later have as many; of A30's four a slice counts less */
+    UNITS_MAX = 1 << 20,
+};
 static const uint64_t MEMORY_MIB_MAX = (uint64_t)1 << 30;
 
 void sy_gpus_init(struct sy_cluster *c)
@@ -21,6 +27,7 @@ void sy_gpus_done(struct sy_cluster *c)
     for (uint32_t i = 0; i < c->nodes_room; i++)
         free(c->gpus.nodes[i]);
     free(c->gpus.nodes);
+    sy_vec_done(&c->gpus.columns);
     sy_gpu_targets_done(c);
 }
 
@@ -84,7 +91,53 @@ uint32_t sy_gpus_with_room(const struct sy_gpu_node *g, const struct sy_gpu_requ
 
 bool sy_gpus_are_the_plugins(const struct sy_gpu_node *g, const struct sy_gpu_request *request)
 {
+    if (request->resource && request->resource != g->resource)
+        return true;
     return g->units > g->len && sy_gpu_is_whole(request);
+}
+
+static uint64_t have_room(const struct sy_gpu_node *g, const struct sy_gpu_request *request)
+{
+    uint64_t devices = 0;
+
+    for (uint32_t i = 0; i < g->len; i++)
+        devices |= (uint64_t)sy_gpu_has_room(g, i, request) << i;
+    return devices;
+}
+
+static uint64_t all_healthy(const struct sy_gpu_node *g)
+{
+    uint64_t devices = 0;
+
+    for (uint32_t i = 0; i < g->len; i++)
+        devices |= (uint64_t)!g->gpus[i].is_lost << i;
+    return devices;
+}
+
+static uint32_t count_of(uint64_t devices)
+{
+    return (uint32_t)__builtin_popcountll(devices);
+}
+
+bool sy_gpus_are_of_a_group(const struct sy_gpu_node *g, uint64_t devices)
+{
+    for (uint32_t i = 0; i < g->groups_len; i++) {
+        if (!(devices & ~g->groups[i]))
+            return true;
+    }
+    return false;
+}
+
+bool sy_gpus_fit_a_group(const struct sy_gpu_node *g, const struct sy_gpu_request *request,
+                         bool is_empty)
+{
+    uint64_t free = is_empty ? all_healthy(g) : have_room(g, request);
+
+    for (uint32_t i = 0; i < g->groups_len; i++) {
+        if (count_of(g->groups[i] & free) >= request->count)
+            return true;
+    }
+    return false;
 }
 
 static uint64_t tightest(const struct sy_gpu_node *g, const struct sy_gpu_request *request)
@@ -113,13 +166,62 @@ static uint64_t lowest(const struct sy_gpu_node *g, const struct sy_gpu_request 
     return left ? 0 : devices;
 }
 
+static uint64_t lowest_of(uint64_t devices, uint32_t count)
+{
+    uint64_t taken = 0;
+
+    for (; count && devices; count--) {
+        taken |= devices & -devices;
+        devices &= devices - 1;
+    }
+    return taken;
+}
+
+/* Of `free`, what one group has of it: of the groups with `count` the one with the least, else the
+ * one with the most. Of equals the smaller group. 0: no group has any. */
+static uint64_t best_group(const struct sy_gpu_node *g, uint64_t free, uint32_t count)
+{
+    uint64_t best = 0;
+    uint32_t best_len = 0, best_size = 0;
+
+    for (uint32_t i = 0; i < g->groups_len; i++) {
+        uint64_t has = g->groups[i] & free;
+        uint32_t len = count_of(has), size = count_of(g->groups[i]);
+        bool is_better = best_len >= count ? len >= count && len < best_len : len > best_len;
+        if (is_better || (len && len == best_len && size < best_size)) {
+            best = has;
+            best_len = len;
+            best_size = size;
+        }
+    }
+    return best;
+}
+
+static uint64_t near_each_other(const struct sy_gpu_node *g, const struct sy_gpu_request *request)
+{
+    uint64_t free = have_room(g, request), taken = 0;
+
+    if (count_of(free) < request->count)
+        return 0;
+    for (uint32_t left = request->count; left;) {
+        uint64_t some = best_group(g, free, left);
+        if (request->one_group && request->count > 1 && count_of(some) < left)
+            return 0;
+        some = lowest_of(some ? some : free, left);
+        taken |= some;
+        free &= ~some;
+        left -= count_of(some);
+    }
+    return taken;
+}
+
 uint64_t sy_gpus_choose(const struct sy_gpu_node *g, const struct sy_gpu_request *request)
 {
     if (!g || sy_gpus_are_the_plugins(g, request))
         return 0;
     if (request->count == 1 && !sy_gpu_is_whole(request))
         return tightest(g, request);
-    return lowest(g, request);
+    return g->groups_len ? near_each_other(g, request) : lowest(g, request);
 }
 
 enum sy_gpu_kind sy_gpu_kind_of(const struct sy_gpu_request *request)
@@ -165,19 +267,20 @@ static bool names_devices(const struct sy_gpu_node *g, const struct sy_pod_slot 
     return __builtin_popcountll(p->gpu_devices) == p->spec->spec.gpu.count;
 }
 
-/* Which devices are gone the node does not say. Those that nobody is on, from the last. */
+/* Those that the node names, and of others that are gone, which it does not name, the ones that
+ * nobody is on, from the last. */
 static void lose(struct sy_gpu_node *g)
 {
-    uint32_t left = g->lost;
+    uint32_t left = g->lost - count_of(g->unhealthy);
 
-    for (uint32_t i = g->len; i-- && left;) {
+    for (uint32_t i = g->len; i--;) {
         struct sy_gpu *d = &g->gpus[i];
-        if (d->users)
+        if (!d->is_lost && (!left || d->users))
             continue;
+        left -= !d->is_lost;
         d->is_lost = true;
         d->free_milli = 0;
         d->free_memory_bytes = 0;
-        left--;
     }
 }
 
@@ -201,8 +304,9 @@ static void work_out(const struct sy_cluster *c, uint32_t node, struct sy_gpu_no
 
     g->unplaced = g->kinds = 0;
     for (uint32_t i = 0; i < g->len; i++)
-        g->gpus[i] =
-            (struct sy_gpu){.free_milli = SY_GPU_WHOLE_MILLI, .free_memory_bytes = memory_total(g)};
+        g->gpus[i] = (struct sy_gpu){.free_milli = SY_GPU_WHOLE_MILLI,
+                                     .free_memory_bytes = memory_total(g),
+                                     .is_lost = g->unhealthy >> i & 1};
     for (uint32_t i = c->nodes[node].first_pod; i != SY_NONE && steps++ <= c->pods.len;
          i = c->pods.p[i].next_on_node) {
         const struct sy_pod_slot *p = &c->pods.p[i];
@@ -240,34 +344,97 @@ static uint64_t label_number(const struct sy_cluster *c, const struct sy_node *n
     return number;
 }
 
-/* How many GPUs the node has: as feature discovery says, else as many as it ever had to give. */
-static uint32_t count_devices(const struct sy_cluster *c, const struct sy_node *node,
-                              uint32_t *ret_units)
+/* The resource that the node has GPUs by; 0 for none. */
+static sy_sid resource_of(const struct sy_cluster *c, const struct sy_node *node)
 {
-    sy_sid resource = c->names.nvidia_gpu;
-    int64_t scale = 1;
-
-    if (!sy_amounts_has(node->allocatable, resource) &&
-        sy_amounts_has(node->allocatable, c->gpus.koordinator)) {
-        resource = c->gpus.koordinator;
-        scale = PERCENT;
+    for (uint32_t i = 0; i < c->names.gpus_len; i++) {
+        if (sy_amounts_has(node->allocatable, c->names.gpus[i]))
+            return c->names.gpus[i];
     }
+    if (sy_amounts_has(node->allocatable, c->gpus.koordinator))
+        return c->gpus.koordinator;
+    for (uint32_t i = 0; i < c->names.gpus_len; i++) {
+        if (sy_amounts_has(node->capacity, c->names.gpus[i]))
+            return c->names.gpus[i];
+    }
+    return 0;
+}
+
+/* How many sevenths of a GPU a slice of MIG is: the 3 of nvidia.com/mig-3g.20gb, or what the 1c of
+ * nvidia.com/mig-1c.3g.20gb are of it. 0: it is none. */
+static uint32_t mig_sevenths(struct sy_str name)
+{
+    static const char PREFIX[] = "nvidia.com/mig-";
+    enum { PREFIX_LEN = sizeof(PREFIX) - 1 };
+
+    if (name.len < PREFIX_LEN + 3 || memcmp(name.p, PREFIX, PREFIX_LEN) != 0)
+        return 0;
+    const char *size = name.p + PREFIX_LEN;
+    bool is_size = size[0] >= '1' && size[0] <= '7' && (size[1] == 'g' || size[1] == 'c');
+    return is_size && size[2] == '.' ? (uint32_t)(size[0] - '0') : 0;
+}
+
+static bool has_mig(const struct sy_cluster *c, const struct sy_node *node)
+{
+    for (uint32_t i = 0; i < node->capacity.len; i++) {
+        if (mig_sevenths(sy_strings_get(c->strings, node->capacity.p[i].resource)) &&
+            node->capacity.p[i].amount > 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_nvidia(const struct sy_cluster *c, sy_sid resource)
+{
+    return resource == c->names.nvidia_gpu || resource == c->gpus.koordinator;
+}
+
+/* How many GPUs the node has: as feature discovery says, else as many as it ever had to give.
+ * Where some are cut up by MIG the label may count these too, and is of no use. */
+static uint32_t count_devices(const struct sy_cluster *c, const struct sy_node *node,
+                              sy_sid resource, uint32_t *ret_units)
+{
+    int64_t scale = resource == c->gpus.koordinator ? PERCENT : 1;
     uint32_t units = bounded_units(sy_amounts_get(node->allocatable, resource) / scale);
     uint32_t most = bounded_units(sy_amounts_get(node->capacity, resource) / scale);
-    uint64_t labelled = label_number(c, node, c->gpus.count_label);
+
     *ret_units = units;
     if (!units && !most)
         return 0;
-    if (labelled && labelled <= SY_GPUS_MAX)
+    uint64_t labelled = is_nvidia(c, resource) ? label_number(c, node, c->gpus.count_label) : 0;
+    if (labelled && labelled <= SY_GPUS_MAX && !has_mig(c, node))
         return (uint32_t)labelled;
     return units > most ? units : most;
+}
+
+static struct sy_gpu_node *new_ledger(const struct sy_cluster *c, const struct sy_node *node,
+                                      sy_sid resource, uint32_t len, uint32_t units)
+{
+    size_t gpus = len * sizeof(struct sy_gpu), groups = node->gpu_groups_len * sizeof(uint64_t);
+    struct sy_gpu_node *g = sy_xcalloc(1, sizeof(*g) + gpus + groups);
+    uint64_t mib = is_nvidia(c, resource) ? label_number(c, node, c->gpus.memory_label) : 0;
+
+    g->resource = resource;
+    g->memory_bytes = mib < MEMORY_MIB_MAX ? (int64_t)mib << MIB_SHIFT : 0;
+    g->len = len;
+    g->units = units;
+    g->unhealthy = node->gpus_unhealthy & (UINT64_MAX >> (SY_GPUS_MAX - len));
+    g->lost = units < len ? len - units : 0;
+    if (g->lost < count_of(g->unhealthy))
+        g->lost = count_of(g->unhealthy);
+    g->groups = (uint64_t *)(void *)((char *)g->gpus + gpus);
+    g->groups_len = node->gpu_groups_len;
+    if (groups)
+        memcpy(g->groups, node->gpu_groups, groups);
+    return g;
 }
 
 void sy_gpus_node(struct sy_cluster *c, uint32_t slot, const struct sy_node *node, uint32_t change)
 {
     struct sy_gpu_node *old = c->gpus.nodes[slot];
+    sy_sid resource = node ? resource_of(c, node) : 0;
     uint32_t units = 0;
-    uint32_t len = node ? count_devices(c, node, &units) : 0;
+    uint32_t len = resource ? count_devices(c, node, resource, &units) : 0;
 
     len = len > SY_GPUS_MAX ? 0 : len;
     if (!old && !len)
@@ -280,14 +447,40 @@ void sy_gpus_node(struct sy_cluster *c, uint32_t slot, const struct sy_node *nod
     c->gpus.nodes[slot] = NULL;
     if (!len)
         return;
-    struct sy_gpu_node *g = sy_xcalloc(1, sizeof(*g) + len * sizeof(*g->gpus));
-    uint64_t mib = label_number(c, node, c->gpus.memory_label);
-    g->memory_bytes = mib < MEMORY_MIB_MAX ? (int64_t)mib << MIB_SHIFT : 0;
-    g->len = len;
-    g->units = units;
-    g->lost = units < len ? len - units : 0;
-    c->gpus.nodes[slot] = g;
-    work_out(c, slot, g);
+    c->gpus.nodes[slot] = new_ledger(c, node, resource, len, units);
+    work_out(c, slot, c->gpus.nodes[slot]);
+}
+
+/* -- all GPUs of a node, MIG's slices among them -- */
+
+void sy_gpus_column(struct sy_cluster *c, uint32_t column)
+{
+    sy_sid resource = c->columns[column].resource;
+    uint32_t sevenths = sy_resource_is_gpu(&c->names, resource)
+                            ? WHOLE_SEVENTHS
+                            : mig_sevenths(sy_strings_get(c->strings, resource));
+
+    if (sevenths)
+        sy_vec_push(&c->gpus.columns, (struct sy_gpu_column){column, sevenths});
+}
+
+static int64_t milli_of(int64_t units, uint32_t sevenths)
+{
+    units = units < UNITS_MAX ? units : UNITS_MAX;
+    return units > 0 ? units * SY_GPU_WHOLE_MILLI * sevenths / WHOLE_SEVENTHS : 0;
+}
+
+struct sy_gpu_sums sy_gpus_sums(const struct sy_cluster *c, uint32_t node)
+{
+    struct sy_gpu_sums sums = {0};
+
+    for (size_t i = 0; i < c->gpus.columns.len; i++) {
+        const struct sy_gpu_column *gpu = &c->gpus.columns.p[i];
+        const struct sy_column *column = &c->columns[gpu->column];
+        sums.total_milli += milli_of(column->allocatable[node], gpu->sevenths);
+        sums.used_milli += milli_of(column->used[node], gpu->sevenths);
+    }
+    return sums;
 }
 
 /* -- pods -- */

@@ -44,8 +44,10 @@ const char *sy_load_metric_name(enum sy_load_metric m)
 
 /* The column whose requests a metric measures; SY_NONE when nothing is requested of it. What a pod
  * asks of GPUs is the best guess at what it will take of their memory. */
-static uint32_t column_of(const struct sy_cluster *c, enum sy_load_metric metric)
+static uint32_t column_of(const struct sy_cluster *c, enum sy_load_metric metric, uint32_t node)
 {
+    const struct sy_gpu_node *gpus;
+
     switch (metric) {
     case SY_LOAD_CPU:
         return SY_COLUMN_CPU_MILLI;
@@ -55,7 +57,10 @@ static uint32_t column_of(const struct sy_cluster *c, enum sy_load_metric metric
         return SY_COLUMN_EPHEMERAL_BYTES;
     case SY_LOAD_GPU:
     case SY_LOAD_GPU_MEMORY:
-        return sy_cluster_column(c, c->names.nvidia_gpu);
+        gpus = sy_gpus_of(c, node);
+        return sy_cluster_column(c, gpus && sy_resource_is_gpu(&c->names, gpus->resource)
+                                        ? gpus->resource
+                                        : c->names.nvidia_gpu);
     default:
         return SY_NONE;
     }
@@ -64,7 +69,7 @@ static uint32_t column_of(const struct sy_cluster *c, enum sy_load_metric metric
 /* What a share of 1 is in the unit of a sample's amount; 0 when it is not known. */
 static double whole_of(const struct sy_cluster *c, enum sy_load_metric metric, uint32_t node)
 {
-    uint32_t column = column_of(c, metric);
+    uint32_t column = column_of(c, metric, node);
 
     if (column == SY_NONE || metric == SY_LOAD_GPU_MEMORY)
         return 0;
@@ -101,7 +106,7 @@ static double estimate(const struct sy_cluster *c, uint32_t node, enum sy_load_m
 {
     const struct sy_load_held *held = &c->load.columns[metric].held[node];
     const struct sy_load_recent *recent = &c->load.recent[node];
-    uint32_t column = column_of(c, metric);
+    uint32_t column = column_of(c, metric, node);
     double sum = 0;
 
     if (column == SY_NONE || c->columns[column].allocatable[node] <= 0)
@@ -163,7 +168,7 @@ static double weight_at(const struct sy_load_held *held, sy_time_ns now)
 
 static double requested_share(const struct sy_cluster *c, uint32_t node, enum sy_load_metric metric)
 {
-    uint32_t column = metric == SY_LOAD_GPU_MEMORY ? SY_NONE : column_of(c, metric);
+    uint32_t column = metric == SY_LOAD_GPU_MEMORY ? SY_NONE : column_of(c, metric, node);
 
     if (column == SY_NONE || c->columns[column].allocatable[node] <= 0)
         return 0;

@@ -40,17 +40,24 @@ double sy_group_load(const struct sy_group_sums *g, enum sy_load_metric m)
 /* -- sums -- */
 
 static void count_column(const struct sy_cluster *c, uint32_t node, enum sy_load_metric m,
-                         uint32_t column, int64_t unit, struct sy_group_sums *ret)
+                         uint32_t column, struct sy_group_sums *ret)
 {
-    int64_t most = MOST_OF_A_NODE / unit;
     int64_t total = c->columns[column].allocatable[node];
     int64_t used = c->columns[column].used[node];
 
-    total = total < most ? total : most;
-    used = used < most ? used : most;
-    ret->total[m] = total * unit;
-    ret->used[m] =
-        used * unit + llround(sy_load_excess(&c->load, m, node) * (double)total * (double)unit);
+    total = total < MOST_OF_A_NODE ? total : MOST_OF_A_NODE;
+    used = used < MOST_OF_A_NODE ? used : MOST_OF_A_NODE;
+    ret->total[m] = total;
+    ret->used[m] = used + llround(sy_load_excess(&c->load, m, node) * (double)total);
+}
+
+static void count_gpus(const struct sy_cluster *c, uint32_t node, struct sy_group_sums *ret)
+{
+    struct sy_gpu_sums gpus = sy_gpus_sums(c, node);
+    double excess = gpus.total_milli ? sy_load_excess(&c->load, SY_LOAD_GPU, node) : 0;
+
+    ret->total[SY_LOAD_GPU] = gpus.total_milli;
+    ret->used[SY_LOAD_GPU] = gpus.used_milli + llround(excess * (double)gpus.total_milli);
 }
 
 static void count_measured(const struct sy_cluster *c, uint32_t node, enum sy_load_metric m,
@@ -67,13 +74,11 @@ static void count_measured(const struct sy_cluster *c, uint32_t node, enum sy_lo
 static struct sy_group_sums count_node(const struct sy_cluster *c, uint32_t node)
 {
     struct sy_group_sums s = {.nodes = 1};
-    uint32_t gpus = sy_cluster_column(c, c->names.nvidia_gpu);
 
-    count_column(c, node, SY_LOAD_CPU, SY_COLUMN_CPU_MILLI, 1, &s);
-    count_column(c, node, SY_LOAD_MEMORY, SY_COLUMN_MEMORY_BYTES, 1, &s);
-    count_column(c, node, SY_LOAD_EPHEMERAL, SY_COLUMN_EPHEMERAL_BYTES, 1, &s);
-    if (gpus != SY_NONE)
-        count_column(c, node, SY_LOAD_GPU, gpus, 1000, &s);
+    count_column(c, node, SY_LOAD_CPU, SY_COLUMN_CPU_MILLI, &s);
+    count_column(c, node, SY_LOAD_MEMORY, SY_COLUMN_MEMORY_BYTES, &s);
+    count_column(c, node, SY_LOAD_EPHEMERAL, SY_COLUMN_EPHEMERAL_BYTES, &s);
+    count_gpus(c, node, &s);
     count_measured(c, node, SY_LOAD_GPU_MEMORY, &s);
     count_measured(c, node, SY_LOAD_NETWORK, &s);
     return s;

@@ -25,11 +25,7 @@ void sy_decode_done(struct sy_decode *d)
 
 void sy_decode_mark(const struct sy_decode *d)
 {
-    sy_strings_mark(d->strings, d->names.cpu);
-    sy_strings_mark(d->strings, d->names.memory);
-    sy_strings_mark(d->strings, d->names.ephemeral_storage);
-    sy_strings_mark(d->strings, d->names.pods);
-    sy_strings_mark(d->strings, d->names.nvidia_gpu);
+    sy_resource_names_mark(&d->names, d->strings);
     sy_strings_mark(d->strings, d->empty);
     sy_strings_mark(d->strings, d->any_ip);
 }

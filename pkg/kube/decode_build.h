@@ -7,6 +7,8 @@
 
 #include "kube/decode_wire.h"
 #include "model/labels.h"
+#include "model/node.h"
+#include "model/pod.h"
 #include "model/resources.h"
 #include "model/storage.h"
 
@@ -37,6 +39,13 @@ struct sy_node_term sy_build_node_term(struct build *b, const struct wire_node_t
 /* For a volume of an in-tree kind whose other fields are filled: the driver's handle and affinity.
  */
 void sy_build_in_tree(struct build *b, struct sy_pv *pv);
+/* What a pod asks for of GPUs, after its requests, and which it has. */
+void sy_build_pod_gpus(struct build *b, const struct wire_pod *wire,
+                       const struct sy_container *containers, uint32_t containers_len,
+                       struct sy_pod *pod);
+/* What a node's annotations and labels say of its GPUs. */
+void sy_build_node_gpus(struct build *b, const struct wire_metadata *metadata,
+                        struct sy_node *node);
 /* enum sy_effect; SY_EFFECT_NONE for what is empty or unknown. */
 uint8_t sy_build_effect(struct sy_str s);
 /* enum sy_condition from the first condition of that type; *ret (may be NULL) is that condition or

@@ -82,6 +82,7 @@ static void build_node(struct build *b, const struct wire_node *from, struct sy_
         node->labels = sy_build_labels(b, &metadata->labels);
         node->annotations = sy_build_annotations(b, &metadata->annotations);
         node->created_wall_ns = metadata->created_wall_ns;
+        sy_build_node_gpus(b, metadata, node);
     }
     if (from->spec) {
         node->unschedulable = from->spec->unschedulable;

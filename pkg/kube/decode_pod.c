@@ -117,8 +117,7 @@ static void build_container(struct build *b, const struct wire_container *from, 
         to->status_requests = sy_build_amounts(b, &status->resources->requests);
 }
 
-static void build_requests(struct build *b, const struct wire_pod *from,
-                           struct sy_pod_request_totals *ret)
+static void build_requests(struct build *b, const struct wire_pod *from, struct sy_pod *pod)
 {
     const struct wire_pod_spec *spec = from->spec;
     const struct wire_container *c;
@@ -148,7 +147,9 @@ static void build_requests(struct build *b, const struct wire_pod *from,
         in.resize_infeasible = resize && sy_str_eq(resize->reason, SY_STR("Infeasible"));
     }
     if (!b->code)
-        b->code = sy_pod_requests(&b->d->arena, b->d->strings, &b->d->names, &in, ret);
+        b->code =
+            sy_pod_requests(&b->d->arena, b->d->strings, &b->d->names, &in, &pod->spec.requests);
+    sy_build_pod_gpus(b, from, containers, in.containers_len, pod);
 }
 
 /* ---- affinity and spread --------------------------------------------------------------------- */
@@ -608,28 +609,6 @@ static uint16_t needed_features(const struct wire_pod_spec *from)
     return needed;
 }
 
-static void build_gpu(struct build *b, const struct wire_pod *wire, struct sy_pod *pod)
-{
-    struct sy_str milli = {0}, memory = {0};
-    const struct wire_pair *pair;
-
-    if (wire->metadata) {
-        WIRE_FOREACH (pair, &wire->metadata->annotations) {
-            if (!sy_str_starts(pair->key, SY_STR("steelyard.dev/gpu-")))
-                continue;
-            /* An empty value is one that can not be read, and not none. */
-            struct sy_str value = pair->value.len ? pair->value : SY_STR("-");
-            if (sy_str_eqz(pair->key, SY_GPU_MILLI_ANNOTATION))
-                milli = value;
-            else if (sy_str_eqz(pair->key, SY_GPU_MEMORY_ANNOTATION))
-                memory = value;
-            else if (sy_str_eqz(pair->key, SY_GPU_DEVICES_ANNOTATION))
-                pod->gpu_devices = sy_gpu_devices_parse(value);
-        }
-    }
-    pod->spec.gpu = sy_gpu_request_of(b->d->strings, pod->spec.requests.requests, milli, memory);
-}
-
 static void build_spec(struct build *b, const struct wire_pod *wire, struct sy_pod *pod)
 {
     const struct wire_pod_spec *from = wire->spec;
@@ -644,8 +623,7 @@ static void build_spec(struct build *b, const struct wire_pod *wire, struct sy_p
     spec->scheduler_name = sy_build_id_unless_empty(b, from->scheduler_name);
     spec->host_network = from->host_network;
     spec->needed_features = needed_features(from);
-    build_requests(b, wire, &spec->requests);
-    build_gpu(b, wire, pod);
+    build_requests(b, wire, pod);
     spec->node_selector = sy_build_labels(b, &from->node_selector);
     if (from->affinity)
         build_affinity(b, from->affinity, spec);

@@ -9,9 +9,9 @@ enum { PERCENT = 100, TEXT_LIST_MAX = 512 };
 
 static const struct sy_gpu_request NOWHERE = {.count = UINT16_MAX, .milli = SY_GPU_WHOLE_MILLI};
 
-/* Amounts of resources that ask for GPUs, by convention: docs/gpu.md. */
+/* Amounts of resources that ask for parts of GPUs, by convention: docs/gpu.md. */
 struct asked {
-    int64_t gpus;             /* nvidia.com/gpu: whole ones, or of HAMi how many vGPUs */
+    int64_t gpus;             /* nvidia.com/gpu: of HAMi how many vGPUs */
     int64_t hami_cores;       /* percent of each */
     int64_t hami_memory_mib;  /* of each */
     int64_t hami_memory_part; /* percent of each */
@@ -88,8 +88,13 @@ static struct sy_gpu_request koordinator(const struct asked *a)
     };
 }
 
+static bool asks_hami(const struct asked *a)
+{
+    return a->hami_cores || a->hami_memory_mib || a->hami_memory_part;
+}
+
 /* nvidia.com/gpu says how many, the others how much of each. */
-static struct sy_gpu_request hami(const struct asked *a)
+static struct sy_gpu_request hami_of(const struct asked *a)
 {
     return (struct sy_gpu_request){
         .count = bounded_count(a->gpus ? a->gpus : 1),
@@ -97,6 +102,43 @@ static struct sy_gpu_request hami(const struct asked *a)
         .memory_milli = percent_to_milli(a->hami_memory_part),
         .memory_bytes = mib_to_bytes(a->hami_memory_mib),
     };
+}
+
+static void at_least(struct sy_gpu_request *r, const struct sy_gpu_request *other)
+{
+    r->milli = other->milli > r->milli ? other->milli : r->milli;
+    r->memory_milli = other->memory_milli > r->memory_milli ? other->memory_milli : r->memory_milli;
+    r->memory_bytes = other->memory_bytes > r->memory_bytes ? other->memory_bytes : r->memory_bytes;
+}
+
+/* Each container has GPUs of its own. Where they ask for unequal parts all count as the largest, so
+ * that whichever GPU a container is given has room for it. Init containers come before the others
+ * and use the same ones. */
+static struct sy_gpu_request hami(const struct sy_strings *strings,
+                                  const struct sy_gpu_words *words, const struct asked *of_pod)
+{
+    struct sy_gpu_request r = {0};
+    int64_t count = 0, init = 0;
+
+    for (uint32_t i = 0; i < words->containers_len; i++) {
+        const struct sy_container *c = &words->containers[i];
+        struct asked a;
+        gather(strings, c->requests, &a);
+        if (!asks_hami(&a) && !a.gpus)
+            continue;
+        struct sy_gpu_request part = hami_of(&a);
+        if (!asks_hami(&a))
+            part.milli = SY_GPU_WHOLE_MILLI;
+        at_least(&r, &part);
+        if (c->kind == SY_CONTAINER_INIT)
+            init = part.count > init ? part.count : init;
+        else
+            count += part.count;
+    }
+    if (!count && !init)
+        return hami_of(of_pod);
+    r.count = bounded_count(count > init ? count : init);
+    return r;
 }
 
 static struct sy_gpu_request annotated(struct sy_str milli, struct sy_str memory)
@@ -113,34 +155,58 @@ static struct sy_gpu_request annotated(struct sy_str milli, struct sy_str memory
     return r;
 }
 
-struct sy_gpu_request sy_gpu_request_of(const struct sy_strings *strings,
-                                        struct sy_amounts requests, struct sy_str milli,
-                                        struct sy_str memory)
+static struct sy_gpu_request whole(const struct sy_resource_names *names,
+                                   struct sy_amounts requests)
 {
-    struct asked a;
-
-    if (milli.len || memory.len)
-        return annotated(milli, memory);
-    gather(strings, requests, &a);
-    if (a.koordinator || a.koordinator_core || a.koordinator_memory_part ||
-        a.koordinator_memory_bytes)
-        return koordinator(&a);
-    if (a.hami_cores || a.hami_memory_mib || a.hami_memory_part)
-        return hami(&a);
-    if (a.gpus)
-        return (struct sy_gpu_request){.count = bounded_count(a.gpus), .milli = SY_GPU_WHOLE_MILLI};
+    for (uint32_t i = 0; i < names->gpus_len; i++) {
+        int64_t amount = sy_amounts_get(requests, names->gpus[i]);
+        if (amount > 0)
+            return (struct sy_gpu_request){.count = bounded_count(amount),
+                                           .milli = SY_GPU_WHOLE_MILLI,
+                                           .resource = names->gpus[i]};
+    }
     return (struct sy_gpu_request){0};
 }
 
-uint64_t sy_gpu_devices_parse(struct sy_str s)
+static struct sy_gpu_request by_resources(const struct sy_strings *strings,
+                                          const struct sy_resource_names *names,
+                                          const struct sy_gpu_words *words)
+{
+    struct asked a;
+
+    gather(strings, words->requests, &a);
+    if (a.koordinator || a.koordinator_core || a.koordinator_memory_part ||
+        a.koordinator_memory_bytes)
+        return koordinator(&a);
+    if (asks_hami(&a))
+        return hami(strings, words, &a);
+    return whole(names, words->requests);
+}
+
+struct sy_gpu_request sy_gpu_request_of(const struct sy_strings *strings,
+                                        const struct sy_resource_names *names,
+                                        const struct sy_gpu_words *words)
+{
+    struct sy_gpu_request r = words->milli.len || words->memory.len
+                                  ? annotated(words->milli, words->memory)
+                                  : by_resources(strings, names, words);
+
+    if (!r.count || !words->group.len)
+        return r;
+    r.one_group = sy_str_eqz(words->group, "required");
+    return r.one_group || sy_str_eqz(words->group, "preferred") ? r : NOWHERE;
+}
+
+/* Numbers with `separator` between. */
+static uint64_t parse_numbers(struct sy_str s, char separator)
 {
     uint64_t devices = 0;
 
     if (!s.len || s.len > TEXT_LIST_MAX)
         return 0;
     for (size_t at = 0; at <= s.len;) {
-        const char *comma = memchr(s.p + at, ',', s.len - at);
-        size_t len = comma ? (size_t)(comma - s.p) - at : s.len - at;
+        const char *end = memchr(s.p + at, separator, s.len - at);
+        size_t len = end ? (size_t)(end - s.p) - at : s.len - at;
         uint64_t number;
         if (sy_str_u64((struct sy_str){s.p + at, len}, &number) < 0 || number >= SY_GPUS_MAX ||
             devices >> number & 1)
@@ -149,6 +215,28 @@ uint64_t sy_gpu_devices_parse(struct sy_str s)
         at += len + 1;
     }
     return devices;
+}
+
+uint64_t sy_gpu_devices_parse(struct sy_str s)
+{
+    return parse_numbers(s, ',');
+}
+
+uint32_t sy_gpu_groups_parse(struct sy_str s, uint64_t groups[SY_GPUS_MAX])
+{
+    bool is_label = s.len && (memchr(s.p, '.', s.len) || memchr(s.p, '_', s.len));
+    uint32_t count = 0;
+
+    for (size_t at = 0; s.len && at <= s.len;) {
+        const char *end = memchr(s.p + at, is_label ? '_' : ';', s.len - at);
+        size_t len = end ? (size_t)(end - s.p) - at : s.len - at;
+        uint64_t group = parse_numbers((struct sy_str){s.p + at, len}, is_label ? '.' : ',');
+        if (!group || count == SY_GPUS_MAX)
+            return 0;
+        groups[count++] = group;
+        at += len + 1;
+    }
+    return count;
 }
 
 char *sy_gpu_devices_format(uint64_t devices, char text[SY_GPU_DEVICES_TEXT_MAX])

@@ -2,6 +2,7 @@
 #include "model/node.h"
 
 #include "base/mem.h"
+#include "model/gpu.h"
 #include "model/walk.h"
 
 #include <inttypes.h>
@@ -19,6 +20,8 @@ int sy_node_copy(struct sy_arena *arena, const struct sy_node *node, struct sy_n
     copy.capacity = sy_copy_amounts(&c, node->capacity);
     copy.taints = sy_copy_array(&c, node->taints, node->taints_len, sizeof(*node->taints));
     copy.images = sy_copy_array(&c, node->images, node->images_len, sizeof(*node->images));
+    copy.gpu_groups =
+        sy_copy_array(&c, node->gpu_groups, node->gpu_groups_len, sizeof(*node->gpu_groups));
     copy.internal_ips = NULL;
     copy.internal_ips_len = 0;
     copy.hostname = (struct sy_str){0};
@@ -52,6 +55,14 @@ static bool same_images(const struct sy_node *a, const struct sy_node *b)
     return true;
 }
 
+static bool same_gpus(const struct sy_node *a, const struct sy_node *b)
+{
+    size_t size = a->gpu_groups_len * sizeof(*a->gpu_groups);
+
+    return a->gpus_unhealthy == b->gpus_unhealthy && a->gpu_groups_len == b->gpu_groups_len &&
+           (!size || memcmp(a->gpu_groups, b->gpu_groups, size) == 0);
+}
+
 bool sy_node_same_for_scheduling(const struct sy_node *a, const struct sy_node *b)
 {
     return sy_str_eq(a->uid, b->uid) && a->name == b->name &&
@@ -61,7 +72,7 @@ bool sy_node_same_for_scheduling(const struct sy_node *a, const struct sy_node *
            sy_labels_eq(a->annotations, b->annotations) &&
            sy_amounts_eq(a->allocatable, b->allocatable) &&
            sy_amounts_eq(a->capacity, b->capacity) && same_taints(a, b) && same_images(a, b) &&
-           a->declared_features == b->declared_features;
+           a->declared_features == b->declared_features && same_gpus(a, b);
 }
 
 void sy_node_mark(const struct sy_node *node, struct sy_strings *strings)
@@ -105,6 +116,17 @@ static void dump_images(struct sy_dump *d, const struct sy_node *node)
     }
 }
 
+static void dump_gpus(struct sy_dump *d, const struct sy_node *node)
+{
+    char text[SY_GPU_DEVICES_TEXT_MAX];
+
+    if (node->gpus_unhealthy)
+        sy_buf_addf(d->out, "gpusUnhealthy=%s\n",
+                    sy_gpu_devices_format(node->gpus_unhealthy, text));
+    for (uint32_t i = 0; i < node->gpu_groups_len; i++)
+        sy_buf_addf(d->out, "gpuGroup=%s\n", sy_gpu_devices_format(node->gpu_groups[i], text));
+}
+
 int sy_node_dump(const struct sy_node *node, const struct sy_strings *strings, struct sy_buf *out)
 {
     struct sy_dump d = {strings, out};
@@ -123,6 +145,7 @@ int sy_node_dump(const struct sy_node *node, const struct sy_strings *strings, s
     sy_dump_number_line(&d, "created", node->created_wall_ns);
     dump_images(&d, node);
     sy_dump_number_line(&d, "declaredFeatures", node->declared_features);
+    dump_gpus(&d, node);
     for (uint32_t i = 0; i < node->internal_ips_len; i++)
         sy_dump_str_line(&d, "internalIP", node->internal_ips[i]);
     if (node->hostname.len)

@@ -34,6 +34,10 @@ struct sy_node {
     const struct sy_image *images; /* sorted by name id, one entry per name */
     uint32_t images_len;
     uint16_t declared_features; /* status.declaredFeatures, 1 << enum sy_node_feature */
+    /* GPUs, as bits of device numbers; model/gpu.h has the annotations. */
+    uint64_t gpus_unhealthy;    /* all, when the annotation can not be read */
+    const uint64_t *gpu_groups; /* in their order, which may overlap */
+    uint32_t gpu_groups_len;
     /* Addresses say which node a measurement is of. Only decoded nodes have them, copies do not. */
     const struct sy_str *internal_ips;
     uint32_t internal_ips_len;

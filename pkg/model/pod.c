@@ -221,6 +221,8 @@ int sy_pod_spec_encode(const struct sy_pod_spec *spec, struct sy_buf *out)
         put(&w, spec->gpu.milli);
         put(&w, spec->gpu.memory_milli);
         put_signed(&w, spec->gpu.memory_bytes);
+        put(&w, spec->gpu.resource);
+        put(&w, spec->gpu.one_group);
     }
     put_node_affinity(&w, spec);
     put_affinity_terms(&w, spec->affinity, spec->affinity_len);
@@ -555,6 +557,16 @@ static void dump_device_resources(struct sy_dump *d, const struct sy_pod_spec *s
     }
 }
 
+static void dump_gpu(struct sy_dump *d, const struct sy_gpu_request *r)
+{
+    if (!r->count)
+        return;
+    sy_buf_addf(d->out, "gpu=%u x %u milli, memory %u milli, %lld bytes, of ", r->count, r->milli,
+                r->memory_milli, (long long)r->memory_bytes);
+    sy_dump_id(d, r->resource);
+    sy_buf_adds(d->out, r->one_group ? ", one group\n" : "\n");
+}
+
 static void dump_spec(struct sy_dump *d, const struct sy_pod_spec *spec)
 {
     sy_dump_id_line(d, "schedulerName", spec->scheduler_name);
@@ -567,9 +579,7 @@ static void dump_spec(struct sy_dump *d, const struct sy_pod_spec *spec)
         sy_dump_number_line(d, "requests.scoredCPU", spec->requests.scored_cpu_milli);
         sy_dump_number_line(d, "requests.scoredMemory", spec->requests.scored_memory_bytes);
     }
-    if (spec->gpu.count)
-        sy_buf_addf(d->out, "gpu=%u x %u milli, memory %u milli, %lld bytes\n", spec->gpu.count,
-                    spec->gpu.milli, spec->gpu.memory_milli, (long long)spec->gpu.memory_bytes);
+    dump_gpu(d, &spec->gpu);
     dump_node_affinity(d, spec);
     dump_affinity_terms(d, "podAffinity", spec->affinity, spec->affinity_len);
     dump_weighted_terms(d, "preferredPodAffinity", spec->preferred_affinity,

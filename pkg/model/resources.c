@@ -146,6 +146,27 @@ void sy_resource_names_init(struct sy_resource_names *n, struct sy_strings *stri
         .pods = sy_strings_addz(strings, "pods"),
         .nvidia_gpu = sy_strings_addz(strings, "nvidia.com/gpu"),
     };
+    n->gpus[n->gpus_len++] = n->nvidia_gpu;
+}
+
+void sy_resource_names_add_gpus(struct sy_resource_names *n, struct sy_strings *strings,
+                                const char *const *names, uint32_t len)
+{
+    for (uint32_t i = 0; i < len && n->gpus_len < SY_GPU_RESOURCES_MAX; i++) {
+        sy_sid id = sy_strings_addz(strings, names[i]);
+        if (!sy_resource_is_gpu(n, id))
+            n->gpus[n->gpus_len++] = id;
+    }
+}
+
+void sy_resource_names_mark(const struct sy_resource_names *n, struct sy_strings *strings)
+{
+    sy_strings_mark(strings, n->cpu);
+    sy_strings_mark(strings, n->memory);
+    sy_strings_mark(strings, n->ephemeral_storage);
+    sy_strings_mark(strings, n->pods);
+    for (uint32_t i = 0; i < n->gpus_len; i++)
+        sy_strings_mark(strings, n->gpus[i]);
 }
 
 /* Which of a container's three lists counts. */

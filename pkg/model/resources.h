@@ -82,6 +82,8 @@ bool sy_resource_may_be_device(struct sy_str name);
 /* deviceclass.resource.kubernetes.io/CLASS */
 #define SY_DEVICE_CLASS_PREFIX "deviceclass.resource.kubernetes.io/"
 
+enum { SY_GPU_RESOURCES_MAX = 8 };
+
 /* Ids of the resource names that have special rules; filled once per string table. */
 struct sy_resource_names {
     sy_sid cpu;
@@ -89,9 +91,28 @@ struct sy_resource_names {
     sy_sid ephemeral_storage;
     sy_sid pods;
     sy_sid nvidia_gpu;
+    /* Of which a unit is a whole GPU: nvidia_gpu, and those that sy_resource_names_add_gpus() has
+     * added. */
+    sy_sid gpus[SY_GPU_RESOURCES_MAX];
+    uint32_t gpus_len;
 };
-/* Interns the names in strings and fills *n. The ids must be marked in every sweep. */
+/* Interns the names in strings and fills *n. */
 void sy_resource_names_init(struct sy_resource_names *n, struct sy_strings *strings);
+/* Further resources of which a unit is a whole GPU; those that are there already change nothing,
+ * and so do those that there is no room for. O(len). */
+void sy_resource_names_add_gpus(struct sy_resource_names *n, struct sy_strings *strings,
+                                const char *const *names, uint32_t len);
+/* Marks the ids, as every sweep needs. */
+void sy_resource_names_mark(const struct sy_resource_names *n, struct sy_strings *strings);
+/* Whether a unit of the resource is a whole GPU. */
+static inline bool sy_resource_is_gpu(const struct sy_resource_names *n, sy_sid resource)
+{
+    for (uint32_t i = 0; i < n->gpus_len; i++) {
+        if (n->gpus[i] == resource)
+            return true;
+    }
+    return false;
+}
 
 /* The requests of a pod as kube-scheduler charges them (NodeInfo and the scorers): the greater of
  * the sum over main containers and sidecars and of what any init container needs beside the

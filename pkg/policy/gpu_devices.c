@@ -32,19 +32,26 @@ static bool refuses(const struct sy_shape_view *shape, const void *state SY_UNUS
     const struct sy_policy_texts *t = shape->texts;
 
     if (!g || sy_gpus_are_the_plugins(g, r)) {
+        if (r->one_group && r->count > 1)
+            return sy_refuse(v, SY_UNRESOLVABLE, t->gpu_group_size);
         /* Of more devices than the ledger takes the plugin knows, too. */
         if (sy_gpu_is_whole(r) && r->count != UINT16_MAX)
             return false;
         return sy_refuse(v, SY_UNRESOLVABLE, t->gpu_devices);
     }
+    bool needs_group = r->one_group && r->count > 1;
     if (r->count > g->len - g->lost)
         return sy_refuse(v, SY_UNRESOLVABLE, t->gpu_devices);
+    if (needs_group && !sy_gpus_fit_a_group(g, r, true))
+        return sy_refuse(v, SY_UNRESOLVABLE, t->gpu_group_size);
     if (r->memory_bytes > g->memory_bytes)
         return sy_refuse(v, SY_UNRESOLVABLE, t->gpu_memory);
     if (g->unplaced)
         return sy_refuse(v, SY_UNSCHEDULABLE, t->gpu_overcommitted);
     if (sy_gpus_with_room(g, r) < r->count)
         return sy_refuse(v, SY_UNSCHEDULABLE, lacking(shape, g));
+    if (needs_group && !sy_gpus_fit_a_group(g, r, false))
+        return sy_refuse(v, SY_UNSCHEDULABLE, t->gpu_group);
     return false;
 }
 

@@ -8,8 +8,9 @@
 #include "policy/gpu_value.h"
 #include "policy/plugins.h"
 
-static const double PRICE = 3;      /* of a milli-GPU of a model in demand, in milli-GPUs */
-static const double BEST_FIT = 100; /* milli-GPUs that the best fit is worth */
+static const double PRICE = 3;       /* of a milli-GPU of a model in demand, in milli-GPUs */
+static const double BEST_FIT = 100;  /* milli-GPUs that the best fit is worth */
+static const double SCATTERED = 500; /* milli-GPUs that GPUs of several groups cost */
 static const double FULL_CPU = 128000;
 static const double FULL_GPU = 8000;
 static const double POINTS_PER_MILLI = 100; /* in thousandths: a GPU is worth 100 points */
@@ -73,6 +74,15 @@ static double best_fit(const struct sy_shape_view *shape, const struct sy_gpu_ro
     return 1 - cpu / FULL_CPU / 2 - gpu / FULL_GPU / 2;
 }
 
+/* Several GPUs that are not all near each other, where the node could say so. */
+static bool are_scattered(const struct sy_shape_view *shape, uint32_t node, uint64_t devices)
+{
+    const struct sy_gpu_node *g = sy_gpus_of(shape->cluster, node);
+
+    return g && g->groups_len && shape->spec->gpu.count > 1 && devices &&
+           !sy_gpus_are_of_a_group(g, devices);
+}
+
 static int64_t score(const struct sy_shape_view *shape, const void *state SY_UNUSED, uint32_t node)
 {
     struct sy_gpu_room now;
@@ -83,6 +93,8 @@ static int64_t score(const struct sy_shape_view *shape, const void *state SY_UNU
     double gained = best_value(shape, &now, usable, &devices) - usable(shape->cluster, &now);
     double price =
         PRICE * (double)sy_gpu_total_milli(&shape->spec->gpu) * sy_gpu_price(shape->cluster, node);
+    if (are_scattered(shape, node, devices))
+        price += SCATTERED;
     return llround((gained - price + BEST_FIT * best_fit(shape, &now)) * POINTS_PER_MILLI);
 }
 

@@ -49,11 +49,12 @@ void sy_gpu_room_take(struct sy_gpu_room *room, const struct sy_shape_view *shap
 
 /* -- what the targets come to on the nodes -- */
 
-static bool may_use(const struct sy_shape_view *target, uint32_t node)
+static bool may_use(const struct sy_shape_view *target, const struct sy_gpu_node *g, uint32_t node)
 {
+    sy_sid resource = target->spec->gpu.resource;
     struct sy_verdict v;
 
-    return sy_node_is_wanted(target, node) &&
+    return (!resource || resource == g->resource) && sy_node_is_wanted(target, node) &&
            !sy_filter_taint_toleration.refuses(target, NULL, node, &v);
 }
 
@@ -72,7 +73,7 @@ static double mark_usable(const struct sy_shape_view *shape, const struct sy_gpu
 
     for (uint32_t node = 0; node < c->nodes_len; node++) {
         const struct sy_gpu_node *g = sy_gpus_of(c, node);
-        if (!g || !may_use(&view, node))
+        if (!g || !may_use(&view, g, node))
             continue;
         bits[node / WORD_BITS] |= (uint64_t)1 << node % WORD_BITS;
         milli += (double)g->len * SY_GPU_WHOLE_MILLI;

@@ -104,6 +104,8 @@ struct sy_policy_texts {
     sy_sid gpu_milli;
     sy_sid gpu_memory;
     sy_sid gpu_overcommitted;
+    sy_sid gpu_group_size; /* no group is large enough, whatever is on it */
+    sy_sid gpu_group;
     sy_sid claims_unsupported; /* a pod with resource claims would be bound without devices */
 };
 void sy_policy_texts_init(struct sy_policy_texts *t, struct sy_strings *strings);

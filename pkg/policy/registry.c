@@ -208,6 +208,9 @@ void sy_policy_texts_init(struct sy_policy_texts *t, struct sy_strings *strings)
         .gpu_memory = sy_strings_addz(strings, "Insufficient gpu-memory"),
         .gpu_overcommitted =
             sy_strings_addz(strings, "node(s) had more pods with GPUs than GPUs for them"),
+        .gpu_group_size =
+            sy_strings_addz(strings, "node(s) had no group of GPUs that is large enough"),
+        .gpu_group = sy_strings_addz(strings, "Insufficient GPUs in one group"),
         .claims_unsupported = sy_strings_addz(
             strings, "resource claims, resource slices or device classes can not be read"),
     };

@@ -15,7 +15,8 @@ static enum sy_load_metric metric_of(const struct sy_cluster *c, uint32_t column
     case SY_COLUMN_EPHEMERAL_BYTES:
         return SY_LOAD_EPHEMERAL;
     default:
-        return c->columns[column].resource == c->names.nvidia_gpu ? SY_LOAD_GPU : SY_LOAD_METRICS;
+        return sy_resource_is_gpu(&c->names, c->columns[column].resource) ? SY_LOAD_GPU
+                                                                          : SY_LOAD_METRICS;
     }
 }
 

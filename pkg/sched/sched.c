@@ -76,6 +76,7 @@ static void take_options(struct sy_sched *s, const struct sy_sched_options *opti
     static const struct sy_pools_options ONE_POOL = {0};
     sy_pools_configure(&s->cluster, options->pools ? options->pools : &ONE_POOL);
     s->options.pools = NULL; /* borrowed for this call */
+    s->options.gpu_resources = NULL;
     s->entries.ageing.points_per_ns =
         options->ageing.points_per_minute / (60 * (double)SY_NS_PER_S);
     s->entries.ageing.most = options->ageing.most;
@@ -100,6 +101,8 @@ struct sy_sched *sy_sched_new(struct sy_strings *strings, const struct sy_sched_
 
     s->strings = strings;
     sy_cluster_init(&s->cluster, strings);
+    sy_resource_names_add_gpus(&s->cluster.names, strings, options->gpu_resources,
+                               options->gpu_resources_len);
     sy_shapes_init(&s->shapes, &s->cluster, SHAPE_CACHE_MAX_BYTES);
     sy_gangs_init(&s->gangs, strings);
     take_options(s, options);

@@ -36,9 +36,12 @@ struct sy_sched_options {
     uint32_t binds_in_flight_max;         /* 0: 128 */
     uint32_t records_max;                 /* decisions kept for explain (record.h); 0: none */
     const struct sy_pools_options *pools; /* copied; NULL: one pool of all nodes, without a gate */
-    struct sy_ageing ageing;              /* of the order in which pods are looked at */
-    int64_t start_half_life_ns;           /* of bind-to-running times; 0: 10 min */
-    int64_t failure_half_life_ns;         /* of nodes' failures; 0: a day */
+    /* Beside nvidia.com/gpu, resources of which a unit is a whole GPU. Taken at the start only. */
+    const char *const *gpu_resources;
+    uint32_t gpu_resources_len;
+    struct sy_ageing ageing;      /* of the order in which pods are looked at */
+    int64_t start_half_life_ns;   /* of bind-to-running times; 0: 10 min */
+    int64_t failure_half_life_ns; /* of nodes' failures; 0: a day */
     bool exact; /* recompute every cached verdict and score and compare; counts differences */
     /* Measures only (durations in metrics), never decides. NULL: no durations. */
     sy_time_ns (*clock)(void);

@@ -53,12 +53,9 @@ static bool is_asked(const struct sy_load_source_figures *sources, uint32_t len,
 /* Whether a node may have the metric at all. */
 static bool may_have(const struct sy_cluster *c, uint32_t node, enum sy_load_metric metric)
 {
-    uint32_t column;
-
     if (metric != SY_LOAD_GPU && metric != SY_LOAD_GPU_MEMORY)
         return true;
-    column = sy_cluster_column(c, c->names.nvidia_gpu);
-    return column != SY_NONE && c->columns[column].allocatable[node] > 0;
+    return sy_gpus_sums(c, node).total_milli > 0;
 }
 
 static uint32_t nodes_without(const struct sy_cluster *c, enum sy_load_metric metric)

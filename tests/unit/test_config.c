@@ -263,6 +263,14 @@ static void single_problems(void **state)
     one_problem("schedulerNames: [\"a b\"]\n",
                 "f.yaml:3: schedulerNames[0]: \"a b\" is no scheduler name; use letters, digits, "
                 "'-', '.', '_', '/'");
+    one_problem("gpus: {resources: [cpu]}\n",
+                "f.yaml:3: gpus.resources[0]: \"cpu\" is no extended resource; give a name such as "
+                "amd.com/gpu");
+    one_problem("gpus: {resources: [amd.com/gpu, nvidia.com/mig-1g.10gb]}\n",
+                "f.yaml:3: gpus.resources[1]: a unit of \"nvidia.com/mig-1g.10gb\" is not a whole "
+                "GPU, and is taken for what it is; remove it");
+    one_problem("gpus: {resources: amd.com/gpu}\n",
+                "f.yaml:3: gpus.resources: is a single value; give a list of texts");
     one_problem("schedulerNames: []\n",
                 "f.yaml:3: schedulerNames: is empty; name one or remove the key");
     one_problem("schedulerNames: [a]\nprofiles: [{schedulerName: a}]\n",

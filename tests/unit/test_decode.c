@@ -661,6 +661,123 @@ static void test_gpu_annotations(void **state)
                              "\"nvidia.com/gpu\":\"2\"}}}]}}");
     assert_int_equal(pods[0].spec.gpu.count, 2);
     assert_int_equal(pods[0].spec.gpu.milli, 1000);
+    assert_false(pods[0].spec.gpu.one_group);
+#define IN_GROUP(value)                                                                            \
+    "{\"metadata\":{\"annotations\":{\"steelyard.dev/gpu-group\":\"" value                         \
+    "\"}},\"spec\":{\"containers\":[{\"resources\":{\"requests\":{\"nvidia.com/gpu\":\"2\"}}}]}}"
+    pods[0] = decode_json(f, IN_GROUP("required"));
+    assert_int_equal(pods[0].spec.gpu.count, 2);
+    assert_true(pods[0].spec.gpu.one_group);
+    pods[0] = decode_json(f, IN_GROUP("preferred"));
+    assert_int_equal(pods[0].spec.gpu.count, 2);
+    assert_false(pods[0].spec.gpu.one_group);
+    pods[0] = decode_json(f, IN_GROUP("yes"));
+    assert_int_equal(pods[0].spec.gpu.count, UINT16_MAX);
+}
+
+/* What Koordinator's scheduler has given to a pod, as its annotation says. */
+static struct sy_pod given(struct fixture *f, const char *node, const char *allocated)
+{
+    static char text[2048];
+    size_t len = (size_t)snprintf(text, sizeof(text),
+                                  "{\"spec\":{\"nodeName\":\"%s\"},\"metadata\":{\"annotations\":{"
+                                  "\"scheduling.koordinator.sh/device-allocated\":\"",
+                                  node);
+
+    for (; *allocated; allocated++) {
+        if (*allocated == '"')
+            text[len++] = '\\';
+        text[len++] = *allocated;
+    }
+    snprintf(text + len, sizeof(text) - len, "\"}}}");
+    return decode_json(f, text);
+}
+
+static void test_koordinator_allocated(void **state)
+{
+    struct fixture *f = *state;
+    static const char two[] =
+        "{\"gpu\":[{\"minor\":1,\"resources\":{\"koordinator.sh/gpu-core\":\"50\","
+        "\"koordinator.sh/gpu-memory\":\"8Gi\",\"koordinator.sh/gpu-memory-ratio\":50}},"
+        "{\"minor\":4,\"resources\":{\"koordinator.sh/gpu-core\":40}}],"
+        "\"rdma\":[{\"minor\":0}]}";
+    static const char *const wrong[] = {
+        "",
+        "{",
+        "[]",
+        "{\"gpu\":7}",
+        "{\"gpu\":[]}",
+        "{\"gpu\":[7]}",
+        "{\"gpu\":[{}]}",
+        "{\"gpu\":[{\"minor\":\"1\"}]}",
+        "{\"gpu\":[{\"minor\":-1}]}",
+        "{\"gpu\":[{\"minor\":64}]}",
+        "{\"gpu\":[{\"minor\":1},{\"minor\":1}]}",
+        "{\"rdma\":[{\"minor\":1}]}",
+    };
+
+    struct sy_pod pod = given(f, "n", two);
+    assert_true(pod.gpu_devices == (1U << 1 | 1U << 4));
+    assert_int_equal(pod.spec.gpu.count, 2);
+    assert_int_equal(pod.spec.gpu.milli, 500);
+    assert_int_equal(pod.spec.gpu.memory_milli, 500);
+    assert_true(pod.spec.gpu.memory_bytes == (int64_t)8 << 30);
+    pod = given(f, "", two); /* who waits has none */
+    assert_true(pod.gpu_devices == 0);
+    assert_int_equal(pod.spec.gpu.count, 0);
+    pod = given(f, "n", "{\"gpu\":[{\"minor\":0,\"resources\":null}]}");
+    assert_true(pod.gpu_devices == 1);
+    assert_int_equal(pod.spec.gpu.milli, 1000);
+    for (size_t i = 0; i < SY_ARRAY_LEN(wrong); i++) {
+        pod = given(f, "n", wrong[i]);
+        assert_true(pod.gpu_devices == 0);
+        assert_int_equal(pod.spec.gpu.count, 0);
+    }
+}
+
+static void test_node_gpus(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_buf m;
+    struct sy_node nodes[2];
+
+    sy_buf_reset(&f->buf);
+    sy_buf_adds(&f->buf, "{\"metadata\":{\"labels\":{\"steelyard.dev/gpu-groups\":\"0.1\"},"
+                         "\"annotations\":{\"steelyard.dev/gpu-groups\":\"0,1;2,3\","
+                         "\"steelyard.dev/gpu-unhealthy\":\"2\"}}}");
+    assert_int_equal(sy_decode_node(&f->d, SY_ENCODING_JSON, sy_buf_str(&f->buf), &nodes[0], NULL),
+                     0);
+    sy_buf_init(&m, 4096);
+    sy_buf_reset(&f->buf);
+    pb_pair(&m, 11, "steelyard.dev/gpu-groups", "0.1");
+    pb_pair(&m, 12, "steelyard.dev/gpu-groups", "0,1;2,3");
+    pb_pair(&m, 12, "steelyard.dev/gpu-unhealthy", "2");
+    pb_message(&f->buf, 1, &m);
+    assert_int_equal(
+        sy_decode_node(&f->d, SY_ENCODING_PROTOBUF, sy_buf_str(&f->buf), &nodes[1], NULL), 0);
+    sy_buf_done(&m);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(nodes[i].gpu_groups_len, 2);
+        assert_true(nodes[i].gpu_groups[0] == 3 && nodes[i].gpu_groups[1] == 12);
+        assert_true(nodes[i].gpus_unhealthy == 4);
+    }
+    static const struct {
+        const char *text;
+        uint32_t groups;
+        uint64_t unhealthy;
+    } more[] = {
+        {"{\"metadata\":{\"labels\":{\"gpu.intel.com/pci-groups\":\"0.1_2.3_4\"}}}", 3, 0},
+        {"{\"metadata\":{\"labels\":{\"steelyard.dev/gpu-groups\":\"near\"}}}", 0, 0},
+        {"{\"metadata\":{\"annotations\":{\"steelyard.dev/gpu-unhealthy\":\"\"}}}", 0, 0},
+        {"{\"metadata\":{\"annotations\":{\"steelyard.dev/gpu-unhealthy\":\"some\"}}}", 0,
+         UINT64_MAX},
+    };
+    for (size_t i = 0; i < SY_ARRAY_LEN(more); i++) {
+        assert_int_equal(
+            sy_decode_node(&f->d, SY_ENCODING_JSON, sy_str_from(more[i].text), &nodes[0], NULL), 0);
+        assert_int_equal(nodes[0].gpu_groups_len, more[i].groups);
+        assert_true(nodes[0].gpus_unhealthy == more[i].unhealthy);
+    }
 }
 
 static void test_json_text(void **state)
@@ -1116,6 +1233,8 @@ int main(void)
         TEST(test_wrong_elements_are_left_out),
         TEST(test_json_numbers_out_of_range),
         TEST(test_gpu_annotations),
+        TEST(test_koordinator_allocated),
+        TEST(test_node_gpus),
         TEST(test_json_text),
         TEST(test_json_refused),
         TEST(test_pb_refused),

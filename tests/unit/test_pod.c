@@ -16,8 +16,8 @@
 
 /* A new field must be encoded, copied, marked and dumped, and changed in test_each_spec_field or
  * test_each_pod_field below. */
-_Static_assert(sizeof(struct sy_pod_spec) == 304, "new field in struct sy_pod_spec");
-_Static_assert(sizeof(struct sy_pod) == 504, "new field in struct sy_pod");
+_Static_assert(sizeof(struct sy_pod_spec) == 312, "new field in struct sy_pod_spec");
+_Static_assert(sizeof(struct sy_pod) == 512, "new field in struct sy_pod");
 _Static_assert(sizeof(struct sy_affinity_term) == 56, "new field in struct sy_affinity_term");
 _Static_assert(sizeof(struct sy_spread_constraint) == 48, "new field in sy_spread_constraint");
 _Static_assert(sizeof(struct sy_requirement) == 32, "new field in struct sy_requirement");
@@ -27,7 +27,7 @@ _Static_assert(sizeof(struct sy_resource_claim_ref) == 12, "new field in sy_reso
 _Static_assert(sizeof(struct sy_device_resource) == 32, "new field in sy_device_resource");
 _Static_assert(sizeof(struct sy_host_port) == 12, "new field in struct sy_host_port");
 _Static_assert(sizeof(struct sy_toleration) == 12, "new field in struct sy_toleration");
-_Static_assert(sizeof(struct sy_node) == 184, "new field in struct sy_node");
+_Static_assert(sizeof(struct sy_node) == 208, "new field in struct sy_node");
 
 enum { CAP = 1 << 20 };
 
@@ -203,6 +203,9 @@ static struct sy_node full_node(struct fixture *f)
     struct sy_image *images = room(f, 2, sizeof(*images));
 
     *taints = (struct sy_taint){fresh(f), fresh(f), SY_EFFECT_NO_SCHEDULE};
+    uint64_t *groups = room(f, 2, sizeof(*groups));
+    groups[0] = 3;
+    groups[1] = 12;
     images[0] = (struct sy_image){fresh(f), 1000};
     images[1] = (struct sy_image){fresh(f), 2000};
     return (struct sy_node){.uid = SY_STR("uid-n"),
@@ -218,7 +221,9 @@ static struct sy_node full_node(struct fixture *f)
                             .ready_changed_wall_ns = 5,
                             .created_wall_ns = 6,
                             .images = images,
-                            .images_len = 2};
+                            .images_len = 2,
+                            .gpu_groups = groups,
+                            .gpu_groups_len = 2};
 }
 
 static int setup(void **state)
@@ -398,6 +403,8 @@ static void test_each_spec_field(void **state)
     OTHER(s->gpu.milli);
     OTHER(s->gpu.memory_milli);
     OTHER(s->gpu.memory_bytes);
+    OTHER(s->gpu.resource);
+    OTHER(s->gpu.one_group);
     change_labels(f, &s->node_selector, dump, encoded);
     OTHER(s->required_nodes.is_set);
     SHORTER(s->required_nodes.len);
@@ -538,6 +545,9 @@ static void change_node(struct fixture *f, encode_fn *dump)
     SHORTER(n->images_len);
     OTHER(n->images[0].name);
     OTHER(n->images[1].size_bytes);
+    OTHER(n->gpus_unhealthy);
+    SHORTER(n->gpu_groups_len);
+    OTHER(n->gpu_groups[0]);
 }
 
 static void test_each_node_field(void **state)
