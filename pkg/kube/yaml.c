@@ -38,6 +38,7 @@ struct builder {
     struct level levels[SY_YAML_MAX_DEPTH];
     size_t depth;
     uint32_t documents;
+    uint32_t lines_before; /* of the text, in its file */
 };
 
 static int fail_at(const struct sy_yaml_doc *d, uint32_t line, struct sy_err *err, int code,
@@ -79,9 +80,9 @@ static struct sy_str copy_text(struct builder *b, const yaml_char_t *p, size_t l
     return s;
 }
 
-static uint32_t line_of(const yaml_event_t *event)
+static uint32_t line_of(const struct builder *b, const yaml_event_t *event)
 {
-    return (uint32_t)event->start_mark.line + 1;
+    return b->lines_before + (uint32_t)event->start_mark.line + 1;
 }
 
 /* Puts a new node where the innermost open collection expects one. */
@@ -174,7 +175,7 @@ static int close_level(struct builder *b)
 static int on_scalar(struct builder *b, const yaml_event_t *event)
 {
     const char *tag = (const char *)event->data.scalar.tag;
-    uint32_t line = line_of(event);
+    uint32_t line = line_of(b, event);
     struct level *top = b->depth ? &b->levels[b->depth - 1] : NULL;
     struct sy_yaml *node;
 
@@ -206,19 +207,19 @@ static int on_event(struct builder *b, const yaml_event_t *event)
     switch (event->type) {
     case YAML_DOCUMENT_START_EVENT:
         if (b->documents++)
-            return fail_at(b->d, line_of(event), b->err, -EINVAL,
+            return fail_at(b->d, line_of(b, event), b->err, -EINVAL,
                            "more than one document; only one is read");
         return 0;
     case YAML_ALIAS_EVENT:
-        return fail_at(b->d, line_of(event), b->err, -EINVAL,
+        return fail_at(b->d, line_of(b, event), b->err, -EINVAL,
                        "aliases (*%.64s) are not supported; write the value out",
                        (const char *)event->data.alias.anchor);
     case YAML_SCALAR_EVENT:
         return on_scalar(b, event);
     case YAML_SEQUENCE_START_EVENT:
-        return open_level(b, SY_YAML_LIST, event->data.sequence_start.tag, line_of(event));
+        return open_level(b, SY_YAML_LIST, event->data.sequence_start.tag, line_of(b, event));
     case YAML_MAPPING_START_EVENT:
-        return open_level(b, SY_YAML_MAP, event->data.mapping_start.tag, line_of(event));
+        return open_level(b, SY_YAML_MAP, event->data.mapping_start.tag, line_of(b, event));
     case YAML_SEQUENCE_END_EVENT:
     case YAML_MAPPING_END_EVENT:
         return close_level(b);
@@ -234,8 +235,8 @@ static int parse_error(const struct builder *b, const yaml_parser_t *parser)
     if (parser->error == YAML_READER_ERROR)
         return sy_err_set(b->err, -EINVAL, "%s: not UTF-8 text at byte %zu", b->d->file,
                           parser->problem_offset);
-    return fail_at(b->d, (uint32_t)parser->problem_mark.line + 1, b->err, -EINVAL, "%s%s%s",
-                   parser->context ? parser->context : "", parser->context ? ", " : "",
+    return fail_at(b->d, b->lines_before + (uint32_t)parser->problem_mark.line + 1, b->err, -EINVAL,
+                   "%s%s%s", parser->context ? parser->context : "", parser->context ? ", " : "",
                    parser->problem ? parser->problem : "syntax error");
 }
 
@@ -268,6 +269,12 @@ static int build(struct builder *b, yaml_parser_t *parser)
 int sy_yaml_parse(const char *text, size_t len, const char *file, struct sy_yaml_doc **ret,
                   struct sy_err *err)
 {
+    return sy_yaml_parse_at(text, len, file, 1, ret, err);
+}
+
+int sy_yaml_parse_at(const char *text, size_t len, const char *file, uint32_t line,
+                     struct sy_yaml_doc **ret, struct sy_err *err)
+{
     yaml_parser_t parser;
 
     if (len > SY_YAML_MAX_BYTES)
@@ -275,7 +282,7 @@ int sy_yaml_parse(const char *text, size_t len, const char *file, struct sy_yaml
     if (!yaml_parser_initialize(&parser))
         return sy_err_set(err, -ENOMEM, "%s: out of memory", file);
     struct sy_yaml_doc *d = sy_xcalloc(1, sizeof(*d));
-    struct builder b = {.d = d, .err = err};
+    struct builder b = {.d = d, .err = err, .lines_before = line - 1};
     d->file = sy_xstrdup(file);
     sy_arena_init(&d->arena, ARENA_CAP);
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);

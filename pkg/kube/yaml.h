@@ -41,6 +41,9 @@ struct sy_yaml_doc;
  * Errors: -EINVAL (syntax and the rules above), -E2BIG (size, depth), -ENOMEM. Cost: O(n log n). */
 int sy_yaml_parse(const char *text, size_t len, const char *file, struct sy_yaml_doc **ret,
                   struct sy_err *err) SY_NODISCARD;
+/* The same for a text that begins in that line of the file, from 1. */
+int sy_yaml_parse_at(const char *text, size_t len, const char *file, uint32_t line,
+                     struct sy_yaml_doc **ret, struct sy_err *err) SY_NODISCARD;
 /* The same from a file; also -ENOENT, -EACCES, -EISDIR and the like. */
 int sy_yaml_load(const char *path, struct sy_yaml_doc **ret, struct sy_err *err) SY_NODISCARD;
 void sy_yaml_free(struct sy_yaml_doc *d);   /* NULL allowed */

@@ -38,6 +38,6 @@ struct sy_gangs_figures {
  * was partial (a first bind without those of its minimum, members of one rack in two, or not whole
  * SY_GANGS_WHOLE_S after its first bind although nothing of it was lost) or something that
  * sy_sim_audit() looks for was wrong, with what and when. Memory: of the pods alive. Any thread. */
-enum { SY_GANGS_WHOLE_S = 120 };
+enum { SY_GANGS_WHOLE_S = 300 };
 int sy_gangs_run(const struct sy_gangs_options *options, struct sy_gangs_figures *ret,
                  struct sy_err *err) SY_NODISCARD;
