@@ -77,8 +77,13 @@ check "a body is not read" bash -c "head -c 3000000 /dev/zero | curl -s -m 5 -o 
 check "a request that trickles in is cut" wait "$trickling"
 exec 8>&-
 check "others are still served" served
-for i in {1..300}; do exec {fd}<>"/dev/tcp/127.0.0.1/$port" || break; done 2>/dev/null
+idle=()
+for ((i = 0; i < 300; i++)); do
+    exec {fd}<>"/dev/tcp/127.0.0.1/$port" || break
+    idle+=("$fd")
+done
 check "300 idle connections keep nobody out" served
+for fd in "${idle[@]}"; do exec {fd}>&-; done
 end_it "token"
 
 echo '# a core dump'
@@ -90,7 +95,7 @@ cores() ( # FLAGS...: what the shell says of an aborted steelyard
     within 10 grep -q ' port=' "$WORK/core.log"
     kill -ABRT "$(pgrep -P "$daemon" -x steelyard || echo "$daemon")"
     wait "$daemon" || rc=$?
-    ls "$WORK"/core* | grep -v 'core.log' || true
+    find "$WORK" -maxdepth 1 -name 'core*' ! -name core.log
     echo "status $rc"
 )
 if [[ $(</proc/sys/kernel/core_pattern) == core* ]]; then
