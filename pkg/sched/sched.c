@@ -40,6 +40,10 @@ static struct sy_profile_stats *make_profile_stats(const struct sy_profile *prof
         /* Bounds as kube-scheduler's pkg/scheduler/metrics has them. */
         sy_histogram_init(&stats[i].attempt_s, 0.001, 2, 15);
         sy_histogram_init(&stats[i].attempt_unschedulable_s, 0.001, 2, 15);
+        struct sy_histogram *points[] = {&stats[i].filter_s, &stats[i].filter_unschedulable_s,
+                                         &stats[i].post_filter_s, &stats[i].bind_s};
+        for (size_t p = 0; p < SY_ARRAY_LEN(points); p++)
+            sy_histogram_init(points[p], 0.0001, 2, 12);
         for (uint32_t n = 0; n < old_len; n++) {
             if (strcmp(old[n].scheduler_name, profiles[i].scheduler_name) == 0)
                 stats[i] = old[n];
@@ -117,6 +121,7 @@ struct sy_sched *sy_sched_new(struct sy_strings *strings, const struct sy_sched_
     for (size_t i = 0; i < SY_ARRAY_LEN(s->stats.sli_s); i++)
         sy_histogram_init(&s->stats.sli_s[i], 0.01, 2, 20);
     sy_histogram_init(&s->stats.attempts, 1, 2, 5);
+    sy_histogram_init(&s->stats.victims, 1, 2, 7);
     return s;
 }
 
@@ -401,7 +406,10 @@ static void fail_attempt(struct sy_sched *s, uint32_t i, const struct sy_outcome
     sy_sched_stats_of(s, e)->attempts_unschedulable++;
     char *message = sy_xstrdup(sy_shape_message(&s->shapes, shape));
     if (!shape->profile->args.preemption_is_off && s->cluster.nodes_alive) {
+        sy_time_ns started = sy_sched_measure(s);
         char *more = sy_sched_preempt(s, i, &nominated_node);
+        sy_histogram_add(&sy_sched_stats_of(s, e)->post_filter_s,
+                         (double)(sy_sched_measure(s) - started) / 1e9);
         char *joined = sy_xasprintf("%s preemption: %s", message, more);
         free(message);
         free(more);
@@ -456,9 +464,11 @@ static void attempt(struct sy_sched *s, uint32_t i, sy_time_ns now)
     sy_histogram_add(&s->stats.algorithm_s, took_s);
     if (out.node == SY_NONE) {
         sy_histogram_add(&sy_sched_stats_of(s, e)->attempt_unschedulable_s, took_s);
+        sy_histogram_add(&sy_sched_stats_of(s, e)->filter_unschedulable_s, took_s);
         fail_attempt(s, i, &out, now);
         return;
     }
+    sy_histogram_add(&sy_sched_stats_of(s, e)->filter_s, took_s);
     sy_sched_end_nomination(s, e);
     if (!is_kept)
         sy_sched_record_choice(s, e, out.node, now);
@@ -721,6 +731,28 @@ void sy_sched_look_inside(struct sy_sched *s, struct sy_sched_inside *ret)
 const struct sy_sched_stats *sy_sched_stats(const struct sy_sched *s)
 {
     return &s->stats;
+}
+
+void sy_sched_refused_pods(const struct sy_sched *s,
+                           void (*each)(void *arg, const struct sy_refused_pods *refused),
+                           void *arg)
+{
+    for (uint32_t p = 0; p < s->options.profiles_len; p++) {
+        const struct sy_profile *profile = &s->profiles[p];
+        uint32_t pods[SY_FILTERS_MAX] = {0};
+        for (size_t i = 0; i < s->shapes.all.len; i++) {
+            const struct sy_shape *shape = s->shapes.all.p[i];
+            if (!shape || shape->profile != profile)
+                continue;
+            for (uint32_t f = 0; f < profile->filters_len; f++)
+                pods[f] += shape->refusing >> f & 1 ? sy_heap_len(&shape->waiting) : 0;
+        }
+        for (uint32_t f = 0; f < profile->filters_len; f++) {
+            if (pods[f])
+                each(arg, &(struct sy_refused_pods){profile->scheduler_name,
+                                                    profile->filters[f]->name, pods[f]});
+        }
+    }
 }
 
 uint32_t sy_sched_utilization(const struct sy_sched *s, struct sy_utilization *ret, uint32_t room)

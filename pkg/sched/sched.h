@@ -181,6 +181,10 @@ struct sy_profile_stats {
     uint64_t attempts_scheduled, attempts_unschedulable, attempts_error;
     struct sy_histogram attempt_s; /* scheduling_attempt_duration_seconds, result scheduled */
     struct sy_histogram attempt_unschedulable_s;
+    /* framework_extension_point_duration_seconds: the look at nodes that found one and that found
+     * none, scores included, as filters and scores are asked in one go; the search for victims; a
+     * bind from being sent to its answer. */
+    struct sy_histogram filter_s, filter_unschedulable_s, post_filter_s, bind_s;
 };
 
 enum { SY_SLI_ATTEMPTS = 15 }; /* the last is for so many and more */
@@ -191,6 +195,7 @@ struct sy_sched_stats {
     uint32_t active, backoff, unschedulable, gated, in_gangs;
     uint64_t incoming_added, incoming_woken, incoming_backoff, incoming_swept;
     uint64_t preemption_attempts, preemption_victims; /* attempts that chose victims, and those */
+    struct sy_histogram victims;                      /* preemption_victims: of each such attempt */
     uint64_t rescued_by_sweep;                        /* scheduled after only the sweep woke them */
     uint64_t shape_hits, shape_builds, nodes_evaluated;
     uint64_t exact_differences;
@@ -209,6 +214,17 @@ const struct sy_profile_stats *sy_sched_profile_stats(const struct sy_sched *s, 
  * caches away that hold many, so call it when little is going on, outside all other calls. Cost:
  * O(all that is kept), and shapes are evaluated anew. */
 void sy_sched_mark(struct sy_sched *s);
+
+/* unschedulable_pods: how many of those that wait under a profile one of its filters has a say in
+ * keeping back. */
+struct sy_refused_pods {
+    const char *scheduler_name, *filter; /* borrowed */
+    uint32_t pods;
+};
+/* Calls back for each that is not 0. Members of gangs are not counted. O(shapes x filters). */
+void sy_sched_refused_pods(const struct sy_sched *s,
+                           void (*each)(void *arg, const struct sy_refused_pods *refused),
+                           void *arg);
 
 /* Utilization of the whole cluster per resource, for the table and /metrics: alive nodes only. */
 struct sy_utilization {

@@ -130,6 +130,7 @@ char *sy_sched_preempt(struct sy_sched *s, uint32_t i, const char **ret_node)
     }
     const char *node = sy_strings_getz(s->strings, s->cluster.nodes[found.node].node.name);
     s->stats.preemption_attempts++;
+    sy_histogram_add(&s->stats.victims, (double)found.victims.len);
     for (size_t v = 0; v < found.victims.len; v++)
         evict(s, e, found.victims.p[v], node);
     sy_sched_nominate(s, e, found.node);

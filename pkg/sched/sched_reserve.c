@@ -27,12 +27,13 @@ static void new_ticket(struct sy_sched *s, struct sy_entry *e)
         e->serial = s->next_serial++ & UINT32_MAX;
 }
 
-static void send_bind(struct sy_sched *s, uint32_t i, uint32_t node)
+static void send_bind(struct sy_sched *s, uint32_t i, uint32_t node, sy_time_ns now)
 {
     struct sy_entry *e = sy_sched_entry(s, i);
     uint64_t gpus = s->cluster.pods.p[e->pod].gpu_devices;
 
     e->state = SY_ENTRY_BINDING;
+    e->bind_ns = now;
     e->node = node;
     new_ticket(s, e);
     s->in_flight++;
@@ -151,7 +152,7 @@ static void next_claim(struct sy_sched *s, uint32_t i, sy_time_ns now)
         claims_failed(s, i, now);
     } else {
         leave_with_claims(s, i);
-        send_bind(s, i, e->node);
+        send_bind(s, i, e->node, now);
     }
 }
 
@@ -319,7 +320,7 @@ void sy_sched_proceed(struct sy_sched *s, uint32_t i, uint32_t node, sy_time_ns 
         enter_reserved(s, i, node);
         next_claim(s, i, now);
     } else {
-        send_bind(s, i, node);
+        send_bind(s, i, node, now);
     }
 }
 
@@ -343,6 +344,7 @@ static void bind_succeeded(struct sy_sched *s, uint32_t i, sy_time_ns now)
     s->stats.attempts_scheduled++;
     sy_sched_stats_of(s, e)->attempts_scheduled++;
     s->stats.rescued_by_sweep += e->swept;
+    sy_histogram_add(&sy_sched_stats_of(s, e)->bind_s, (double)(now - e->bind_ns) / 1e9);
     sy_histogram_add(&sy_sched_stats_of(s, e)->attempt_s, (double)(now - e->attempt_ns) / 1e9);
     uint32_t attempts = e->attempts < SY_SLI_ATTEMPTS ? e->attempts : SY_SLI_ATTEMPTS;
     sy_histogram_add(&s->stats.sli_s[attempts ? attempts - 1 : 0],

@@ -144,7 +144,7 @@ static void pass_with_claims(struct sy_shapes *s, struct sy_shape *shape,
 }
 
 /* Few distinct verdicts cover many nodes, so those are counted first. */
-static char *build_message(struct sy_shapes *s)
+static char *build_message(struct sy_shapes *s, uint64_t *ret_refusing)
 {
     struct sy_reason_counts reasons = {0};
 
@@ -154,6 +154,8 @@ static char *build_message(struct sy_shapes *s)
     for (uint32_t node = 0; node < s->cluster->nodes_len; node++)
         per_verdict[s->pass_verdict.p[node]]++;
     for (uint32_t id = VERDICT_NO_NODE + 1; id < s->verdicts.len; id++) {
+        if (per_verdict[id])
+            *ret_refusing |= (uint64_t)1 << s->verdicts.p[id].filter;
         for (uint32_t i = 0; per_verdict[id] && i < s->verdicts.p[id].reasons_len; i++)
             sy_reasons_add(&reasons, s->verdicts.p[id].reasons[i], per_verdict[id]);
     }
@@ -179,14 +181,16 @@ const char *sy_shape_message(struct sy_shapes *s, struct sy_shape *shape)
         return shape->message;
     free(shape->message);
     shape->message_is_local = is_local;
+    shape->refusing = 0;
     if (shape->plugins->reject.code != SY_FIT)
         out.reject = shape->plugins->reject;
     if (out.reject.code != SY_FIT) {
+        shape->refusing = (uint64_t)1 << out.reject.filter;
         shape->message = sy_xasprintf("0/%u nodes are available: %s.", s->cluster->nodes_alive,
                                       sy_strings_getz(s->cluster->strings, out.reject.reasons[0]));
     } else {
         pass_with_claims(s, shape, ready, len, &out);
-        shape->message = build_message(s);
+        shape->message = build_message(s, &shape->refusing);
     }
     shape->message_generation = s->cluster->generation;
     shape->message_epoch = s->cluster->epoch;

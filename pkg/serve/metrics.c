@@ -54,6 +54,34 @@ static void write_sli(struct sy_expo *e, const struct sy_sched_stats *s)
     }
 }
 
+static void write_points(struct sy_expo *e, const struct sy_profile_stats *profiles, uint32_t len)
+{
+    sy_expo_family(e, "scheduler_framework_extension_point_duration_seconds", SY_EXPO_HISTOGRAM,
+                   "Latency for running all plugins of a specific extension point. Filter includes "
+                   "Score: a node is asked for both in one go.");
+    for (uint32_t i = 0; i < len; i++) {
+        const struct sy_profile_stats *p = &profiles[i];
+        const struct {
+            const char *point, *status;
+            const struct sy_histogram *took_s;
+        } rows[] = {
+            {"Filter", "Success", &p->filter_s},
+            {"Filter", "Unschedulable", &p->filter_unschedulable_s},
+            {"PostFilter", "Success", &p->post_filter_s},
+            {"Bind", "Success", &p->bind_s},
+        };
+        for (size_t r = 0; r < SY_ARRAY_LEN(rows); r++)
+            sy_expo_histogram(e, rows[r].took_s, "extension_point", rows[r].point, "status",
+                              rows[r].status, "profile", p->scheduler_name, NULL);
+    }
+}
+
+static void add_refused(void *arg, const struct sy_refused_pods *refused)
+{
+    sy_expo_u64(arg, refused->pods, "plugin", refused->filter, "profile", refused->scheduler_name,
+                NULL);
+}
+
 static void write_scheduling(struct sy_expo *e, struct sy_sched *sched, const struct sy_figures *f)
 {
     const struct sy_sched_stats *s = sy_sched_stats(sched);
@@ -101,11 +129,20 @@ static void write_scheduling(struct sy_expo *e, struct sy_sched *sched, const st
         sy_expo_histogram(e, &p->attempt_unschedulable_s, "profile", p->scheduler_name, "result",
                           "unschedulable", NULL);
     }
+    write_points(e, profiles, profiles_len);
     write_sli(e, s);
+    gauge(e, "scheduler_unschedulable_pods",
+          "The number of unschedulable pods broken down by plugin name. A pod will increment the "
+          "gauge for all plugins that caused it to not schedule and so this metric have meaning "
+          "only when broken down by plugin.");
+    sy_sched_refused_pods(sched, add_refused, e);
     one_histogram(e, "scheduler_pod_scheduling_attempts",
                   "Number of attempts to successfully schedule a pod.", &s->attempts);
     one_counter(e, "scheduler_preemption_attempts_total",
                 "Total preemption attempts in the cluster till now", s->preemption_attempts);
+    one_histogram(e, "scheduler_preemption_victims",
+                  "Number of selected preemption victims for preemption initiated by a single pod",
+                  &s->victims);
     one_counter(e, "steelyard_preemption_victims_total", "Pods chosen to make room.",
                 s->preemption_victims);
     counter(e, "steelyard_evictions_total", "Deletions of such pods by how they ended.");
@@ -116,11 +153,17 @@ static void write_scheduling(struct sy_expo *e, struct sy_sched *sched, const st
                 "unschedulable pods woke them.",
                 s->rescued_by_sweep);
 
-    gauge(e, "scheduler_scheduler_cache_size",
-          "Number of nodes, pods, and assumed (not yet confirmed) pods in the scheduler cache.");
-    sy_expo_u64(e, c->nodes_alive, "type", "nodes", NULL);
-    sy_expo_u64(e, c->pods_alive, "type", "pods", NULL);
-    sy_expo_u64(e, c->pods_assumed, "type", "assumed_pods", NULL);
+    /* Its name until 1.3x, which dashboards have, and that since. */
+    static const char *const CACHE_NAMES[] = {"scheduler_scheduler_cache_size",
+                                              "scheduler_cache_size"};
+    for (size_t i = 0; i < SY_ARRAY_LEN(CACHE_NAMES); i++) {
+        gauge(
+            e, CACHE_NAMES[i],
+            "Number of nodes, pods, and assumed (not yet confirmed) pods in the scheduler cache.");
+        sy_expo_u64(e, c->nodes_alive, "type", "nodes", NULL);
+        sy_expo_u64(e, c->pods_alive, "type", "pods", NULL);
+        sy_expo_u64(e, c->pods_assumed, "type", "assumed_pods", NULL);
+    }
 
     counter(e, "steelyard_binds_total", "Binds by how they ended.");
     sy_expo_u64(e, s->binds_ok, "outcome", "ok", NULL);

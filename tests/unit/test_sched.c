@@ -144,6 +144,13 @@ static void test_pods_of_others_are_left_alone(void **state)
     assert_int_equal(sy_sched_cluster(f->s)->columns[SY_COLUMN_CPU_MILLI].used[0], 500);
 }
 
+static void keep_refused(void *arg, const struct sy_refused_pods *r)
+{
+    struct sy_buf *out = arg;
+
+    sy_buf_addf(out, "%s %s %u;", r->scheduler_name, r->filter, r->pods);
+}
+
 static void test_message_is_kube_schedulers(void **state)
 {
     struct fixture *f = *state;
@@ -175,6 +182,14 @@ static void test_message_is_kube_schedulers(void **state)
         "untolerated taint(s), 1 node(s) were unschedulable, 2 Insufficient cpu. preemption: "
         "0/4 nodes are available: 4 Preemption is not helpful for scheduling.");
     assert_string_equal(heard(f, SY_DECIDE_EVENT, "p")->reason, "FailedScheduling");
+
+    /* Pod none fits by now, p waits. */
+    struct sy_buf refused;
+    sy_buf_init(&refused, 4096);
+    sy_sched_refused_pods(f->s, keep_refused, &refused);
+    assert_string_equal(refused.p, "steelyard NodeUnschedulable 1;steelyard TaintToleration 1;"
+                                   "steelyard NodeResourcesFit 1;");
+    sy_buf_done(&refused);
 }
 
 static void test_says_only_what_changed(void **state)
@@ -519,6 +534,8 @@ static void test_preempts_the_least(void **state)
     run(f);
     assert_string_equal(heard(f, SY_DECIDE_BIND, "vip")->node, "b");
     assert_int_equal(sy_sched_stats(f->s)->preemption_victims, 3); /* rival's own victim on a */
+    assert_int_equal(sy_sched_stats(f->s)->victims.count, 2);
+    assert_true(sy_sched_stats(f->s)->victims.sum == 3);
 }
 
 /* One victim of several that is gone is no reason to look at all nodes, unless it was enough. */
