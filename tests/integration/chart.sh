@@ -66,7 +66,7 @@ k --kubeconfig "$kubeconfig" config set-context --current --user account >/dev/n
 n get configmap balance-steelyard -o jsonpath='{.data.config\.yaml}' >"$WORK/config.yaml"
 check "its configuration is right" "$STEELYARD" config check "$WORK/config.yaml"
 admin=$KUBECONFIG
-KUBECONFIG=$kubeconfig start_steelyard --config "$WORK/config.yaml"
+KUBECONFIG=$kubeconfig start_steelyard --config "$WORK/config.yaml" --log-format text
 check "a scheduler with its account is ready" within 20 ready
 helm_test() { KUBECONFIG=$admin h test balance -n steelyard-system --timeout 40s >"$WORK/tested" 2>&1 || { cat "$WORK/tested" && return 1; }; }
 check "helm test" helm_test
