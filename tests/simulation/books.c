@@ -495,7 +495,7 @@ static void audit(struct books *b, struct view *v)
         snprintf(name, sizeof(name), "node-%02u", i);
         sy_sid id = sy_strings_find(daemon_strings(v->daemon), sy_str_from(name));
         uint32_t slot = id ? sy_cluster_node_find(c, id) : SY_NONE;
-        int64_t cpu = v->nodes[i].room.cpu_milli;
+        int64_t cpu = v->nodes[i].room.cpu_milli > 0 ? v->nodes[i].room.cpu_milli : 0;
         if (slot == SY_NONE || !sy_cluster_node_is_alive(c, slot))
             books_wrong(b, RULE_STATE, "node-%02u was shown and is not kept", i);
         else if (c->columns[SY_COLUMN_CPU_MILLI].allocatable[slot] != cpu &&

@@ -78,10 +78,19 @@ struct vnet {
     uint64_t next_id;
     uint32_t requests;
     bool is_down;
+    struct {
+        const char *method, *part;
+        enum vfate fate;
+        uint32_t count;
+        int64_t after_ns;
+    } plan;
+    int64_t lag_ns[VKIND_EMPTY + 1];
 };
 
 static struct vnet *the_net; /* sy_http_new() is told of none */
 
+static const int64_t CONNECT_NS = 5 * SY_NS_PER_S;
+static const int64_t DEAD_PEER_NS = 8 * SY_NS_PER_S;
 static const int64_t bookmark_ns = 50 * SY_NS_PER_S;
 
 static bool chance(struct vnet *n, uint32_t in_thousand)
@@ -179,7 +188,7 @@ static void on_answer(void *arg)
 {
     struct vcall *c = arg;
 
-    finish(c, c->code, c->code ? 0 : c->said.status, c->code != -ECONNREFUSED);
+    finish(c, c->code, c->code ? 0 : c->said.status, c->code != -ECONNREFUSED && c->code != -ECANCELED);
 }
 
 static void on_timeout(void *arg)
@@ -265,11 +274,11 @@ static void on_deliver(void *arg)
     size_t to = c->head;
     int end = 0;
 
-    if (c->is_silent || c->client->deaf_until > vtime_now()) {
-        /* Half open: the client is to find out by itself. */
-        c->is_silent = true;
-        stop_watching(c);
-        drop_queue(c);
+    if (c->is_silent)
+        return;
+    if (c->client->deaf_until > vtime_now()) {
+        /* It is sent again until it gets through, or the client gives up. */
+        vevent_arm(&c->deliver, c->client->deaf_until - vtime_now());
         return;
     }
     sy_buf_init(&bytes, (size_t)64 << 20);
@@ -310,7 +319,7 @@ static void push_change(struct vcall *c, struct version *v)
         stop_watching(c);
         return;
     }
-    int64_t delay = between(n, 0, 3 * SY_NS_PER_MS);
+    int64_t delay = between(n, 0, 3 * SY_NS_PER_MS) + n->lag_ns[c->kind];
     if (chance(n, n->faults.lagging))
         delay += between(n, 0, 8 * SY_NS_PER_S);
     int copies = chance(n, n->faults.duplicated) ? 2 : 1;
@@ -435,70 +444,123 @@ static void on_arrive(void *arg)
     struct vcall *c = arg;
     struct vnet *n = c->net;
 
-    if (n->is_down || c->client->mute_until > vtime_now()) {
+    if (n->is_down) {
         forget_landing(c);
-        if (n->is_down)
-            answer_in(c, -ECONNRESET, 0);
+        answer_in(c, -ECONNRESET, 0);
     } else if (c->request.is_stream && !c->fake_status) {
         if (c->http)
             serve_stream(c);
     } else {
         serve_unary(c);
-        if (c->has_answer && c->client->deaf_until <= vtime_now())
-            answer_in(c, c->code, between(n, 0, 3 * SY_NS_PER_MS));
+        int64_t deaf = c->client->deaf_until - vtime_now();
+        if (c->has_answer)
+            answer_in(c, c->code, between(n, 0, 3 * SY_NS_PER_MS) + (deaf > 0 ? deaf : 0));
     }
     maybe_free(c);
 }
 
-/* What becomes of a request, at random. */
+static enum vfate roll(struct vnet *n)
+{
+    const struct vfaults *f = &n->faults;
+    const uint32_t chances[] = {
+        [FATE_REFUSED] = f->refused,           [FATE_LOST_BEFORE] = f->lost_before,
+        [FATE_LOST_AFTER] = f->lost_after,     [FATE_SWALLOWED] = f->swallowed,
+        [FATE_MUTE] = f->mute,                 [FATE_ERROR_BEFORE] = f->error_before,
+        [FATE_ERROR_AFTER] = f->error_after,   [FATE_THROTTLED] = f->throttled,
+    };
+
+    for (size_t i = 1; i < SY_ARRAY_LEN(chances); i++) {
+        if (chance(n, chances[i]))
+            return (enum vfate)i;
+    }
+    return FATE_FAIR;
+}
+
+static enum vfate planned(struct vcall *c, int64_t *delay_ns)
+{
+    struct vnet *n = c->net;
+
+    if (!n->plan.count || strcmp(c->method, n->plan.method) != 0 ||
+        !strstr(c->path, n->plan.part))
+        return roll(n);
+    n->plan.count--;
+    *delay_ns += n->plan.after_ns;
+    return n->plan.fate;
+}
+
+static void meet(struct vcall *c, enum vfate fate)
+{
+    struct vnet *n = c->net;
+
+    c->has_answer = fate != FATE_SWALLOWED && fate != FATE_MUTE;
+    c->is_skipped = fate == FATE_LOST_BEFORE || fate == FATE_SWALLOWED ||
+                    fate == FATE_ERROR_BEFORE || fate == FATE_THROTTLED;
+    if (fate == FATE_LOST_BEFORE || fate == FATE_LOST_AFTER)
+        c->code = -ECONNRESET;
+    else if (fate == FATE_ERROR_BEFORE || fate == FATE_ERROR_AFTER)
+        c->fake_status = chance(n, 500) ? 500 : 504;
+    else if (fate == FATE_THROTTLED)
+        c->fake_status = chance(n, 700) ? 429 : 503;
+}
+
+/* The server gives up by itself, and what it has not done by then it does not do any more, though it
+ * may just have done it. */
+static int64_t limit_delay(struct vcall *c, int64_t delay_ns)
+{
+    char room[32];
+    const char *limit = vapi_param(c->path, "timeout", room, sizeof(room));
+    int64_t limit_ns =
+        (int64_t)number(limit, limit ? strcspn(limit, "m") : 0, 0) * SY_NS_PER_MS;
+
+    if (!limit_ns || delay_ns <= limit_ns)
+        return delay_ns;
+    c->is_skipped = c->is_skipped || chance(c->net, 500);
+    c->fake_status = 504;
+    return limit_ns;
+}
+
+/* A fence of the client's: too late to be put on a connection. */
+static bool is_late(const struct vcall *c)
+{
+    return c->request.not_after && vtime_now() > c->request.not_after;
+}
+
 static void decide_fate(struct vcall *c)
 {
     struct vnet *n = c->net;
-    const struct vfaults *f = &n->faults;
     int64_t delay = between(n, 100000, 3 * SY_NS_PER_MS);
+    enum vfate fate = n->is_down ? FATE_REFUSED : planned(c, &delay);
 
-    c->has_answer = true;
-    if (n->is_down || chance(n, f->refused)) {
+    if (is_late(c)) {
         forget_landing(c);
-        answer_in(c, -ECONNREFUSED, between(n, 0, SY_NS_PER_MS));
+        answer_in(c, -ECANCELED, 0);
         return;
     }
-    if (chance(n, f->lost_before)) {
-        c->is_skipped = true;
-        c->code = -ECONNRESET;
-        delay = between(n, 0, SY_NS_PER_S);
-    } else if (chance(n, f->lost_after)) {
-        c->code = -ECONNRESET;
-    } else if (chance(n, f->swallowed)) {
-        c->is_skipped = true;
-        c->has_answer = false;
-    } else if (chance(n, f->mute)) {
-        c->has_answer = false;
-    } else if (chance(n, f->error_before)) {
-        c->is_skipped = true;
-        c->fake_status = chance(n, 500) ? 500 : 504;
-    } else if (chance(n, f->error_after)) {
-        c->fake_status = chance(n, 500) ? 500 : 504;
-    } else if (chance(n, f->throttled)) {
-        c->is_skipped = true;
-        c->fake_status = chance(n, 700) ? 429 : 503;
+    if (fate == FATE_REFUSED) {
+        forget_landing(c);
+        answer_in(c, -ECONNREFUSED, delay);
+        return;
     }
+    meet(c, fate);
     if (c->request.is_stream && (c->code || !c->has_answer)) {
         /* It never gets as far as its first byte. */
         if (c->code)
             answer_in(c, c->code, delay);
         return;
     }
-    if (chance(n, f->slow))
+    if (chance(n, n->faults.slow))
         delay += between(n, 0, 12 * SY_NS_PER_S);
-    /* The server gives up by itself, and what it did not do by then it does not do. */
-    char room[32];
-    const char *limit = vapi_param(c->path, "timeout", room, sizeof(room));
-    uint64_t limit_ms = number(limit, limit ? strcspn(limit, "m") : 0, 0);
-    if (limit_ms && delay > (int64_t)limit_ms * SY_NS_PER_MS) {
-        delay = (int64_t)limit_ms * SY_NS_PER_MS;
-        c->is_skipped = !chance(n, 500);
-        c->fake_status = 504;
+    delay = limit_delay(c, delay);
+    int64_t mute = c->client->mute_until - vtime_now();
+    if (mute > 0 || (c->request.is_stream && c->client->deaf_until > vtime_now())) {
+        /* A stream needs a connection of its own, and none comes about. What goes over one that is
+         * there is sent again until it gets through, but not for ever. */
+        if (c->request.is_stream || mute > DEAD_PEER_NS) {
+            forget_landing(c);
+            answer_in(c, -ETIMEDOUT, c->request.is_stream ? CONNECT_NS : DEAD_PEER_NS);
+            return;
+        }
+        delay += mute;
     }
     vevent_arm(&c->arrive, delay);
 }
@@ -723,6 +785,21 @@ struct vfaults *vnet_faults(struct vnet *n)
 void vnet_expect(struct vnet *n, struct vclient *c)
 {
     n->expected = c;
+}
+
+void vnet_plan(struct vnet *n, const char *method, const char *part, enum vfate fate, uint32_t count,
+               int64_t after_ns)
+{
+    n->plan.method = method;
+    n->plan.part = part;
+    n->plan.fate = fate;
+    n->plan.count = count;
+    n->plan.after_ns = after_ns;
+}
+
+void vnet_lag(struct vnet *n, enum vkind kind, int64_t by_ns)
+{
+    n->lag_ns[kind] = by_ns;
 }
 
 uint32_t vnet_requests(const struct vnet *n)

@@ -25,6 +25,19 @@ struct vfaults {
     uint32_t lagging;                   /* a watch event, and so what follows it, is seconds late */
 };
 
+/* What becomes of one request. */
+enum vfate {
+    FATE_FAIR,
+    FATE_REFUSED,
+    FATE_LOST_BEFORE,
+    FATE_LOST_AFTER,
+    FATE_SWALLOWED,
+    FATE_MUTE,
+    FATE_ERROR_BEFORE, /* 500 */
+    FATE_ERROR_AFTER,
+    FATE_THROTTLED, /* 429 */
+};
+
 struct vclient {
     uint32_t number; /* from 1 */
     struct sy_loop *loop;
@@ -59,4 +72,10 @@ void vnet_set_down(struct vnet *n, bool is_down);
 void vnet_cut_watches(struct vnet *n, uint32_t chance);
 /* About `chance` in a thousand watches fall silent and stay so, though they are not closed. */
 void vnet_silence_watches(struct vnet *n, uint32_t chance);
+/* The next `count` requests of this method whose path holds `part` fare so, and reach the server
+ * after_ns later. Both borrowed. */
+void vnet_plan(struct vnet *n, const char *method, const char *part, enum vfate fate, uint32_t count,
+               int64_t after_ns);
+/* What watches of a kind tell from now on comes so much later. */
+void vnet_lag(struct vnet *n, enum vkind kind, int64_t by_ns);
 uint32_t vnet_requests(const struct vnet *n);

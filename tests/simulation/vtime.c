@@ -142,6 +142,12 @@ sy_time_ns vtime_next_at(void)
     return vt.heap.len ? vt.heap.p[0]->at : INT64_MAX;
 }
 
+void vtime_advance(sy_time_ns to)
+{
+    if (to > vt.now)
+        vt.now = to;
+}
+
 void vtime_start(uint64_t seed)
 {
     vtime_end();

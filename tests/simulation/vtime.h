@@ -39,6 +39,8 @@ static inline bool vevent_is_armed(const struct vevent *e)
 /* Runs the next event and, when it is on a loop, the deferred calls of that loop. Returns what it
  * was, NULL when nothing is armed. */
 const char *vtime_step(void);
+/* Nothing happens until then. */
+void vtime_advance(sy_time_ns to);
 sy_time_ns vtime_next_at(void); /* INT64_MAX: nothing is armed */
 
 /* The process of a loop stands still until then: its events come late, all at once. */

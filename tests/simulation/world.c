@@ -408,21 +408,13 @@ static void act(void *arg)
     vevent_arm(&w->act, between(w, 0, 2 * w->pace_ns));
 }
 
-/* Each resource that is watched is work for each step, so most runs do without those that stay
- * empty here. */
-static void choose_profile(struct world *w)
+/* Filters and scorers that look at nodes and pods alone. */
+static void strip_profile(struct sy_profile *p)
 {
     static const char *const BARE[] = {"NodeName",     "NodeUnschedulable", "TaintToleration",
                                        "NodeAffinity", "NodePorts",         "NodeResourcesFit"};
-    struct sy_profile *p = &w->profile;
     uint32_t filters = 0, scorers = 0;
 
-    if (one_in(w, 2))
-        sy_profile_default(p, "steelyard");
-    else
-        sy_profile_kube(p, "steelyard");
-    if (one_in(w, 4))
-        return;
     for (uint32_t i = 0; i < p->filters_len; i++) {
         for (size_t k = 0; k < SY_ARRAY_LEN(BARE); k++) {
             if (strcmp(p->filters[i]->name, BARE[k]) == 0)
@@ -435,43 +427,64 @@ static void choose_profile(struct world *w)
     }
     p->filters_len = filters;
     p->scorers_len = scorers;
-    p->args.preemption_is_off = one_in(w, 2);
+}
+
+/* Each resource that is watched is work for each step, so most runs do without those that stay
+ * empty here. */
+static void choose_profile(struct world *w)
+{
+    if (one_in(w, 2))
+        sy_profile_default(&w->profile, "steelyard");
+    else
+        sy_profile_kube(&w->profile, "steelyard");
+    if (one_in(w, 4))
+        return;
+    strip_profile(&w->profile);
+    w->profile.args.preemption_is_off = one_in(w, 2);
+}
+
+static void found(struct world *w, const struct world_options *options)
+{
+    struct vnet_events events = {
+        .on_seen = on_seen, .on_bind = on_bind, .on_write = on_write, .arg = w};
+
+    w->options = *options;
+    vtime_start(options->seed ^ 0x74696d65);
+    trace_start(options->is_loud);
+    sy_rng_seed(&w->rng, options->seed);
+    w->net = vnet_new(options->seed ^ 0x6e6574, &events);
+    w->api = vnet_api(w->net);
+    vapi_lie(w->api, options->lie);
+    w->books = books_new(w->net);
+    w->next_client = 1;
+    w->next_name = 1;
+    w->act = (struct vevent){.fn = act, .arg = w, .what = "act"};
+    w->restart = (struct vevent){.fn = start_daemon, .arg = w, .what = "restart"};
+    w->recover = (struct vevent){.fn = come_back, .arg = w, .what = "recover"};
+    w->daemon_options = (struct daemon_options){
+        .profile = &w->profile,
+        .binds_in_flight_max = 128,
+        .bind_timeout_ns = 10 * SY_NS_PER_S,
+        .on_decision = on_decision,
+        .on_turn = on_daemon_turn,
+        .arg = w,
+    };
 }
 
 static void make(struct world *w)
 {
-    struct vnet_events events = {
-        .on_seen = on_seen, .on_bind = on_bind, .on_write = on_write, .arg = w};
     static const uint32_t IN_FLIGHT[] = {1, 4, 128};
 
-    vtime_start(w->options.seed ^ 0x74696d65);
-    trace_start(w->options.is_loud);
-    sy_rng_seed(&w->rng, w->options.seed);
-    w->net = vnet_new(w->options.seed ^ 0x6e6574, &events);
-    w->api = vnet_api(w->net);
-    vapi_lie(w->api, w->options.lie);
-    w->books = books_new(w->net);
     w->nodes = 2 + below(w, 10);
     w->has_rivals = one_in(w, 2);
     w->has_gangs = one_in(w, 2);
     w->has_priorities = one_in(w, 2);
     w->has_shrinking = one_in(w, 2);
-    w->next_client = 1;
-    w->next_name = 1;
     choose_profile(w);
-    w->daemon_options = (struct daemon_options){
-        .profile = &w->profile,
-        .binds_in_flight_max = IN_FLIGHT[below(w, 3)],
-        .bind_timeout_ns = between(w, 1, 10) * SY_NS_PER_S,
-        .on_decision = on_decision,
-        .on_turn = on_daemon_turn,
-        .arg = w,
-    };
+    w->daemon_options.binds_in_flight_max = IN_FLIGHT[below(w, 3)];
+    w->daemon_options.bind_timeout_ns = between(w, 1, 10) * SY_NS_PER_S;
     for (uint32_t i = 0; i < w->nodes; i++)
         vapi_node_create(w->api, i, random_room(w));
-    w->act = (struct vevent){.fn = act, .arg = w, .what = "act"};
-    w->restart = (struct vevent){.fn = start_daemon, .arg = w, .what = "restart"};
-    w->recover = (struct vevent){.fn = come_back, .arg = w, .what = "recover"};
     change_weather(w);
     vevent_arm(&w->act, 0);
     start_daemon(w);
@@ -520,22 +533,83 @@ static uint64_t settle(struct world *w)
     return steps;
 }
 
+struct world *world_bare(bool is_loud)
+{
+    struct world *w = sy_xcalloc(1, sizeof(*w));
+
+    found(w, &(struct world_options){.seed = 1, .is_loud = is_loud});
+    sy_profile_default(&w->profile, "steelyard");
+    strip_profile(&w->profile);
+    start_daemon(w);
+    return w;
+}
+
+void world_free(struct world *w)
+{
+    if (w->daemon)
+        kill_daemon(w);
+    vnet_free(w->net);
+    books_free(w->books);
+    vtime_end();
+    free(w);
+}
+
+struct vapi *world_api(struct world *w)
+{
+    return w->api;
+}
+
+struct vnet *world_net(struct world *w)
+{
+    return w->net;
+}
+
+struct books *world_books(struct world *w)
+{
+    return w->books;
+}
+
+struct daemon *world_daemon(struct world *w)
+{
+    return w->daemon;
+}
+
+void world_start_daemon(struct world *w)
+{
+    start_daemon(w);
+}
+
+void world_kill_daemon(struct world *w)
+{
+    kill_daemon(w);
+}
+
+void world_pass(struct world *w, int64_t ns)
+{
+    sy_time_ns until = vtime_now() + ns;
+
+    while (vtime_next_at() <= until && !is_wrong(w))
+        vtime_step();
+    vtime_advance(until);
+}
+
 struct world_result world_run(const struct world_options *options)
 {
-    struct world w = {.options = *options};
+    struct world *w = sy_xcalloc(1, sizeof(*w));
     struct world_result r = {0};
     const char *text;
 
-    make(&w);
-    while (r.step < options->steps && !is_wrong(&w)) {
+    found(w, options);
+    make(w);
+    while (r.step < options->steps && !is_wrong(w)) {
         vtime_step();
         r.step++;
     }
-    if (!is_wrong(&w)) {
-        calm(&w);
-        r.step += settle(&w);
+    if (!is_wrong(w)) {
+        calm(w);
+        r.step += settle(w);
     }
-    r.verdict = books_verdict(w.books, &text);
+    r.verdict = books_verdict(w->books, &text);
     if (r.verdict != RULES && options->trace_lines) {
         printf("--- the last %u lines\n", options->trace_lines);
         trace_print(options->trace_lines);
@@ -543,14 +617,11 @@ struct world_result world_run(const struct world_options *options)
     snprintf(r.text, sizeof(r.text), "%s", text);
     r.sum = trace_sum();
     r.virtual_s = (double)vtime_now() / 1e9 - 1000;
-    r.decisions = books_decisions(w.books);
-    r.evictions = books_evictions(w.books);
-    r.requests = vnet_requests(w.net);
-    r.pods = vapi_pods_len(w.api);
-    r.restarts = w.restarts;
-    daemon_kill(w.daemon);
-    vnet_free(w.net);
-    books_free(w.books);
-    vtime_end();
+    r.decisions = books_decisions(w->books);
+    r.evictions = books_evictions(w->books);
+    r.requests = vnet_requests(w->net);
+    r.pods = vapi_pods_len(w->api);
+    r.restarts = w->restarts;
+    world_free(w);
     return r;
 }

@@ -22,4 +22,17 @@ struct world_result {
     uint64_t decisions, evictions, requests, pods, restarts;
 };
 
+/* A whole run out of the seed. */
 struct world_result world_run(const struct world_options *options);
+
+/* For stories: a world without nodes, pods, people and faults, in which a scheduler has started. */
+struct world;
+struct world *world_bare(bool is_loud);
+void world_free(struct world *w);
+struct vapi *world_api(struct world *w);
+struct vnet *world_net(struct world *w);
+struct books *world_books(struct world *w);
+struct daemon *world_daemon(struct world *w); /* NULL: it is down */
+void world_start_daemon(struct world *w);
+void world_kill_daemon(struct world *w);
+void world_pass(struct world *w, int64_t ns);
