@@ -199,7 +199,7 @@ BENCH_BINS   := $(call pick,$(BENCH_SRCS:tests/bench/%.c=build/release/bench/%))
 
 # ---- targets -------------------------------------------------------------------------------------
 
-.PHONY: all help deps lint fmt unit torture fuzz simulate simulate-long integration test demo simulate-gangs bench oracle e2e-upstream install \
+.PHONY: all help deps lint fmt unit torture fuzz simulate simulate-issue simulate-long integration test demo simulate-gangs bench oracle e2e-upstream install \
         image clean \
         unit-build fuzz-build lint-gcc lint-clang lint-format lint-tidy lint-layers lint-banned \
         hardened-programs lint-hardening lint-selftest lint-shell lint-go lint-checks objects-gcc objects-clang
@@ -265,6 +265,8 @@ fuzz: $(FUZZ_BINS) ## each fuzz target for FUZZ_TIME seconds (5) or FUZZ_RUNS ru
 SIMULATION := build/$(CFG)/simulation
 simulate: $(SIMULATION) ## the scheduler in a virtual cluster with faults (SEED=, SEEDS=200, STEPS=20000)
 	@SEED=$(SEED) SEEDS=$(or $(SEEDS),200) STEPS=$(or $(STEPS),20000) hack/run-simulation $(SIMULATION)
+simulate-issue: $(SIMULATION) ## one bug that other schedulers had, played with ours (NAME=; without it: their names)
+	@$(SIMULATION) $(if $(NAME),issue '$(NAME)',list)
 simulate-long: $(SIMULATION) ## the same until stopped, seed after seed, each with more steps
 	@hack/run-simulation --long $(SIMULATION)
 

@@ -24,6 +24,7 @@
 
 enum {
     BIND_TIMEOUT_MS = 10000,
+    TRANSIT_MS = 8000,
     BIND_GRACE_MS = 2000, /* the server's own answer about a timeout gets here first */
     BIND_429_MAX = 5,
     BIND_REPEATS_MAX = 2,
@@ -322,6 +323,22 @@ static void settle(struct bind *b)
         settle_later(b);
 }
 
+/* When the server itself answered, it is not working on it any more, save after a timeout. Else
+ * what TCP holds back while a path is broken may come to it late, and then it takes its time. */
+static void note_death(struct bind *b, const struct sy_kube_result *result)
+{
+    const struct sy_actions_options *o = &b->a->options;
+    int64_t longest_ms = (int64_t)o->transit_ms + o->bind_timeout_ms;
+    int status = result->http_status;
+
+    if (status && status != 504 && status != 502)
+        return;
+    sy_time_ns dead_at =
+        sy_clock_boot_ns() - result->duration_ns + longest_ms * SY_NS_PER_MS + settle_margin_ns;
+    if (dead_at > b->dead_at)
+        b->dead_at = dead_at;
+}
+
 static void become_unknown(struct bind *b, const struct sy_kube_result *result)
 {
     struct sy_actions *a = b->a;
@@ -329,9 +346,7 @@ static void become_unknown(struct bind *b, const struct sy_kube_result *result)
     b->err = *result->err;
     b->is_unknown = true;
     a->stats.binds_unknown++;
-    /* When the server itself answered, it is not working on it any more, save after a timeout. */
-    if (result->http_status && result->http_status != 504 && result->http_status != 502)
-        b->dead_at = 0;
+    note_death(b, result);
     sy_timer_arm(b->timer, settle_first_ns);
     report(b, SY_BIND_UNKNOWN, &b->err);
 }
@@ -352,6 +367,7 @@ static void on_bind_done(void *arg, const struct sy_kube_result *result)
         bind_end(b, SY_BIND_OK, NULL);
     } else if (b->is_unknown) {
         /* Sent again: only the pod itself tells now. */
+        note_death(b, result);
         settle_later(b);
         pump(a);
     } else if (status == 429 && b->tries_429 < BIND_429_MAX) {
@@ -412,7 +428,6 @@ static void send_bind(struct bind *b)
         .arg = b,
     };
 
-    b->dead_at = b->sent_at + a->options.bind_timeout_ms * SY_NS_PER_MS + settle_margin_ns;
     if (sy_kube_send(a->k, &call, &b->call, &b->err)) {
         /* Told from the loop: the caller is not to be called back from inside its own call. */
         sy_timer_arm(b->timer, b->is_unknown ? settle_longest_ns : 0);
@@ -1098,6 +1113,7 @@ int sy_actions_new(struct sy_kube *k, const struct sy_actions_options *options,
     a->k = k;
     a->options = *options;
     a->options.bind_timeout_ms = or_default(options->bind_timeout_ms, BIND_TIMEOUT_MS);
+    a->options.transit_ms = or_default(options->transit_ms, TRANSIT_MS);
     a->options.events_max_queued = or_default(options->events_max_queued, EVENTS_QUEUED_MAX);
     a->options.events_in_flight_while_binding =
         or_default(options->events_in_flight_while_binding, EVENTS_BESIDE_BINDS);

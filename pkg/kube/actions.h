@@ -24,7 +24,7 @@ enum sy_bind_outcome {
  * backoff until there is a definite answer: our node is OK, another CONFLICT, 404 or another UID
  * GONE. While it is unbound the bind is sent again (twice at most; UID and node make that safe),
  * and it is REFUSED once the request cannot be carried out any more: at once when the server itself
- * has answered, else bind_timeout_ms and a second after it was sent. */
+ * has answered, else transit_ms, bind_timeout_ms and a second after it was sent. */
 typedef void sy_bind_fn(void *arg, uint64_t ticket, enum sy_bind_outcome outcome,
                         const struct sy_err *err, int64_t duration_ns);
 
@@ -66,6 +66,9 @@ struct sy_actions_options {
     const char *instance;  /* reportingInstance: "<component>-<hostname>" */
     /* 0: 10000; sent as ?timeout= too so that late binds die at the server. */
     uint32_t bind_timeout_ms;
+    /* Longest that a request is on its way to the server: as dead_peer_ms in net/http.h. 0: 8000.
+     */
+    uint32_t transit_ms;
     uint32_t events_max_queued; /* 0: 20000; further ones are dropped and counted */
     /* Events give way to binds: while binds are in flight at most this many event requests are,
      * with a rest of nine times its duration after each. 0: 1. */

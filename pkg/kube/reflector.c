@@ -84,6 +84,7 @@ struct sy_reflector {
     uint32_t failures; /* in a row, of watches that the server or its bytes made fail */
     int64_t backoff_ns;
     sy_time_ns backoff_at;
+    bool was_unreached; /* at the last failure nobody answered */
     struct sy_timer *stall;
     struct sy_timer *timer;
     sy_time_ns wait_until;
@@ -333,6 +334,10 @@ static int64_t next_backoff(struct sy_reflector *r)
 
 static void back_off(struct sy_reflector *r, const struct sy_err *err)
 {
+    /* For how long nobody answered says nothing about a server that does. */
+    if (err->http_status && r->was_unreached)
+        r->backoff_ns = 0;
+    r->was_unreached = !err->http_status;
     int64_t after = next_backoff(r);
 
     if (after < err->retry_after_ms * SY_NS_PER_MS)
@@ -491,7 +496,8 @@ static void on_done(void *arg, const struct sy_kube_result *result)
     err.code = code;
     bool is_too_large = s->is_too_large || result->resource_version_too_large;
     r->is_waiting_for_server =
-        code == -ECONNREFUSED || code == -EHOSTUNREACH || !sy_kube_is_reachable(r->k);
+        code == -ECONNREFUSED || code == -EHOSTUNREACH || !sy_kube_is_reachable(r->k) ||
+        (code == -ETIMEDOUT && !s->error && !result->maybe_applied); /* no connection came about */
     if (!code && r->phase == PHASE_WATCH_LIST) {
         code = sy_err_set(&err, -ECONNRESET,
                           "%s: the watch ended before the initial state was whole", r->path);

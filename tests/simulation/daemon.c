@@ -143,6 +143,7 @@ struct daemon *daemon_new(struct vnet *net, uint32_t number, const struct daemon
         .kube = d->kube,
         .sched = d->sched,
         .strings = d->strings,
+        .names = &sy_sched_cluster(d->sched)->names,
         .on_input = want_turn,
         .on_error = on_feed_error,
         .arg = d,

@@ -101,7 +101,8 @@ static uint32_t add_gang(struct story *s, uint32_t gang, uint32_t count, int64_t
 
 /* ---- the stories ---- */
 
-/* kubernetes #106361, #100140, #96579; yunikorn-core PR 1041: the bind timed out, and had landed. */
+/* kubernetes #106361, #100140, #96579; yunikorn-core PR 1041: the bind timed out, and had landed.
+ */
 static void bind_landed_but_timed_out(struct story *s)
 {
     add_node(s, 0, 1000);
@@ -483,8 +484,9 @@ static void other_schedulers_pods_stay(struct story *s)
     p.priority = 1000;
     uint32_t high = vapi_pod_create(s->api, &p);
     pass_s(s, 120);
-    expect(s, vapi_pod(s->api, other)->exists && !vapi_pod(s->api, other)->is_terminating &&
-                  !vapi_pod(s->api, other)->is_target,
+    expect(s,
+           vapi_pod(s->api, other)->exists && !vapi_pod(s->api, other)->is_terminating &&
+               !vapi_pod(s->api, other)->is_target,
            "the other's pod is left alone");
     expect(s, !is_bound(s, high), "ours waits");
 }

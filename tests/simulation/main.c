@@ -37,12 +37,12 @@ static const struct {
     [LIE_DEAF] = {"deaf", RULE_LIVENESS, RULES},
 };
 
-static void print_result(uint64_t seed, const struct world_result *r)
+static void print_result(uint64_t seed, const struct world_result *r, bool is_same)
 {
-    printf("seed %" PRIu64 ": %s: %" PRIu64 " steps, %.0f s, %" PRIu64 " pods, %" PRIu64
+    printf("%s seed %" PRIu64 ": %" PRIu64 " steps, %.0f s, %" PRIu64 " pods, %" PRIu64
            " binds, %" PRIu64 " evictions, %" PRIu64 " requests, %" PRIu64
            " restarts, sum %016" PRIx64 "\n",
-           seed, r->verdict == RULES ? "ok" : "FAILED", r->step, r->virtual_s, r->pods,
+           r->verdict == RULES && is_same ? "ok" : "FAILED", seed, r->step, r->virtual_s, r->pods,
            r->decisions, r->evictions, r->requests, r->restarts, r->sum);
 }
 
@@ -53,8 +53,7 @@ static bool run_one(uint64_t seed, const struct arguments *a)
     struct world_result r = world_run(&options);
     bool is_same = !a->is_twice || world_run(&options).sum == r.sum;
 
-    if (a->seeds == 1 || r.verdict != RULES || !is_same)
-        print_result(seed, &r);
+    print_result(seed, &r, is_same);
     if (!is_same)
         printf("broken: a second run of the seed went another way\n");
     else if (r.verdict != RULES)
@@ -112,8 +111,6 @@ static int run_seeds(const struct arguments *a)
 
     for (uint64_t i = 0; i < a->seeds; i++)
         failed += !run_one(a->seed + i, a);
-    printf("%s %" PRIu64 " seeds from %" PRIu64 ", %" PRIu64 " steps each: %" PRIu64 " failed\n",
-           failed ? "FAILED" : "ok", a->seeds, a->seed, a->steps, failed);
     return failed != 0;
 }
 

@@ -37,6 +37,7 @@ struct vcall {
     struct vevent arrive; /* at the server */
     bool is_skipped;      /* the server answers without carrying it out */
     bool has_answer;
+    bool is_unsent;  /* it never left the client */
     int fake_status; /* answered instead of what the server said; 0: none */
     bool is_bind, may_land;
     uint32_t bind_pod, bind_node;
@@ -188,7 +189,7 @@ static void on_answer(void *arg)
 {
     struct vcall *c = arg;
 
-    finish(c, c->code, c->code ? 0 : c->said.status, c->code != -ECONNREFUSED && c->code != -ECANCELED);
+    finish(c, c->code, c->code ? 0 : c->said.status, !c->is_unsent);
 }
 
 static void on_timeout(void *arg)
@@ -463,10 +464,14 @@ static enum vfate roll(struct vnet *n)
 {
     const struct vfaults *f = &n->faults;
     const uint32_t chances[] = {
-        [FATE_REFUSED] = f->refused,           [FATE_LOST_BEFORE] = f->lost_before,
-        [FATE_LOST_AFTER] = f->lost_after,     [FATE_SWALLOWED] = f->swallowed,
-        [FATE_MUTE] = f->mute,                 [FATE_ERROR_BEFORE] = f->error_before,
-        [FATE_ERROR_AFTER] = f->error_after,   [FATE_THROTTLED] = f->throttled,
+        [FATE_REFUSED] = f->refused,
+        [FATE_LOST_BEFORE] = f->lost_before,
+        [FATE_LOST_AFTER] = f->lost_after,
+        [FATE_SWALLOWED] = f->swallowed,
+        [FATE_MUTE] = f->mute,
+        [FATE_ERROR_BEFORE] = f->error_before,
+        [FATE_ERROR_AFTER] = f->error_after,
+        [FATE_THROTTLED] = f->throttled,
     };
 
     for (size_t i = 1; i < SY_ARRAY_LEN(chances); i++) {
@@ -480,8 +485,7 @@ static enum vfate planned(struct vcall *c, int64_t *delay_ns)
 {
     struct vnet *n = c->net;
 
-    if (!n->plan.count || strcmp(c->method, n->plan.method) != 0 ||
-        !strstr(c->path, n->plan.part))
+    if (!n->plan.count || strcmp(c->method, n->plan.method) != 0 || !strstr(c->path, n->plan.part))
         return roll(n);
     n->plan.count--;
     *delay_ns += n->plan.after_ns;
@@ -503,14 +507,13 @@ static void meet(struct vcall *c, enum vfate fate)
         c->fake_status = chance(n, 700) ? 429 : 503;
 }
 
-/* The server gives up by itself, and what it has not done by then it does not do any more, though it
- * may just have done it. */
+/* The server gives up by itself, and what it has not done by then it does not do any more, though
+ * it may just have done it. */
 static int64_t limit_delay(struct vcall *c, int64_t delay_ns)
 {
     char room[32];
     const char *limit = vapi_param(c->path, "timeout", room, sizeof(room));
-    int64_t limit_ns =
-        (int64_t)number(limit, limit ? strcspn(limit, "m") : 0, 0) * SY_NS_PER_MS;
+    int64_t limit_ns = (int64_t)number(limit, limit ? strcspn(limit, "m") : 0, 0) * SY_NS_PER_MS;
 
     if (!limit_ns || delay_ns <= limit_ns)
         return delay_ns;
@@ -525,6 +528,14 @@ static bool is_late(const struct vcall *c)
     return c->request.not_after && vtime_now() > c->request.not_after;
 }
 
+/* It never leaves the client. */
+static void stay(struct vcall *c, int code, int64_t after_ns)
+{
+    forget_landing(c);
+    c->is_unsent = true;
+    answer_in(c, code, after_ns);
+}
+
 static void decide_fate(struct vcall *c)
 {
     struct vnet *n = c->net;
@@ -532,13 +543,11 @@ static void decide_fate(struct vcall *c)
     enum vfate fate = n->is_down ? FATE_REFUSED : planned(c, &delay);
 
     if (is_late(c)) {
-        forget_landing(c);
-        answer_in(c, -ECANCELED, 0);
+        stay(c, -ECANCELED, 0);
         return;
     }
     if (fate == FATE_REFUSED) {
-        forget_landing(c);
-        answer_in(c, -ECONNREFUSED, delay);
+        stay(c, -ECONNREFUSED, delay);
         return;
     }
     meet(c, fate);
@@ -555,9 +564,13 @@ static void decide_fate(struct vcall *c)
     if (mute > 0 || (c->request.is_stream && c->client->deaf_until > vtime_now())) {
         /* A stream needs a connection of its own, and none comes about. What goes over one that is
          * there is sent again until it gets through, but not for ever. */
-        if (c->request.is_stream || mute > DEAD_PEER_NS) {
+        if (c->request.is_stream) {
+            stay(c, -ETIMEDOUT, CONNECT_NS);
+            return;
+        }
+        if (mute > DEAD_PEER_NS) {
             forget_landing(c);
-            answer_in(c, -ETIMEDOUT, c->request.is_stream ? CONNECT_NS : DEAD_PEER_NS);
+            answer_in(c, -ETIMEDOUT, DEAD_PEER_NS);
             return;
         }
         delay += mute;
@@ -787,8 +800,8 @@ void vnet_expect(struct vnet *n, struct vclient *c)
     n->expected = c;
 }
 
-void vnet_plan(struct vnet *n, const char *method, const char *part, enum vfate fate, uint32_t count,
-               int64_t after_ns)
+void vnet_plan(struct vnet *n, const char *method, const char *part, enum vfate fate,
+               uint32_t count, int64_t after_ns)
 {
     n->plan.method = method;
     n->plan.part = part;

@@ -74,8 +74,8 @@ void vnet_cut_watches(struct vnet *n, uint32_t chance);
 void vnet_silence_watches(struct vnet *n, uint32_t chance);
 /* The next `count` requests of this method whose path holds `part` fare so, and reach the server
  * after_ns later. Both borrowed. */
-void vnet_plan(struct vnet *n, const char *method, const char *part, enum vfate fate, uint32_t count,
-               int64_t after_ns);
+void vnet_plan(struct vnet *n, const char *method, const char *part, enum vfate fate,
+               uint32_t count, int64_t after_ns);
 /* What watches of a kind tell from now on comes so much later. */
 void vnet_lag(struct vnet *n, enum vkind kind, int64_t by_ns);
 uint32_t vnet_requests(const struct vnet *n);
