@@ -10,10 +10,12 @@
 #include "base/mem.h"
 
 /* What is queued about the last binds may still be told, but a successor waits. */
-static const int64_t LAST_WORDS_NS = SY_NS_PER_S / 2;
+static const int64_t LAST_WORDS_NS = 300 * SY_NS_PER_MS;
 /* The watch tells of our own binds within milliseconds, or the successor asks the server. */
 static const int64_t CONFIRM_NS = SY_NS_PER_S;
 static const int64_t RELEASE_NS = 5 * SY_NS_PER_S;
+/* What a bookmark takes to come, so that the watches have caught up when the lease runs out. */
+static const int64_t FORESIGHT_NS = 5 * SY_NS_PER_S / 2;
 
 enum phase {
     PHASE_STANDBY,
@@ -27,6 +29,10 @@ struct sy_leader {
     struct sy_leader_options options;
     struct sy_election *election;
     struct sy_catch_up *catch_up;
+    /* On standby, shortly before a lease runs out that is not renewed: the time from which the
+     * holder's last write has landed. Another one there: it has been renewed. 0: not yet. */
+    sy_time_ns foreseen;
+    bool is_caught_up; /* since then */
     enum phase phase;
     bool is_shut; /* the outbox is paused */
     sy_time_ns acquired_at;
@@ -78,12 +84,10 @@ static bool find_version(const char *note, const char *resource, char *ret, size
 
 static void on_caught_up(void *arg);
 
-static void begin_catch_up(struct sy_leader *l)
+static void begin_catch_up(struct sy_leader *l, const char *note)
 {
-    const char *note = sy_election_handover(l->election);
     char version[SY_LEASE_ID_MAX + 1];
 
-    l->phase = PHASE_CATCHING_UP;
     l->catch_up = sy_catch_up_new(l->options.kube, on_caught_up, l);
     for (int i = 0; i < SY_FEEDS; i++) {
         const struct sy_feed *f = l->options.feeds[i];
@@ -94,20 +98,71 @@ static void begin_catch_up(struct sy_leader *l)
     }
 }
 
-static void on_caught_up(void *arg)
+static void stop_catch_up(struct sy_leader *l)
 {
-    struct sy_leader *l = arg;
-
-    if (sy_catch_up_waits_for(l->catch_up))
-        return;
     sy_catch_up_free(l->catch_up);
     l->catch_up = NULL;
+}
+
+static void begin_leading(struct sy_leader *l)
+{
     l->phase = PHASE_LEADING;
     sy_log_info(
         "leading: the watches have caught up", "term",
         SY_FMT("%" PRId64, sy_election_term(l->election)), "took",
         SY_FMT("%.3fs", (double)(sy_clock_boot_ns() - l->acquired_at) / (double)SY_NS_PER_S));
     l->options.on_change(l->options.arg);
+}
+
+static void on_caught_up(void *arg)
+{
+    struct sy_leader *l = arg;
+
+    if (sy_catch_up_waits_for(l->catch_up))
+        return;
+    stop_catch_up(l);
+    if (l->phase == PHASE_CATCHING_UP)
+        begin_leading(l);
+    else
+        l->is_caught_up = true;
+}
+
+/* A holder that has not renewed its lease for so long writes no more, for it fences itself as we
+ * do; what it did can be seen before the lease runs out. Returns when to look again, 0: never. */
+static sy_time_ns foresee(struct sy_leader *l, sy_time_ns now)
+{
+    sy_time_ns taken_until = sy_election_taken_until(l->election);
+    sy_time_ns clear_at = sy_election_clear_at(l->election);
+    sy_time_ns at = taken_until - FORESIGHT_NS;
+    sy_time_ns earliest = clear_at - l->options.write_ms * SY_NS_PER_MS;
+
+    if (l->foreseen && l->foreseen != clear_at) {
+        stop_catch_up(l);
+        l->foreseen = 0;
+        l->is_caught_up = false;
+    }
+    if (at < earliest)
+        at = earliest;
+    if (l->foreseen || at >= taken_until)
+        return 0;
+    if (now < at)
+        return at;
+    l->foreseen = clear_at;
+    begin_catch_up(l, "");
+    return 0;
+}
+
+static void catch_up(struct sy_leader *l)
+{
+    bool is_foreseen = l->foreseen && l->foreseen == sy_election_clear_at(l->election);
+
+    l->phase = PHASE_CATCHING_UP;
+    if (is_foreseen && l->is_caught_up) {
+        begin_leading(l);
+    } else if (!is_foreseen || !l->catch_up) {
+        stop_catch_up(l);
+        begin_catch_up(l, sy_election_handover(l->election));
+    }
 }
 
 static void shut(struct sy_leader *l, bool is_shut)
@@ -123,16 +178,17 @@ static void look(void *arg)
 {
     struct sy_leader *l = arg;
     sy_time_ns now = sy_clock_boot_ns();
-    sy_time_ns fence = sy_election_fence(l->election);
+    sy_time_ns fence = sy_election_fence(l->election), due = fence;
 
     if (l->phase == PHASE_STANDBY && is_elected(l)) {
         l->phase = PHASE_WAITING;
         l->acquired_at = now;
     }
     if (l->phase == PHASE_WAITING && now >= sy_election_clear_at(l->election))
-        begin_catch_up(l);
+        catch_up(l);
     shut(l, !fence);
-    sy_time_ns due = fence;
+    if (l->phase == PHASE_STANDBY)
+        due = foresee(l, now);
     if (l->phase == PHASE_WAITING && sy_election_clear_at(l->election) < due)
         due = sy_election_clear_at(l->election);
     if (due)

@@ -59,7 +59,7 @@ static void keep_object(struct sy_election *el, struct sy_str raw)
 
 static void on_event_done(void *arg SY_UNUSED, const struct sy_kube_result *result)
 {
-    if (result->code)
+    if (result->code && result->code != -ECANCELED)
         sy_log_warn("event not written", "reason", "LeaderElection", "error", result->err->msg);
 }
 
@@ -436,6 +436,11 @@ sy_time_ns sy_election_fence(void *arg)
 sy_time_ns sy_election_clear_at(const struct sy_election *el)
 {
     return sy_elector_clear_at(&el->elector);
+}
+
+sy_time_ns sy_election_taken_until(const struct sy_election *el)
+{
+    return sy_elector_taken_until(&el->elector);
 }
 
 const char *sy_election_handover(const struct sy_election *el)

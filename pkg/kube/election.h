@@ -35,6 +35,7 @@ const char *sy_election_holder(const struct sy_election *el);
  * clock itself; arg is the election. */
 sy_time_ns sy_election_fence(void *arg);
 sy_time_ns sy_election_clear_at(const struct sy_election *el);
+sy_time_ns sy_election_taken_until(const struct sy_election *el);
 const char *sy_election_handover(const struct sy_election *el);
 int64_t sy_election_term(const struct sy_election *el);
 /* When the watch last told of a change of the lease; 0: never. */

@@ -116,6 +116,13 @@ static bool is_old(const struct sy_elector *e, const struct sy_lease *l, bool *r
     return sy_lease_compare_versions(l->version, e->seen.version, ret_known) <= 0 && *ret_known;
 }
 
+/* It is not ours any more. What was given back is seen so, perhaps before the answer is there. */
+static void end_term(struct sy_elector *e, const struct sy_lease *l)
+{
+    e->seen = *l;
+    e->state = e->is_releasing ? SY_ELECTOR_RELEASED : SY_ELECTOR_LOST;
+}
+
 bool sy_elector_saw(struct sy_elector *e, const struct sy_lease *l, sy_time_ns now)
 {
     bool is_comparable;
@@ -133,7 +140,7 @@ bool sy_elector_saw(struct sy_elector *e, const struct sy_lease *l, sy_time_ns n
         return false;
     if (e->state == SY_ELECTOR_LEADING && !is_ours(e, l)) {
         if (is_comparable)
-            e->state = SY_ELECTOR_LOST;
+            end_term(e, l);
         else
             look_at_once(e, now);
         return false;
@@ -164,7 +171,7 @@ bool sy_elector_read(struct sy_elector *e, const struct sy_lease *found, sy_time
         return false;
     }
     if (e->state == SY_ELECTOR_LEADING && !is_ours(e, found)) {
-        e->state = SY_ELECTOR_LOST;
+        end_term(e, found);
         return false;
     }
     adopt(e, found, now);
@@ -351,6 +358,11 @@ bool sy_elector_may_write(struct sy_elector *e, sy_time_ns now)
 sy_time_ns sy_elector_clear_at(const struct sy_elector *e)
 {
     return e->clear_at;
+}
+
+sy_time_ns sy_elector_taken_until(const struct sy_elector *e)
+{
+    return e->has_seen && e->seen.holder[0] && !is_ours(e, &e->seen) ? e->taken_until : 0;
 }
 
 const char *sy_elector_handover(const struct sy_elector *e)

@@ -24,7 +24,7 @@ enum sy_elector_state {
     SY_ELECTOR_STANDBY,
     SY_ELECTOR_LEADING,
     SY_ELECTOR_LOST,     /* held and no more, or the clock cannot be trusted: for good */
-    SY_ELECTOR_RELEASED, /* given back: for good */
+    SY_ELECTOR_RELEASED, /* given back, or not ours any more when it was to be: for good */
 };
 
 /* What is to be sent. */
@@ -100,9 +100,12 @@ void sy_elector_release(struct sy_elector *e, const char *note, sy_time_ns now);
 bool sy_elector_may_write(struct sy_elector *e, sy_time_ns now);
 /* When that turns false unless a renewal comes; only while LEADING. */
 sy_time_ns sy_elector_writes_until(const struct sy_elector *e);
-/* LEADING: from then on no write of the holder before us can land any more. Its own note says how
+/* From then on no write of the holder before us, or of the one that was seen last, can land any
+ * more. Its own note says how
  * long they take; for a holder without one it is write_ns after the end of its lease. */
 sy_time_ns sy_elector_clear_at(const struct sy_elector *e);
+/* On standby: until when another's claim holds unless it is seen renewed; 0: nobody's. */
+sy_time_ns sy_elector_taken_until(const struct sy_elector *e);
 /* Number of this term, leaseTransitions: grows with each change of holder while the lease lives. */
 int64_t sy_elector_term(const struct sy_elector *e);
 

@@ -305,6 +305,28 @@ static void test_release(void **state)
     assert_int_equal(next(S), SY_ELECTOR_WAIT);
     assert_int_equal(at, INT64_MAX);
 
+    /* The watch is faster than the answer. */
+    begin(NULL);
+    lead(0);
+    sy_elector_release(&e, "", 0);
+    assert_int_equal(next(0), SY_ELECTOR_UPDATE);
+    struct sy_lease seen = out;
+    snprintf(seen.version, sizeof(seen.version), "11");
+    sy_elector_saw(&e, &seen, 0);
+    assert_int_equal(e.state, SY_ELECTOR_RELEASED);
+    accept("11", 0);
+    assert_int_equal(e.state, SY_ELECTOR_RELEASED);
+    /* The answer is lost, and another holds it already. */
+    begin(NULL);
+    lead(0);
+    sy_elector_release(&e, "", 0);
+    next(0);
+    sy_elector_write_failed(&e, 0);
+    next(0);
+    struct sy_lease other = record("other", "12", 1);
+    sy_elector_read(&e, &other, 0);
+    assert_int_equal(e.state, SY_ELECTOR_RELEASED);
+
     /* A renewal is on its way: after it, and at once. */
     begin(NULL);
     lead(0);
