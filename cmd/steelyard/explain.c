@@ -75,6 +75,17 @@ static void print_state(struct json_object *e)
     }
 }
 
+/* What points count that are not of 100. */
+static void print_units(struct json_object *scores)
+{
+    for (size_t i = 0; i < ask_len(scores); i++) {
+        struct json_object *score = json_object_array_get_idx(scores, i);
+        if (*ask_text(score, "unit"))
+            printf("  * %s: %s, and below 0 for a loss\n", ask_text(score, "plugin"),
+                   ask_text(score, "unit"));
+    }
+}
+
 /* One row for each scorer, one column for each node. */
 static void print_scores(struct json_object *nodes)
 {
@@ -89,7 +100,10 @@ static void print_scores(struct json_object *nodes)
     printf("\n");
     for (size_t i = 0; i < ask_len(scores); i++) {
         struct json_object *score = json_object_array_get_idx(scores, i);
-        printf("  %-34s %6.0f", ask_text(score, "plugin"), ask_number(score, "weight"));
+        char name[64];
+        snprintf(name, sizeof(name), "%.60s%s", ask_text(score, "plugin"),
+                 *ask_text(score, "unit") ? "*" : "");
+        printf("  %-34s %6.0f", name, ask_number(score, "weight"));
         for (size_t n = 0; n < ask_len(nodes); n++) {
             struct json_object *all = ask_get_object(json_object_array_get_idx(nodes, n), "scores");
             struct json_object *at = i < ask_len(all) ? json_object_array_get_idx(all, i) : NULL;
@@ -104,6 +118,7 @@ static void print_scores(struct json_object *nodes)
     for (size_t n = 0; n < ask_len(nodes); n++)
         printf(" %20.2f", ask_number(json_object_array_get_idx(nodes, n), "total"));
     printf("\n");
+    print_units(scores);
 }
 
 static void print_decision(struct json_object *e)

@@ -53,10 +53,15 @@ static int by_key(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
-static void read_resources(struct json_object *resources, struct row *r)
+/* GPUs and slices of them together, by what is requested; more where more is measured. */
+static void read_resources(struct json_object *resources, struct json_object *gpus, struct row *r)
 {
+    const char *gpu = ask_text(gpus, "resource");
     double fullest = -1;
 
+    r->has_gpu = ask_number(gpus, "totalMilli") > 0;
+    if (r->has_gpu)
+        r->gpu = ask_number(gpus, "requestedMilli") / ask_number(gpus, "totalMilli");
     for (size_t i = 0; i < ask_len(resources); i++) {
         struct json_object *o = json_object_array_get_idx(resources, i);
         const char *name = ask_text(o, "resource");
@@ -68,11 +73,10 @@ static void read_resources(struct json_object *resources, struct row *r)
         } else if (strcmp(name, "memory") == 0) {
             r->memory = used;
             r->memory_measured = measured;
-        } else if (strcmp(name, "nvidia.com/gpu") == 0) {
-            r->gpu = used;
-            r->has_gpu = true;
-            r->gpu_measured = measured;
-        } else {
+        } else if (*gpu && strcmp(name, gpu) == 0) {
+            r->gpu_measured = measured && used > r->gpu;
+            r->gpu = r->gpu_measured ? used : r->gpu;
+        } else if (strncmp(name, "nvidia.com/mig-", 15) != 0) {
             continue;
         }
         if (used > fullest) {
@@ -101,7 +105,7 @@ static void read_row(struct json_object *node, struct row *r)
         .headroom = ask_number(weight, "headroom"),
         .reliability = ask_number(weight, "reliability"),
     };
-    read_resources(ask_get_object(node, "resources"), r);
+    read_resources(ask_get_object(node, "resources"), ask_get_object(node, "gpus"), r);
 }
 
 static void print_share(bool is_there, double share, bool is_measured)
@@ -110,6 +114,34 @@ static void print_share(bool is_there, double share, bool is_measured)
         printf(" %6.1f%%%s", share * 100, is_measured ? "*" : " ");
     else
         printf(" %7s ", "-");
+}
+
+/* GPUs that take no pods, and pods that are on them all the same. */
+static void print_unhealthy(struct json_object *node)
+{
+    struct json_object *gpus = ask_get_object(node, "gpus"),
+                       *devices = ask_get_object(gpus, "devices"),
+                       *pods = ask_get_object(gpus, "podsOnUnhealthy");
+    bool any = false;
+
+    for (size_t i = 0; i < ask_len(devices); i++) {
+        struct json_object *device = json_object_array_get_idx(devices, i);
+        if (strcmp(ask_text(device, "state"), "Unhealthy") != 0)
+            continue;
+        if (any)
+            printf(",%.0f", ask_number(device, "device"));
+        else
+            printf("\n%s: unhealthy GPUs %.0f", ask_text(node, "name"),
+                   ask_number(device, "device"));
+        any = true;
+    }
+    for (size_t i = 0; any && i < ask_len(pods); i++) {
+        struct json_object *pod = json_object_array_get_idx(pods, i);
+        printf("%s %s/%s (%s)", i ? "," : "; pods on them:", ask_text(pod, "namespace"),
+               ask_text(pod, "name"), ask_text(pod, "devices"));
+    }
+    if (any)
+        printf("\n");
 }
 
 static void print_nodes(struct json_object *answer)
@@ -137,6 +169,8 @@ static void print_nodes(struct json_object *answer)
         printf("  %-11s %6.3f = %5.3f x %5.3f x %5.3f x %5.3f\n", r->state, r->weight, r->capacity,
                r->performance, r->headroom, r->reliability);
     }
+    for (size_t i = 0; i < len; i++)
+        print_unhealthy(json_object_array_get_idx(nodes, i));
     free(rows);
 }
 

@@ -349,7 +349,7 @@ static const struct sy_option GPUS[] = {
 
 static const struct sy_option EXPLAIN[] = {
     {"records", SY_OPTION_INT, AT(records_max), .is_live = true, .initial = "20000", .least = 0,
-     .most = 1000000, .help = "decisions kept, the newest, some 250 bytes each; 0: none"},
+     .most = 1000000, .help = "decisions kept, the newest, some 400 bytes each; 0: none"},
     {0},
 };
 #define MODELS                                                                                     \

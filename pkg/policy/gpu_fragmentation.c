@@ -111,6 +111,7 @@ static uint64_t devices(const struct sy_shape_view *shape, const void *state SY_
 }
 
 const struct sy_scorer sy_scorer_gpu_fragmentation = {.name = "GpuFragmentation",
+                                                      .unit = "hundredths of a GPU",
                                                       .is_fine = true,
                                                       .stamp = stamp,
                                                       .score = score,

@@ -154,6 +154,7 @@ struct sy_filter {
  * thousandths, 0 to SY_SCORE_MAX. */
 struct sy_scorer {
     const char *name;
+    const char *unit; /* of points that are not of 100 and may be negative; NULL: they are */
     bool is_fine;
     bool is_global; /* as above; also when there is normalize() */
     /* PreScore; NULL always runs. nodes: the feasible ones (NULL, 0 for a scorer that is not

@@ -6,10 +6,9 @@
 
 #include "sched/shape.h"
 
-enum {
-    SY_RANK_MAX = 3,
-    SY_POINTS_NONE = -1, /* the scorer had no say: it skipped, or there was only one node */
-};
+enum { SY_RANK_MAX = 3 };
+/* The scorer had no say: it skipped, or there was only one node. */
+#define SY_POINTS_NONE INT64_MIN
 
 struct sy_ranked {
     uint32_t node;

@@ -77,16 +77,19 @@ static uint16_t age_of(const struct sy_cluster *c, uint32_t node, enum sy_load_m
     return age_s < SY_RECORD_NO_AGE ? (uint16_t)age_s : SY_RECORD_NO_AGE - 1;
 }
 
+static int32_t bounded(int64_t n)
+{
+    return n > INT32_MAX ? INT32_MAX : n <= INT32_MIN ? INT32_MIN + 1 : (int32_t)n;
+}
+
 static void fill_node(struct sy_record_node *to, const struct sy_ranked *from,
                       const struct sy_shapes *s, uint32_t scorers_len)
 {
     to->name = s->cluster->nodes[from->node].node.name;
-    to->total = from->total > INT32_MAX   ? INT32_MAX
-                : from->total < INT32_MIN ? INT32_MIN
-                                          : (int32_t)from->total;
+    to->total = bounded(from->total);
     for (uint32_t i = 0; i < scorers_len; i++)
         to->points[i] =
-            from->points[i] < 0 ? SY_RECORD_NO_POINTS : (uint16_t)(from->points[i] / 10);
+            from->points[i] == SY_POINTS_NONE ? SY_RECORD_NO_POINTS : bounded(from->points[i] / 10);
 }
 
 void sy_record_placed(struct sy_record *record, const struct sy_shapes *s, struct sy_shape *shape,

@@ -13,7 +13,7 @@ enum {
     SY_RECORD_NODES = 3,
     SY_RECORD_TEXT_MAX = 1024, /* of a refusal; the rest is cut */
     SY_RECORD_NO_AGE = UINT16_MAX,
-    SY_RECORD_NO_POINTS = UINT16_MAX,
+    SY_RECORD_NO_POINTS = INT32_MIN,
 };
 
 enum sy_record_kind {
@@ -24,8 +24,8 @@ enum sy_record_kind {
 
 struct sy_record_node {
     sy_sid name;
-    int32_t total;                   /* as in sy_ranked */
-    uint16_t points[SY_SCORERS_MAX]; /* in hundredths; SY_RECORD_NO_POINTS */
+    int32_t total;                  /* as in sy_ranked */
+    int32_t points[SY_SCORERS_MAX]; /* in hundredths; SY_RECORD_NO_POINTS */
 };
 
 struct sy_record {

@@ -54,16 +54,18 @@ static void begin_scores(struct writer *w, const char *node, double total)
     sy_json_array(&w->j, "scores");
 }
 
-/* points: below 0 when the scorer had no say. */
-static void write_score(struct writer *w, const struct sy_weighted_scorer *scorer, double points)
+static void write_score(struct writer *w, const struct sy_weighted_scorer *scorer, bool had_say,
+                        double points)
 {
     sy_json_object(&w->j, NULL);
     sy_json_text(&w->j, "plugin", scorer->scorer->name);
     sy_json_i64(&w->j, "weight", scorer->weight);
-    if (points < 0)
-        sy_json_text(&w->j, "points", NULL);
-    else
+    if (had_say)
         sy_json_real(&w->j, "points", points, POINT_DIGITS);
+    else
+        sy_json_text(&w->j, "points", NULL);
+    if (scorer->scorer->unit)
+        sy_json_text(&w->j, "unit", scorer->scorer->unit);
     sy_json_end_object(&w->j);
 }
 
@@ -96,9 +98,8 @@ static void write_record_nodes(struct writer *w)
         const struct sy_record_node *node = &r->nodes[n];
         begin_scores(w, sy_strings_getz(w->strings, node->name), (double)node->total / 1000);
         for (uint32_t i = 0; i < profile->scorers_len; i++)
-            write_score(w, &profile->scorers[i],
-                        node->points[i] == SY_RECORD_NO_POINTS ? -1
-                                                               : (double)node->points[i] / 100);
+            write_score(w, &profile->scorers[i], node->points[i] != SY_RECORD_NO_POINTS,
+                        (double)node->points[i] / 100);
         end_scores(w);
     }
     sy_json_end_array(&w->j);
@@ -184,7 +185,8 @@ static void write_rank(struct writer *w)
         const struct sy_ranked *r = &e->rank.nodes[n];
         begin_scores(w, sy_strings_getz(w->strings, e->best[n]), (double)r->total / 1000);
         for (uint32_t i = 0; i < e->profile->scorers_len; i++)
-            write_score(w, &e->profile->scorers[i], (double)r->points[i] / 1000);
+            write_score(w, &e->profile->scorers[i], r->points[i] != SY_POINTS_NONE,
+                        (double)r->points[i] / 1000);
         end_scores(w);
     }
     sy_json_end_array(&w->j);

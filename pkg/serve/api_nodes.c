@@ -49,6 +49,66 @@ static void write_weight(struct sy_json *j, struct sy_sched *sched, uint32_t nod
     sy_json_end_object(j);
 }
 
+/* Pods that say that they are on a device which the node says is unhealthy. */
+static void write_pods_on_unhealthy(struct sy_json *j, const struct sy_cluster *c, uint32_t node,
+                                    uint64_t unhealthy)
+{
+    char text[SY_GPU_DEVICES_TEXT_MAX];
+
+    sy_json_array(j, "podsOnUnhealthy");
+    for (uint32_t i = c->nodes[node].first_pod; unhealthy && i != SY_NONE;
+         i = c->pods.p[i].next_on_node) {
+        const struct sy_pod_slot *p = &c->pods.p[i];
+        if (!(p->gpu_devices & unhealthy))
+            continue;
+        sy_json_object(j, NULL);
+        sy_json_text(j, "namespace", sy_strings_getz(c->strings, p->ns));
+        sy_json_text(j, "name", p->name);
+        sy_json_text(j, "devices", sy_gpu_devices_format(p->gpu_devices & unhealthy, text));
+        sy_json_end_object(j);
+    }
+    sy_json_end_array(j);
+}
+
+static void write_devices(struct sy_json *j, const struct sy_gpu_node *g)
+{
+    sy_json_array(j, "devices");
+    for (uint32_t i = 0; i < g->len; i++) {
+        sy_json_object(j, NULL);
+        sy_json_i64(j, "device", i);
+        sy_json_i64(j, "freeMilli", g->gpus[i].free_milli);
+        sy_json_i64(j, "pods", g->gpus[i].users);
+        sy_json_text(j, "state",
+                     g->unhealthy >> i & 1 ? "Unhealthy"
+                     : g->gpus[i].is_lost  ? "Gone"
+                                           : "Healthy");
+        sy_json_end_object(j);
+    }
+    sy_json_end_array(j);
+}
+
+static void write_gpus(struct sy_json *j, const struct sy_cluster *c, uint32_t node)
+{
+    struct sy_gpu_sums sums = sy_gpus_sums(c, node);
+    const struct sy_gpu_node *g = sy_gpus_of(c, node);
+
+    if (!sums.total_milli && !g)
+        return;
+    sy_json_object(j, "gpus");
+    if (sums.total_milli) {
+        sy_json_i64(j, "requestedMilli", sums.used_milli);
+        sy_json_i64(j, "totalMilli", sums.total_milli);
+    }
+    if (g) {
+        sy_json_text(j, "resource", sy_strings_getz(c->strings, g->resource));
+        sy_json_i64(j, "freeMilli", g->idle_milli);
+        sy_json_i64(j, "unplacedPods", g->unplaced);
+        write_devices(j, g);
+        write_pods_on_unhealthy(j, c, node, g->unhealthy);
+    }
+    sy_json_end_object(j);
+}
+
 static void write_node(struct sy_json *j, struct sy_sched *sched, uint32_t node, sy_time_ns now)
 {
     const struct sy_cluster *c = sy_sched_cluster(sched);
@@ -67,6 +127,7 @@ static void write_node(struct sy_json *j, struct sy_sched *sched, uint32_t node,
     for (uint32_t i = 0; i < len && i < TERMS_MAX; i++)
         write_term(j, c, &terms[i], now);
     sy_json_end_array(j);
+    write_gpus(j, c, node);
     write_weight(j, sched, node);
     sy_json_end_object(j);
 }

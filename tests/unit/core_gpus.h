@@ -43,6 +43,7 @@ static inline void start(struct fixture *f)
     struct sy_sched_options options = {.profiles = &f->profile,
                                        .profiles_len = 1,
                                        .exact = true,
+                                       .records_max = 10,
                                        .gpu_resources = amd,
                                        .gpu_resources_len = 1};
 

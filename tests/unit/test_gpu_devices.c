@@ -3,6 +3,8 @@
  * Which devices of a node there are and go together: groups, unhealthy ones, those of other
  * vendors, MIG's slices, and what other schedulers have put there. */
 #include "core_gpus.h"
+#include "sched/explain.h"
+#include "serve/api_nodes.h"
 
 static const uint64_t PAIRS[] = {0x3, 0xC, 0x30, 0xC0};
 static const uint64_t PAIRS_AND_QUADS[] = {0x3, 0xC, 0xF, 0x30, 0xC0, 0xF0};
@@ -226,6 +228,59 @@ static void test_foreign_pods_beside_unhealthy(void **state)
     assert_sound(f);
 }
 
+/* Whoever asks is told which are unhealthy, and who is on them. */
+static void test_nodes_are_shown(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_node node = grouped_node(f, "n", 3, NULL, 0);
+    struct sy_buf out;
+
+    node.capacity = node.allocatable;
+    node.allocatable = core_amounts(&f->k, 64000, 256000, 1, 110);
+    node.gpus_unhealthy = 1;
+    put(f, node);
+    put_bound(f, "a", 1, 300, "n", 1);
+    put_bound(f, "b", 1, 300, "n", 2);
+    sy_buf_init(&out, 1 << 20);
+    sy_api_nodes_write(f->s, f->now, &out);
+    assert_non_null(strstr(
+        out.p,
+        "\"resource\":\"nvidia.com/gpu\",\"freeMilli\":700,\"unplacedPods\":0,\"devices\":["
+        "{\"device\":0,\"freeMilli\":0,\"pods\":1,\"state\":\"Unhealthy\"},"
+        "{\"device\":1,\"freeMilli\":700,\"pods\":1,\"state\":\"Healthy\"},"
+        "{\"device\":2,\"freeMilli\":0,\"pods\":0,\"state\":\"Gone\"}],"
+        "\"podsOnUnhealthy\":[{\"namespace\":\"default\",\"name\":\"a\",\"devices\":\"0\"}]"));
+    sy_buf_done(&out);
+}
+
+/* Points of a scorer that can fall below 0 are kept and shown as they are. */
+static void test_losses_are_points(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_explanation e;
+    double least = 0;
+
+    /* What is expected is eight at once: a single one breaks up a node. */
+    struct sy_pod_spec eight = make_pod(f, "eight", 8, 1000).spec;
+    const struct sy_pod_spec *specs[] = {&eight};
+    assert_int_equal(sy_gpu_targets_set(f->c, specs, (double[]){1}, 1), 0);
+    sy_gpu_targets_learn(f->c, false);
+    put_node(f, "a", 8);
+    put_node(f, "b", 8);
+    assert_true(decide(f, make_pod(f, "p", 1, 1000))->is_bind);
+    assert_int_equal(sy_sched_explain(f->s, SY_STR("default"), SY_STR("p"), &e), 0);
+    assert_true(e.record->has_points);
+    for (uint32_t i = 0; i < e.profile->scorers_len; i++) {
+        if (e.profile->scorers[i].scorer->unit) {
+            assert_true(e.record->nodes[0].points[i] != SY_RECORD_NO_POINTS);
+            least = (double)e.record->nodes[0].points[i] / 100;
+        }
+    }
+    /* Seven GPUs are of no more use; bestfit gives back less than ten points. */
+    assert_true(least < -600 && least > -710);
+    sy_explanation_done(&e);
+}
+
 /* -- other vendors -- */
 
 static struct sy_amounts amounts_of(struct fixture *f, const char *resource, int64_t amount)
@@ -394,6 +449,8 @@ int main(void)
         CASE(test_unhealthy_and_fewer),
         CASE(test_unhealthy_ones_are_of_no_group),
         CASE(test_foreign_pods_beside_unhealthy),
+        CASE(test_nodes_are_shown),
+        CASE(test_losses_are_points),
         CASE(test_other_vendors),
         CASE(test_two_vendors_on_a_node),
         CASE(test_mig),
