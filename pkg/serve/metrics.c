@@ -71,8 +71,8 @@ static void write_points(struct sy_expo *e, const struct sy_profile_stats *profi
             {"Bind", "Success", &p->bind_s},
         };
         for (size_t r = 0; r < SY_ARRAY_LEN(rows); r++)
-            sy_expo_histogram(e, rows[r].took_s, "extension_point", rows[r].point, "status",
-                              rows[r].status, "profile", p->scheduler_name, NULL);
+            sy_expo_histogram(e, rows[r].took_s, "extension_point", rows[r].point, "profile",
+                              p->scheduler_name, "status", rows[r].status, NULL);
     }
 }
 
@@ -322,7 +322,7 @@ int sy_metrics_write(struct sy_sched *sched, const struct sy_strings *strings,
         "1 while pods are decided, 0 while synchronising, unreachable, on standby or shutting "
         "down.",
         f->is_scheduling);
-    one_gauge(&e, "steelyard_strings_count", "Distinct strings kept.", sy_strings_len(strings));
+    one_gauge(&e, "steelyard_strings", "Distinct strings kept.", sy_strings_len(strings));
     one_gauge(&e, "steelyard_strings_bytes", "Memory that they take.",
               (double)sy_strings_bytes(strings));
     one_counter(&e, "steelyard_strings_swept_total", "Strings that nothing used any more.",
