@@ -59,6 +59,7 @@ void sy_cluster_done(struct sy_cluster *c)
     sy_load_done(c);
     sy_turns_done(c);
     sy_pools_done(c);
+    sy_shares_done(c);
     sy_vec_done(&c->trial_nodes);
     sy_trial_done(c);
     for (size_t i = 0; i < c->namespaces.len; i++)
@@ -296,6 +297,7 @@ static void set_allocatable(struct sy_cluster *c, uint32_t slot, const struct sy
         c->columns[i].allocatable[slot] = node ? allocatable_of(node, c->columns[i].resource) : 0;
     follow_maxima(c, old_cpu, old_memory, c->columns[SY_COLUMN_CPU_MILLI].allocatable[slot],
                   c->columns[SY_COLUMN_MEMORY_BYTES].allocatable[slot]);
+    c->shares.totals_are_stale = true;
 }
 
 static bool same_amounts(struct sy_amounts a, struct sy_amounts b)
@@ -482,6 +484,7 @@ static void account(struct sy_cluster *c, uint32_t pod, uint32_t node, int sign)
     count_ports(c, &c->pods.p[pod].spec->spec, node, sign);
     sy_counters_pod_on_node(c, pod, node, sign);
     sy_storage_pod_on_node(c, pod, node, sign);
+    sy_shares_charge(c, pod, sign);
 }
 
 static void attach(struct sy_cluster *c, uint32_t pod, uint32_t slot)
@@ -705,6 +708,7 @@ int sy_cluster_pod_upsert(struct sy_cluster *c, const struct sy_pod *pod, uint32
     sy_specs_unref_labels(c->specs, p->labels);
     p->spec = spec;
     p->labels = labels;
+    p->queue = sy_shares_find(c, p->ns, labels->labels);
     p->generation = pod->generation;
     p->priority = pod->priority;
     p->owner = owner;
@@ -983,6 +987,7 @@ void sy_cluster_mark(const struct sy_cluster *c)
     sy_gpus_mark(c);
     sy_workloads_mark(c);
     sy_pools_mark(c);
+    sy_shares_mark(c);
     for (size_t i = 0; i < c->namespaces.len; i++)
         sy_strings_mark(c->strings, c->namespaces.p[i].name);
     for (uint32_t i = 0; i < c->nodes_len; i++)
@@ -1108,6 +1113,10 @@ const char *sy_cluster_audit(const struct sy_cluster *c, char *text, size_t text
     }
     if (!sy_pools_audit(c)) {
         snprintf(text, text_size, "sums of pools differ from the nodes");
+        return text;
+    }
+    if (!sy_shares_audit(c)) {
+        snprintf(text, text_size, "usage of queues differs from the pods");
         return text;
     }
     if (!sy_load_audit(c)) {

@@ -18,6 +18,7 @@
 #include "cluster/images.h"
 #include "cluster/load.h"
 #include "cluster/pools.h"
+#include "cluster/shares.h"
 #include "cluster/specs.h"
 #include "cluster/storage.h"
 #include "cluster/trial.h"
@@ -97,6 +98,7 @@ struct sy_pod_slot {
     uint32_t next_on_node, prev_on_node;
     int32_t priority;
     uint16_t flags; /* enum sy_pod_flags */
+    uint16_t queue; /* of the shares that it counts in; SY_NO_QUEUE while there are no queues */
     uint32_t user;  /* for pkg/sched: index of its queue entry, or SY_NONE */
 };
 
@@ -179,6 +181,7 @@ struct sy_cluster {
     struct sy_workloads workloads;
     struct sy_load load;
     struct sy_pools pools;
+    struct sy_shares shares;
     struct sy_turns turns[SY_TURNS];
 };
 
