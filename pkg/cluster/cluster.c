@@ -298,6 +298,7 @@ static void set_allocatable(struct sy_cluster *c, uint32_t slot, const struct sy
     follow_maxima(c, old_cpu, old_memory, c->columns[SY_COLUMN_CPU_MILLI].allocatable[slot],
                   c->columns[SY_COLUMN_MEMORY_BYTES].allocatable[slot]);
     c->shares.totals_are_stale = true;
+    c->shares.relief++;
 }
 
 static bool same_amounts(struct sy_amounts a, struct sy_amounts b)

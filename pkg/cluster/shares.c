@@ -130,7 +130,6 @@ static void count_totals(struct sy_cluster *c)
     }
     for (size_t i = 0; i < s->all.len; i++)
         s->all.p[i].share = dominant(s, &s->all.p[i]);
-    s->relief++;
 }
 
 static void charge_spec(struct sy_cluster *c, uint16_t queue, const struct sy_pod_spec *spec,

@@ -42,6 +42,7 @@ struct sy_gang {
     sy_time_ns retry_ns;   /* not tried before */
     sy_time_ns give_up_ns; /* members with a place that are not bound then are taken back */
     uint64_t relief_seen;  /* WAITING: of the cluster's relief log, at the last attempt */
+    bool waits_for_quota;  /* WAITING: its queue may not have it */
 };
 
 struct sy_gang_place {

@@ -30,6 +30,8 @@ struct sy_entry {
     uint8_t state;
     bool swept;              /* what woke it last was only the safety sweep */
     bool is_ripe;            /* in a heap: it has gained all the priority that waiting gives */
+    bool is_counted;         /* among what waits in its queue of the shares */
+    uint16_t queue;          /* ACTIVE or counted: that queue */
     uint32_t place;          /* index in its heap */
     uint32_t node;           /* RESERVED and BINDING: the slot assumed */
     uint32_t nominated;      /* slot that others are moved away from for it; SY_NO_ENTRY: none */

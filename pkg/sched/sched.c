@@ -79,8 +79,10 @@ static void take_options(struct sy_sched *s, const struct sy_sched_options *opti
     sy_gpu_targets_learn(&s->cluster, learns_gpus);
     static const struct sy_pools_options ONE_POOL = {0};
     sy_pools_configure(&s->cluster, options->pools ? options->pools : &ONE_POOL);
+    sy_sched_open_queues(s, options->queues);
     s->options.pools = NULL; /* borrowed for this call */
     s->options.gpu_resources = NULL;
+    s->options.queues = NULL;
     s->entries.ageing.points_per_ns =
         options->ageing.points_per_minute / (60 * (double)SY_NS_PER_S);
     s->entries.ageing.most = options->ageing.most;
@@ -143,6 +145,7 @@ void sy_sched_free(struct sy_sched *s)
     free(s->profile_stats);
     sy_vec_done(&s->entries.all);
     sy_vec_done(&s->entries.free);
+    sy_sched_close_queues(s);
     sy_heap_done(&s->active);
     sy_heap_done(&s->backoff);
     free(s);
@@ -450,6 +453,8 @@ static void attempt(struct sy_sched *s, uint32_t i, sy_time_ns now)
     sy_sched_leave(s, i);
     if (sy_shape_is_stale(&s->shapes, sy_sched_shape_of(s, e)))
         sy_sched_renew_shape(s, e);
+    if (sy_sched_is_held(s, i, now))
+        return;
     struct sy_shape *shape = sy_sched_shape_of(s, e);
     e->attempts++;
     e->attempt_ns = now;
@@ -496,7 +501,7 @@ static void wake_relieved(struct sy_sched *s, sy_time_ns now)
     s->looked_at_generation = s->cluster.generation;
     for (size_t i = 0; i < s->shapes.all.len; i++) {
         struct sy_shape *shape = s->shapes.all.p[i];
-        if (!shape || !sy_heap_len(&shape->waiting))
+        if (!shape || !sy_heap_len(&shape->waiting) || shape->waits_for_quota)
             continue;
         if (sy_shape_is_stale(&s->shapes, shape)) {
             while (shape &&
@@ -589,6 +594,7 @@ sy_time_ns sy_sched_run(struct sy_sched *s, bool active, uint32_t max_cycles, sy
     if (active) {
         sy_sched_check_volumes(s, now);
         sy_pools_follow(&s->cluster);
+        sy_sched_wake_quota(s);
         sy_sched_wake_gangs(s, now);
         wake_nominees(s);
         wake_relieved(s, now);
@@ -597,7 +603,7 @@ sy_time_ns sy_sched_run(struct sy_sched *s, bool active, uint32_t max_cycles, sy
         sy_sched_settle_gangs(s, now);
         for (uint32_t cycles = 0; sy_sched_has_work(s) && (!max_cycles || cycles < max_cycles);
              cycles++, sy_sched_settle_gangs(s, now)) {
-            uint32_t i = sy_heap_top(&s->active, &s->entries);
+            uint32_t i = sy_sched_next_active(s);
             sy_pools_follow(&s->cluster); /* what was placed may close a gate */
             if (sy_sched_goes_with_gang(s, sy_sched_entry(s, i))) {
                 sy_sched_attempt_gang(s, i, now);
@@ -611,11 +617,11 @@ sy_time_ns sy_sched_run(struct sy_sched *s, bool active, uint32_t max_cycles, sy
             if (!sy_heap_len(&shape->waiting))
                 continue;
             s->shapes.asking = sy_sched_entry(s, sy_heap_top(&shape->waiting, &s->entries))->pod;
-            if (sy_shape_best(&s->shapes, shape).node != SY_NONE)
+            if (sy_sched_has_quota(s, shape) && sy_shape_best(&s->shapes, shape).node != SY_NONE)
                 sy_sched_wake_first(s, shape);
         }
     }
-    s->stats.active = sy_heap_len(&s->active);
+    s->stats.active = s->active_len;
     s->stats.backoff = sy_heap_len(&s->backoff);
     s->stats.shape_hits = s->shapes.hits;
     s->stats.shape_builds = s->shapes.builds;
@@ -625,7 +631,7 @@ sy_time_ns sy_sched_run(struct sy_sched *s, bool active, uint32_t max_cycles, sy
 
 bool sy_sched_has_work(const struct sy_sched *s)
 {
-    return sy_heap_len(&s->active) && s->in_flight < s->options.binds_in_flight_max;
+    return s->active_len && s->in_flight < s->options.binds_in_flight_max;
 }
 
 /* -- configuration and figures -- */
@@ -635,6 +641,7 @@ void sy_sched_configure(struct sy_sched *s, const struct sy_sched_options *optio
     struct sy_profile *old = s->profiles;
     uint32_t old_len = s->options.profiles_len;
 
+    sy_sched_close_queues(s);
     take_options(s, options);
     for (uint32_t slot = 0; slot < s->cluster.pods.len; slot++) {
         struct sy_pod_slot *p = &s->cluster.pods.p[slot];
@@ -658,7 +665,7 @@ void sy_sched_configure(struct sy_sched *s, const struct sy_sched_options *optio
         }
     }
     /* Those that wait have all become active; the new order may be another. */
-    sy_heap_rebuild(&s->active, &s->entries);
+    sy_sched_rebuild_active(s);
     sy_shapes_drop_caches(&s->shapes);
     free_profiles(old, old_len);
 }

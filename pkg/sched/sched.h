@@ -36,6 +36,7 @@ struct sy_sched_options {
     uint32_t binds_in_flight_max;         /* 0: 128 */
     uint32_t records_max;                 /* decisions kept for explain (record.h); 0: none */
     const struct sy_pools_options *pools; /* copied; NULL: one pool of all nodes, without a gate */
+    const struct sy_queues_options *queues; /* copied; NULL: none, all pods are in one queue */
     /* Beside nvidia.com/gpu, resources of which a unit is a whole GPU. Taken at the start only. */
     const char *const *gpu_resources;
     uint32_t gpu_resources_len;

@@ -306,6 +306,10 @@ void sy_sched_attempt_gang(struct sy_sched *s, uint32_t i, sy_time_ns now)
         sy_gang_plan_done(&plan);
         return;
     }
+    if (sy_sched_is_gang_held(s, gang, &plan, now)) {
+        sy_gang_plan_done(&plan);
+        return;
+    }
     sy_gang_plan(&s->shapes, &plan);
     s->stats.exact_differences += plan.differences;
     sy_histogram_add(&s->stats.algorithm_s, (double)(sy_sched_measure(s) - started) / 1e9);

@@ -10,6 +10,7 @@
 
 #include "sched/claims.h"
 #include "sched/gang.h"
+#include "sched/gang_plan.h"
 #include "sched/inside.h"
 #include "sched/learn.h"
 #include "sched/queue.h"
@@ -31,7 +32,12 @@ struct sy_sched {
 
     struct sy_records records;
     struct sy_entries entries;
-    struct sy_heap active;
+    struct sy_heap active; /* where there are no queues that share the cluster */
+    struct {
+        SY_VEC(struct sy_heap) heaps; /* the active ones of each queue */
+        uint64_t relief_seen;         /* of the shares, when those that wait were last looked at */
+    } quota;
+    uint32_t active_len;
     struct sy_heap backoff;
     uint32_t waiting_oldest, waiting_newest; /* all WAITING entries, in order of their sweep */
     bool is_preemption_held;
@@ -111,6 +117,31 @@ void sy_sched_drop_entry(struct sy_sched *s, uint32_t i);
 void sy_sched_renew_shape(struct sy_sched *s, struct sy_entry *e);
 /* The first that waits under the shape is tried again. */
 void sy_sched_wake_first(struct sy_sched *s, struct sy_shape *shape);
+
+/* -- sched_quota.c -- */
+
+/* For sched_queue.c: an entry becomes active, ends to be so; and waits in any way, or does not. */
+void sy_sched_push_active(struct sy_sched *s, uint32_t i);
+void sy_sched_remove_active(struct sy_sched *s, uint32_t i);
+void sy_sched_count_waiting(struct sy_sched *s, uint32_t i);
+void sy_sched_uncount_waiting(struct sy_sched *s, uint32_t i);
+/* The entry whose turn it is, SY_NO_ENTRY: none is active. O(queues). */
+uint32_t sy_sched_next_active(struct sy_sched *s);
+/* Whether the queue may have one more pod of the shape; notes it when not. O(queues). */
+bool sy_sched_has_quota(struct sy_sched *s, struct sy_shape *shape);
+/* Has an entry that was in no place wait, and says why, when its queue may not have it now. */
+bool sy_sched_is_held(struct sy_sched *s, uint32_t i, sy_time_ns now);
+/* The same for a gang as a whole. */
+bool sy_sched_is_gang_held(struct sy_sched *s, struct sy_gang *gang,
+                           const struct sy_gang_plan *plan, sy_time_ns now);
+/* Has those looked at again that a quota held up and does not any more. O(shapes) after a change.
+ */
+void sy_sched_wake_quota(struct sy_sched *s);
+/* Around a new configuration: all active entries go to the one heap; then each is to enter anew. */
+void sy_sched_close_queues(struct sy_sched *s);
+void sy_sched_open_queues(struct sy_sched *s, const struct sy_queues_options *options);
+/* After a change of the ageing. O(active). */
+void sy_sched_rebuild_active(struct sy_sched *s);
 
 /* -- sched_say.c -- */
 

@@ -9,16 +9,24 @@
 
 #include <stdlib.h>
 
-static bool is_ours(const void *arg, const struct sy_pod_slot *p)
-{
-    const struct sy_sched *s = arg;
+/* Priority counts within a queue. Between queues it does not: see sched_reclaim.c. */
+struct preempting {
+    const struct sy_sched *s;
+    uint16_t queue;
+};
 
-    return sy_sched_profile_of(s, p->spec->spec.scheduler_name) != NULL;
+static bool is_anyones(const void *arg, const struct sy_pod_slot *p)
+{
+    const struct preempting *by = arg;
+
+    return p->queue == by->queue;
 }
 
-static bool is_anyones(const void *arg SY_UNUSED, const struct sy_pod_slot *p SY_UNUSED)
+static bool is_ours(const void *arg, const struct sy_pod_slot *p)
 {
-    return true;
+    const struct preempting *by = arg;
+
+    return is_anyones(arg, p) && sy_sched_profile_of(by->s, p->spec->spec.scheduler_name);
 }
 
 static void evict(struct sy_sched *s, const struct sy_entry *by, uint32_t victim, const char *node)
@@ -66,10 +74,12 @@ bool sy_sched_is_room_being_made(struct sy_sched *s, const struct sy_entry *e)
 {
     if (e->nominated == SY_NO_ENTRY || !sy_cluster_node_is_alive(&s->cluster, e->nominated))
         return false;
+    uint16_t queue = s->cluster.pods.p[e->pod].queue;
     for (uint32_t i = s->cluster.nodes[e->nominated].first_pod; i != SY_NONE;
          i = s->cluster.pods.p[i].next_on_node) {
         const struct sy_pod_slot *p = &s->cluster.pods.p[i];
-        if (p->priority < e->priority && (p->flags & (SY_POD_TERMINATING | SY_POD_EVICTED)))
+        if ((p->priority < e->priority || p->queue != queue) &&
+            (p->flags & (SY_POD_TERMINATING | SY_POD_EVICTED)))
             return true;
     }
     return false;
@@ -113,7 +123,7 @@ char *sy_sched_preempt(struct sy_sched *s, uint32_t i, const char **ret_node)
         .pod = e->pod,
         .shape = shape,
         .is_ours = shape->profile->args.preempts_any_scheduler ? is_anyones : is_ours,
-        .arg = s,
+        .arg = &(struct preempting){s, p->queue},
         .first_node = (uint32_t)sy_hash_u64(e->order),
         .may_remember = true,
     };

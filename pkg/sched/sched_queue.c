@@ -37,9 +37,10 @@ void sy_sched_leave(struct sy_sched *s, uint32_t i)
 {
     struct sy_entry *e = sy_sched_entry(s, i);
 
+    sy_sched_uncount_waiting(s, i);
     switch (e->state) {
     case SY_ENTRY_ACTIVE:
-        sy_heap_remove(&s->active, &s->entries, i);
+        sy_sched_remove_active(s, i);
         break;
     case SY_ENTRY_BACKOFF:
         sy_heap_remove(&s->backoff, &s->entries, i);
@@ -82,7 +83,8 @@ void sy_sched_enter_active(struct sy_sched *s, uint32_t i)
 {
     sy_sched_leave(s, i);
     sy_sched_entry(s, i)->state = SY_ENTRY_ACTIVE;
-    sy_heap_push(&s->active, &s->entries, i);
+    sy_sched_push_active(s, i);
+    sy_sched_count_waiting(s, i);
 }
 
 void sy_sched_enter_waiting(struct sy_sched *s, uint32_t i, sy_time_ns now)
@@ -97,6 +99,7 @@ void sy_sched_enter_waiting(struct sy_sched *s, uint32_t i, sy_time_ns now)
     sy_heap_push(&shape->waiting, &s->entries, i);
     list_append(s, i);
     s->stats.unschedulable++;
+    sy_sched_count_waiting(s, i);
 }
 
 int64_t sy_sched_backoff_ns(const struct sy_sched *s, uint32_t attempts)
@@ -118,6 +121,7 @@ void sy_sched_enter_backoff_until(struct sy_sched *s, uint32_t i, sy_time_ns unt
     e->swept = false;
     sy_heap_push(&s->backoff, &s->entries, i);
     s->stats.incoming_backoff++;
+    sy_sched_count_waiting(s, i);
 }
 
 void sy_sched_enter_backoff(struct sy_sched *s, uint32_t i, sy_time_ns now)
@@ -138,6 +142,7 @@ void sy_sched_enter_gang(struct sy_sched *s, uint32_t i)
     sy_sched_leave(s, i);
     sy_sched_entry(s, i)->state = SY_ENTRY_GANG;
     s->stats.in_gangs++;
+    sy_sched_count_waiting(s, i);
 }
 
 void sy_sched_enter_queue(struct sy_sched *s, uint32_t i)

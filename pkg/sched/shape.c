@@ -142,13 +142,15 @@ struct key {
     uint64_t owner;
     uint64_t pod;
     sy_sid ns;
+    uint16_t queue;
     bool passes_gates;
 };
 
 static uint64_t key_hash(const struct key *k)
 {
     return sy_hash_u64(sy_hash_u64(k->spec->serial ^ k->labels->hash) ^ (uint64_t)k->ns << 32 ^
-                       (uint64_t)(uintptr_t)k->profile ^ k->owner ^ k->pod ^ k->passes_gates);
+                       (uint64_t)(uintptr_t)k->profile ^ k->owner ^ k->pod ^ k->passes_gates ^
+                       (uint64_t)k->queue << 1);
 }
 
 static bool has_key(const void *arg, const void *key, uint32_t value)
@@ -159,7 +161,7 @@ static bool has_key(const void *arg, const void *key, uint32_t value)
 
     return shape->spec == k->spec && shape->labels == k->labels && shape->ns == k->ns &&
            shape->owner == k->owner && shape->pod == k->pod && shape->profile == k->profile &&
-           shape->passes_gates == k->passes_gates;
+           shape->passes_gates == k->passes_gates && shape->queue == k->queue;
 }
 
 /* Whether the spec asks for objects that are called after the pod. */
@@ -188,7 +190,7 @@ static struct key make_key(struct sy_shapes *s, const struct sy_pod_slot *pod,
                            const struct sy_profile *profile)
 {
     const struct sy_pod_spec *spec = &pod->spec->spec;
-    struct key key = {.spec = pod->spec, .profile = profile};
+    struct key key = {.spec = pod->spec, .profile = profile, .queue = pod->queue};
     struct sy_labels labels = pod->labels->labels;
 
     sy_cluster_note_spec(s->cluster, spec);
@@ -226,6 +228,7 @@ static struct sy_shape *shape_of_key(struct sy_shapes *s, const struct key *key)
         shape->owner = key->owner;
         shape->pod = key->pod;
         shape->passes_gates = key->passes_gates;
+        shape->queue = key->queue;
         shape->profile = key->profile;
         shape->base = shape;
         shape->view_epoch = UINT64_MAX;
@@ -261,7 +264,8 @@ static struct sy_shape *find_base(struct sy_shapes *s, struct sy_shape *shape)
 {
     struct sy_specs *specs = s->cluster->specs;
     struct sy_pod_spec spec = shape->spec->spec;
-    struct key key = {.profile = shape->profile, .passes_gates = shape->passes_gates};
+    struct key key = {
+        .profile = shape->profile, .queue = SY_NO_QUEUE, .passes_gates = shape->passes_gates};
 
     spec.volumes_len = spec.claims_len = spec.device_resources_len = spec.spread_len = 0;
     spec.affinity_len = spec.preferred_affinity_len = 0;
@@ -301,8 +305,8 @@ static void release_if_unused(struct sy_shapes *s, struct sy_shape *shape)
 {
     if (shape->refs || shape->cache)
         return;
-    struct key key = {shape->spec, shape->labels, shape->profile,     shape->owner,
-                      shape->pod,  shape->ns,     shape->passes_gates};
+    struct key key = {shape->spec, shape->labels, shape->profile, shape->owner,
+                      shape->pod,  shape->ns,     shape->queue,   shape->passes_gates};
     sy_map_del(&s->by_key, key_hash(&key), shape->id);
     s->all.p[shape->id] = NULL;
     sy_vec_push(&s->free, shape->id);

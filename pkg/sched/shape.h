@@ -18,8 +18,10 @@ struct sy_shape {
     sy_sid ns;                             /* 0 when nothing asks for it */
     uint64_t owner;                        /* 0 when nothing asks for it */
     bool passes_gates;                     /* false when nothing asks for it */
-    uint64_t pod;   /* hash of the UID of the one pod that has this shape; 0: any may */
-    char *pod_name; /* its name and, behind the NUL, its UID; owned, NULL without `pod` */
+    bool waits_for_quota; /* its pods may not be placed, as the queue may have no more of them */
+    uint16_t queue;       /* of the shares; SY_NO_QUEUE when there are none */
+    uint64_t pod;         /* hash of the UID of the one pod that has this shape; 0: any may */
+    char *pod_name;       /* its name and, behind the NUL, its UID; owned, NULL without `pod` */
     const struct sy_profile *profile;
     uint32_t id;
     uint32_t refs; /* queue entries */

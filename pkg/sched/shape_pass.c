@@ -226,7 +226,8 @@ static bool has_claim(const struct sy_shapes *s, const struct sy_nominee *n)
     const struct sy_pod_slot *pods = s->cluster->pods.p;
 
     return s->asking != SY_NONE && n->pod != s->asking && pods[n->pod].node == SY_NONE &&
-           pods[n->pod].priority >= pods[s->asking].priority;
+           (pods[n->pod].priority >= pods[s->asking].priority ||
+            pods[n->pod].queue != pods[s->asking].queue);
 }
 
 bool sy_shapes_is_claimed(const struct sy_shapes *s, uint32_t node)
