@@ -200,7 +200,7 @@ BENCH_BINS   := $(call pick,$(BENCH_SRCS:tests/bench/%.c=build/release/bench/%))
 # ---- targets -------------------------------------------------------------------------------------
 
 .PHONY: all help deps lint fmt unit torture fuzz simulate simulate-issue simulate-long integration test demo simulate-gangs bench oracle e2e-upstream install \
-        image clean \
+        image man clean \
         unit-build fuzz-build lint-gcc lint-clang lint-format lint-tidy lint-layers lint-banned \
         hardened-programs lint-hardening lint-selftest lint-shell lint-go lint-checks objects-gcc objects-clang
 
@@ -304,8 +304,16 @@ e2e-upstream: all ## Kubernetes' own scheduling specs, kube-scheduler as the con
 image: all ## an OCI image from nothing, with its bill of materials, in build/image
 	@hack/image/build.sh $(PROGRAM) '$(VERSION)' build/image
 
-install: all ## install to $(DESTDIR)$(PREFIX)/bin
+man: all ## manual pages in build/man
+	@hack/man $(PROGRAM) '$(VERSION)' build/man
+
+SHARE = $(DESTDIR)$(PREFIX)/share
+install: man ## install to $(DESTDIR)$(PREFIX): program, kubectl plugin, manual pages, completion
 	install -D -m 0755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/steelyard
+	ln -sf steelyard $(DESTDIR)$(PREFIX)/bin/kubectl-steelyard
+	install -D -m 0644 -t $(SHARE)/man/man1 build/man/*.1
+	install -d $(SHARE)/bash-completion/completions
+	$(PROGRAM) completion bash >$(SHARE)/bash-completion/completions/steelyard
 
 compile_commands.json: FORCE ## for clangd and other tools
 	@{ sep='['; for f in $(C_SRCS); do \

@@ -13,12 +13,13 @@ static const char USAGE[] =
     "\n"
     "usage: steelyard COMMAND [FLAGS]\n"
     "\n"
-    "  run       schedule the pods of a cluster that name this scheduler\n"
-    "  config    check a configuration file, or print one with all defaults\n"
-    "  explain   say why a pod waits or went where it went, as the running scheduler knows\n"
-    "  top       show how utilized the nodes are and what they weigh\n"
-    "  simulate  run policies on a virtual cluster and compare them\n"
-    "  version   print the version of the program and of its libraries\n"
+    "  run         schedule the pods of a cluster that name this scheduler\n"
+    "  config      check a configuration file, or print one with all defaults\n"
+    "  explain     say why a pod waits or went where it went, as the running scheduler knows\n"
+    "  top         show how utilized the nodes are and what they weigh\n"
+    "  simulate    run policies on a virtual cluster and compare them\n"
+    "  completion  print a script for bash or zsh\n"
+    "  version     print the version of the program and of its libraries\n"
     "\n"
     "`steelyard COMMAND --help` says more.\n";
 
@@ -26,8 +27,13 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } COMMANDS[] = {
-    {"run", cmd_run}, {"config", cmd_config},     {"explain", cmd_explain},
-    {"top", cmd_top}, {"simulate", cmd_simulate}, {"version", cmd_version},
+    {"run", cmd_run},
+    {"config", cmd_config},
+    {"explain", cmd_explain},
+    {"top", cmd_top},
+    {"simulate", cmd_simulate},
+    {"version", cmd_version},
+    {"completion", cmd_completion},
 };
 
 int cmd_usage_error(const char *command, const char *fmt, ...)
