@@ -119,6 +119,30 @@ static void test_one_group_is_required(void **state)
     assert_true(decide(f, near_pod(f, "single", 1))->is_bind);
 }
 
+/* Who waits for the number of GPUs is woken when one goes that was bound by us. */
+static void test_woken_by_number(void **state)
+{
+    struct fixture *f = *state;
+
+    put(f, grouped_node(f, "n", 4, PAIRS, 2));
+    const struct said *said = decide(f, near_pod(f, "pair", 2));
+    sy_sched_bind_result(f->s, said->ticket, SY_BIND_RESULT_OK, NULL, f->now);
+    struct sy_pod bound = near_pod(f, "pair", 2);
+    bound.node = core_id(&f->k, "n");
+    bound.gpu_devices = 3;
+    put_pod(f, bound);
+    struct sy_pod one = make_pod(f, "one", 1, 1000);
+    said = decide(f, one);
+    assert_string_equal(said->gpus, "2");
+    sy_sched_bind_result(f->s, said->ticket, SY_BIND_RESULT_OK, NULL, f->now);
+    one.node = core_id(&f->k, "n");
+    one.gpu_devices = 4;
+    put_pod(f, one);
+    assert_non_null(strstr(decide(f, near_pod(f, "pair2", 2))->message, "Insufficient nvidia.com"));
+    sy_sched_pod_deleted(f->s, SY_STR("uid-one"), f->now);
+    assert_string_equal(decide_again(f)->gpus, "2,3");
+}
+
 /* Of two nodes with as much free the one where they are near each other. */
 static void test_near_ones_have_more_points(void **state)
 {
@@ -444,6 +468,7 @@ int main(void)
         CASE(test_tightest_group),
         CASE(test_as_few_groups_as_will_do),
         CASE(test_one_group_is_required),
+        CASE(test_woken_by_number),
         CASE(test_near_ones_have_more_points),
         CASE(test_unhealthy),
         CASE(test_unhealthy_and_fewer),
