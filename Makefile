@@ -202,7 +202,7 @@ BENCH_BINS   := $(call pick,$(BENCH_SRCS:tests/bench/%.c=build/release/bench/%))
 .PHONY: all help deps lint fmt unit torture fuzz simulate simulate-issue simulate-long integration test demo simulate-gangs bench oracle e2e-upstream install \
         image man clean \
         unit-build fuzz-build lint-gcc lint-clang lint-format lint-tidy lint-layers lint-banned \
-        hardened-programs lint-hardening lint-selftest lint-shell lint-go lint-checks objects-gcc objects-clang
+        hardened-programs lint-hardening lint-selftest lint-shell lint-go lint-docs lint-checks objects-gcc objects-clang
 
 all: $(if $(CMD_SRCS),$(PROGRAM),build/$(CFG)/libsteelyard.a) ## build build/steelyard (SANITIZE=address|thread: build/asan, build/tsan)
 
@@ -218,7 +218,7 @@ check = @hack/run-check lint
 
 lint: ## all static checks
 	+@$(MAKE) -k lint-checks
-lint-checks: lint-gcc lint-clang lint-format lint-layers lint-banned lint-hardening lint-selftest lint-shell lint-go lint-tidy
+lint-checks: lint-gcc lint-clang lint-format lint-layers lint-banned lint-hardening lint-selftest lint-shell lint-go lint-tidy lint-docs
 
 objects-gcc: $(C_SRCS:%.c=build/gcc/obj/%.o)
 objects-clang: $(C_SRCS:%.c=build/clang/obj/%.o)
@@ -240,6 +240,8 @@ hardened-programs: build/gcc/steelyard build/clang/steelyard
 	@hack/check-hardening $^
 lint-selftest: ## the checks find what they are for
 	$(check) checks-can-fail hack/check-selftest
+lint-docs: all ## links, commands, metrics that documents name
+	$(check) docs hack/check-docs
 lint-shell: ## shellcheck, or at least bash -n
 	$(check) shell hack/check-shell
 lint-go: ## gofmt and go vet
