@@ -14,6 +14,7 @@
 #include "sim/gen.h"
 #include "sim/trace_policies.h"
 #include "sim/trace_report.h"
+#include "trace_input.h"
 
 static const char COMMAND[] = "steelyard simulate";
 static const char USAGE[] =
@@ -21,10 +22,11 @@ static const char USAGE[] =
     "       steelyard simulate --reproduce fgd [--data DIR] [FLAGS]\n"
     "\n"
     "Plays traces of GPU clusters (CSV as of openb) to the scheduler's own core: how much of the\n"
-    "GPUs is allocated when so much has been asked for. The same flags give the same figures.\n"
+    "GPUs is allocated when so much has been asked for. Files of Kubernetes objects (snapshots,\n"
+    "lists, manifests) are played as they say. The same flags give the same figures.\n"
     "\n"
     "  --nodes FILE        the cluster\n"
-    "  --pods FILE[,...]   lists of pods, each a trace of its own\n"
+    "  --pods FILE[,...]   lists of pods, each a trace of its own; FILE may be that of --nodes\n"
     "  --reproduce fgd     the published experiment on the lists under --data (openb/ and\n"
     "                      fgd-published/) and how near it is; without, on a made-up cluster\n"
     "  --policy P[,Q...]   Random, DotProd, GpuClustering, GpuPacking, BestFit, FGD as published;\n"
@@ -33,6 +35,11 @@ static const char USAGE[] =
     "  --seeds A[-B][,...] (default 42-51)\n"
     "  --tune X            GPUs asked for over those there are (default 1.3)\n"
     "  --departures N      pods end as in the list; N arrivals at the load --tune (default: none)\n"
+    "  --wait              with departures: what finds no room waits in place of being dropped\n"
+    "  --as-listed         pods come and end when the file says, and wait for room (the default "
+    "for\n"
+    "                      objects)\n"
+    "  --gangs X           part of the demand for whole GPUs that comes in gangs of 2 to 16\n"
     "  --jobs N            runs at once (default: one a processor)\n"
     "  --report FILE       write an HTML page with plots\n"
     "  --json              print JSON in place of tables\n"
@@ -44,9 +51,11 @@ static const char FGD_POLICIES[] = "Random,DotProd,GpuClustering,GpuPacking,Best
 struct trace_simulation {
     const char *nodes_file, *data_dir, *report_file; /* NULL: none */
     bool is_reproduction, wants_json, exact;
+    bool waits, is_listed;
+    double gangs;
     char *files[TRACES_MAX]; /* owned */
     char *names[TRACES_MAX]; /* owned */
-    struct sy_openb traces[TRACES_MAX];
+    struct cmd_trace_input traces[TRACES_MAX];
     uint32_t traces_len;
     const char *policy_names[POLICIES_MAX];
     struct sy_trace_policy policies[POLICIES_MAX];
@@ -112,21 +121,10 @@ static int read_file(const char *path, struct sy_buf *text, struct sy_err *err)
 
 static int read_traces(struct trace_simulation *s, struct sy_err *err)
 {
-    struct sy_buf nodes, pods;
-    int r;
+    int r = 0;
 
-    sy_buf_init(&nodes, SY_OPENB_TEXT_MAX_BYTES);
-    sy_buf_init(&pods, SY_OPENB_TEXT_MAX_BYTES);
-    r = read_file(s->nodes_file, &nodes, err);
-    for (uint32_t i = 0; i < s->traces_len && r == 0; i++) {
-        r = sy_openb_read_nodes(&s->traces[i], sy_buf_str(&nodes), s->nodes_file, err);
-        if (r == 0)
-            r = read_file(s->files[i], &pods, err);
-        if (r == 0)
-            r = sy_openb_read_pods(&s->traces[i], sy_buf_str(&pods), s->files[i], err);
-    }
-    sy_buf_done(&nodes);
-    sy_buf_done(&pods);
+    for (uint32_t i = 0; i < s->traces_len && r == 0; i++)
+        r = cmd_trace_input_read(&s->traces[i], s->nodes_file, s->files[i], err);
     return r;
 }
 
@@ -138,10 +136,10 @@ static int make_up_trace(struct trace_simulation *s, struct sy_err *err)
     sy_buf_init(&text, SY_OPENB_TEXT_MAX_BYTES);
     add_trace(s, "made-up", strlen("made-up"));
     if (sy_gen_nodes(1, MADE_UP_NODES, &text) == 0)
-        r = sy_openb_read_nodes(&s->traces[0], sy_buf_str(&text), "made-up nodes", err);
+        r = sy_openb_read_nodes(&s->traces[0].list, sy_buf_str(&text), "made-up nodes", err);
     sy_buf_reset(&text);
     if (r == 0 && sy_gen_pods(1, MADE_UP_PODS, &text) == 0)
-        r = sy_openb_read_pods(&s->traces[0], sy_buf_str(&text), "made-up pods", err);
+        r = sy_openb_read_pods(&s->traces[0].list, sy_buf_str(&text), "made-up pods", err);
     sy_buf_done(&text);
     return r;
 }
@@ -185,6 +183,13 @@ static int load(struct trace_simulation *s)
     if (r == 0)
         r = s->is_reproduction && !s->data_dir ? make_up_trace(s, &err) : read_traces(s, &err);
     free(nodes);
+    for (uint32_t i = 0; i < s->traces_len && r == 0; i++) {
+        /* One table shows all. */
+        if (s->traces[i].pods_are_objects && !s->departures)
+            s->is_listed = true;
+        if (s->gangs > 0)
+            sy_openb_make_gangs(&s->traces[i].list, s->gangs, 1);
+    }
     if (r == 0)
         return CMD_OK;
     fprintf(stderr, "%s: %s\n", COMMAND, sy_err_text(&err, r));
@@ -200,12 +205,14 @@ static int run_one(void *arg, struct cmd_run *run, struct sy_err *err)
     uint32_t trace = run->i / seeds / s->policies_len;
     uint32_t policy = run->i / seeds % s->policies_len;
     struct sy_trace_options options = {
-        .trace = &s->traces[trace],
+        .trace = &s->traces[trace].list,
         .profile = &s->policies[policy].profile,
         .knows_targets = s->policies[policy].knows_targets,
         .seed = s->seeds.p[run->i % seeds],
         .tune = s->tune,
         .departures = s->departures,
+        .waits = s->waits,
+        .is_listed = s->is_listed,
         .exact = s->exact,
         .progress = cmd_run_progress,
         .arg = run,
@@ -226,6 +233,8 @@ static int tell(const struct trace_simulation *s)
         .results = s->results,
         .tune = s->tune,
         .departures = s->departures,
+        .waits = s->waits || s->is_listed,
+        .is_listed = s->is_listed,
         .published = s->published.rows.len ? &s->published : NULL,
     };
     bool is_reproduced = true;
@@ -236,7 +245,7 @@ static int tell(const struct trace_simulation *s)
         sy_trace_json(&c, &out);
     else
         sy_trace_table(&c, &out);
-    if (!s->wants_json && c.published && !c.departures) {
+    if (!s->wants_json && c.published && !c.departures && !c.waits) {
         sy_buf_addc(&out, '\n');
         sy_trace_reproduction(&c, &out, &is_reproduced);
     }
@@ -259,6 +268,9 @@ enum flag {
     FLAG_SEEDS,
     FLAG_TUNE,
     FLAG_DEPARTURES,
+    FLAG_WAIT,
+    FLAG_AS_LISTED,
+    FLAG_GANGS,
     FLAG_REPRODUCE,
     FLAG_DATA,
     FLAG_JOBS,
@@ -274,6 +286,9 @@ static const struct option FLAGS[] = {
     {"seeds", required_argument, NULL, FLAG_SEEDS},
     {"tune", required_argument, NULL, FLAG_TUNE},
     {"departures", required_argument, NULL, FLAG_DEPARTURES},
+    {"wait", no_argument, NULL, FLAG_WAIT},
+    {"as-listed", no_argument, NULL, FLAG_AS_LISTED},
+    {"gangs", required_argument, NULL, FLAG_GANGS},
     {"reproduce", required_argument, NULL, FLAG_REPRODUCE},
     {"data", required_argument, NULL, FLAG_DATA},
     {"jobs", required_argument, NULL, FLAG_JOBS},
@@ -308,6 +323,15 @@ static int take_flag(struct trace_simulation *s, int c)
     case FLAG_DEPARTURES:
         return checked(cmd_parse_u32(optarg, &s->departures) && s->departures <= SY_OPENB_PODS_MAX,
                        "departures");
+    case FLAG_WAIT:
+        s->waits = true;
+        return CMD_OK;
+    case FLAG_AS_LISTED:
+        s->is_listed = true;
+        return CMD_OK;
+    case FLAG_GANGS:
+        return checked(cmd_parse_double(optarg, &s->gangs) && s->gangs >= 0 && s->gangs <= 1,
+                       "gangs");
     case FLAG_REPRODUCE:
         s->is_reproduction = true;
         return checked(strcmp(optarg, "fgd") == 0, "reproduce");
@@ -339,6 +363,10 @@ static int check_flags(struct trace_simulation *s)
         return cmd_usage_error(COMMAND, "--nodes and --pods go together, with files");
     if (s->is_reproduction && (s->nodes_file || s->traces_len))
         return cmd_usage_error(COMMAND, "--reproduce takes its files from --data");
+    if (s->waits && !s->departures)
+        return cmd_usage_error(COMMAND, "--wait goes with --departures");
+    if (s->is_listed && s->departures)
+        return cmd_usage_error(COMMAND, "--as-listed and --departures exclude each other");
     return CMD_OK;
 }
 
@@ -384,7 +412,7 @@ int cmd_simulate_trace(int argc, char **argv)
     int status = simulate(s, argc, argv);
 
     for (uint32_t i = 0; i < s->traces_len; i++) {
-        sy_openb_done(&s->traces[i]);
+        cmd_trace_input_done(&s->traces[i]);
         free(s->files[i]);
         free(s->names[i]);
     }

@@ -5,7 +5,8 @@
  * allocated when so much has been asked for. As in "Beware of Fragmentation" (ATC'23) and its
  * published simulator: nodes are in random order, which decides between equals; the list of pods is
  * shuffled, and tuned to a total by copies drawn at random and added at the end, or by dropping
- * pods at random. Or with departures: docs/simulate.md. One thread; any number side by side. */
+ * pods at random. A gang comes as one, and is placed whole or dropped. Or with departures, or pods
+ * wait for room: docs/simulate.md. One thread; any number side by side. */
 #pragma once
 
 #include "base/err.h"
@@ -27,10 +28,20 @@ struct sy_trace_options {
     /* Targets are those of the whole list, known before: as FGD was published. Else learned. */
     bool knows_targets;
     uint32_t departures; /* arrivals, with pods that end; 0: none ends */
-    bool exact;          /* as in sy_sched_options */
+    bool waits;          /* with departures: what finds no room waits for it */
+    /* All come and end when the list says, and wait for room. tune and departures do not matter. */
+    bool is_listed;
+    bool exact; /* as in sy_sched_options */
     /* Called now and then with the share done, in [0,1]; true stops the run. May be NULL. */
     bool (*progress)(void *arg, double done);
     void *arg;
+};
+
+/* Waits of units from their arrival until all of their minimum have a node. What still waits at the
+ * end counts with the time until then. */
+struct sy_trace_waits {
+    uint64_t units, never; /* never: of them, those that still wait */
+    double mean_s, p50_s, p99_s, most_s;
 };
 
 struct sy_trace_result {
@@ -38,7 +49,10 @@ struct sy_trace_result {
      * events that round to it. Negative where there was none. */
     float allocated[SY_TRACE_PERCENT_MAX + 1];
     float fragmentation;   /* at the end: of what is idle, the part that the mix can not use, % */
-    double mean_allocated; /* with departures: over time, in percent */
+    double mean_allocated; /* with departures or times: over time, in percent */
+    double mean_cpu, mean_memory; /* the same of cpu and memory, where pods wait */
+    struct sy_trace_waits singles, gangs;
+    double lasted_s;
     double refused_milli;  /* part of the demand that was dropped, in percent */
     uint64_t pods, placed; /* placed: of them */
 };
@@ -49,11 +63,11 @@ struct sy_trace_result {
 int sy_trace_run(const struct sy_trace_options *options, struct sy_trace_result *ret,
                  struct sy_err *err) SY_NODISCARD;
 
-/* The order in which pods arrive: indexes into pods. Free with sy_vec_done(). */
+/* The order in which units of the list arrive. Free with sy_vec_done(). */
 struct sy_trace_order {
-    SY_VEC(uint32_t) pods;
+    SY_VEC(uint32_t) units;
 };
-void sy_trace_order(const struct sy_openb *pods, int64_t capacity_milli, double tune, uint64_t seed,
+void sy_trace_order(const struct sy_openb *list, int64_t capacity_milli, double tune, uint64_t seed,
                     struct sy_trace_order *ret);
 /* Of a result: allocated at a point, or where the curve last was before it. */
 double sy_trace_at(const struct sy_trace_result *r, uint32_t percent);

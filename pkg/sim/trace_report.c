@@ -76,10 +76,75 @@ static void departures_table(const struct sy_trace_comparison *c, struct sy_buf 
     }
 }
 
+static double wait_of(const struct sy_trace_result *r, uint32_t which)
+{
+    const struct sy_trace_waits *w = which & 1 ? &r->gangs : &r->singles;
+
+    switch (which >> 1) {
+    case 0:
+        return (double)w->units;
+    case 1:
+        return (double)w->never;
+    case 2:
+        return w->mean_s;
+    case 3:
+        return w->p50_s;
+    case 4:
+        return w->p99_s;
+    default:
+        return w->most_s;
+    }
+}
+static const char *const WAIT_NAMES[] = {"units", "never", "mean_s", "p50_s", "p99_s", "max_s"};
+
+static double cpu_over_time(const struct sy_trace_result *r, uint32_t arg SY_UNUSED)
+{
+    return r->mean_cpu;
+}
+
+static double memory_over_time(const struct sy_trace_result *r, uint32_t arg SY_UNUSED)
+{
+    return r->mean_memory;
+}
+
+static double lasted(const struct sy_trace_result *r, uint32_t arg SY_UNUSED)
+{
+    return r->lasted_s;
+}
+
+static void waits_table(const struct sy_trace_comparison *c, struct sy_buf *out)
+{
+    sy_buf_adds(out,
+                "Allocated over time, in percent of all; waits until all that must be together "
+                "have a node:\n");
+    sy_buf_addf(out, "%-16s %-20s %7s %7s %7s | %8s %6s %9s %9s | %7s %6s %9s %9s\n", "trace",
+                "policy", "GPUs %", "cpu %", "mem %", "singles", "never", "mean s", "p99 s",
+                "gangs", "never", "mean s", "p99 s");
+    for (uint32_t t = 0; t < c->traces_len; t++) {
+        for (uint32_t p = 0; p < c->policies_len; p++) {
+            sy_buf_addf(out, "%-16s %-20s %7.2f %7.2f %7.2f", c->traces[t], c->policies[p],
+                        over_seeds(c, t, p, over_time, 0).mean,
+                        over_seeds(c, t, p, cpu_over_time, 0).mean,
+                        over_seeds(c, t, p, memory_over_time, 0).mean);
+            for (uint32_t is_gang = 0; is_gang < 2; is_gang++)
+                sy_buf_addf(out,
+                            is_gang ? " | %7.0f %6.1f %9.1f %9.1f" : " | %8.0f %6.1f %9.1f %9.1f",
+                            over_seeds(c, t, p, wait_of, is_gang).mean,
+                            over_seeds(c, t, p, wait_of, 2 + is_gang).mean,
+                            over_seeds(c, t, p, wait_of, 4 + is_gang).mean,
+                            over_seeds(c, t, p, wait_of, 8 + is_gang).mean);
+            sy_buf_addc(out, '\n');
+        }
+    }
+}
+
 int sy_trace_table(const struct sy_trace_comparison *c, struct sy_buf *out)
 {
-    if (c->departures) {
-        departures_table(c, out);
+    if (c->waits || c->departures) {
+        if (c->waits)
+            waits_table(c, out);
+        else
+            departures_table(c, out);
         return out->failed;
     }
     sy_buf_adds(out, "GPUs allocated, in percent of all, when so much has been asked for:\n");
@@ -120,12 +185,44 @@ static void json_points(const struct sy_trace_comparison *c, uint32_t t, uint32_
     sy_buf_addc(out, '}');
 }
 
+/* ,"singles":{...},"gangs":{...} of one run, or of all in the mean when r is NULL. */
+static void json_waits(const struct sy_trace_comparison *c, uint32_t t, uint32_t p,
+                       const struct sy_trace_result *r, struct sy_buf *out)
+{
+    static const struct {
+        const char *name;
+        value_fn *value;
+    } PARTS[] = {
+        {"mean_allocated_percent", over_time},
+        {"mean_cpu_percent", cpu_over_time},
+        {"mean_memory_percent", memory_over_time},
+        {"lasted_s", lasted},
+    };
+
+    for (size_t i = 0; i < SY_ARRAY_LEN(PARTS); i++)
+        sy_buf_addf(out, "%s\"%s\":%.4f", i ? "," : "", PARTS[i].name,
+                    r ? PARTS[i].value(r, 0) : over_seeds(c, t, p, PARTS[i].value, 0).mean);
+    for (uint32_t is_gang = 0; is_gang < 2; is_gang++) {
+        sy_buf_adds(out, is_gang ? ",\"gangs\":{" : ",\"singles\":{");
+        for (uint32_t i = 0; i < SY_ARRAY_LEN(WAIT_NAMES); i++)
+            sy_buf_addf(out, "%s\"%s\":%.3f", i ? "," : "", WAIT_NAMES[i],
+                        r ? wait_of(r, 2 * i + is_gang)
+                          : over_seeds(c, t, p, wait_of, 2 * i + is_gang).mean);
+        sy_buf_addc(out, '}');
+    }
+    sy_buf_addc(out, '}');
+}
+
 static void json_run(const struct sy_trace_comparison *c, const struct sy_trace_result *r,
                      uint64_t seed, struct sy_buf *out)
 {
     sy_buf_addf(out, "{\"seed\":%llu,\"pods\":%llu,\"placed\":%llu,\"fragmentation_percent\":%.2f,",
                 (unsigned long long)seed, (unsigned long long)r->pods,
                 (unsigned long long)r->placed, (double)r->fragmentation);
+    if (c->waits) {
+        json_waits(c, 0, 0, r, out);
+        return;
+    }
     if (c->departures) {
         sy_buf_addf(out, "\"mean_allocated_percent\":%.4f,\"refused_percent\":%.4f}",
                     r->mean_allocated, r->refused_milli);
@@ -144,7 +241,9 @@ static void json_run(const struct sy_trace_comparison *c, const struct sy_trace_
 
 int sy_trace_json(const struct sy_trace_comparison *c, struct sy_buf *out)
 {
-    sy_buf_addf(out, "{\"tune\":%g,\"departures\":%u,\"traces\":[", c->tune, c->departures);
+    sy_buf_addf(out, "{\"tune\":%g,\"departures\":%u,\"waits\":%s,\"as_listed\":%s,\"traces\":[",
+                c->tune, c->departures, c->waits ? "true" : "false",
+                c->is_listed ? "true" : "false");
     for (uint32_t t = 0; t < c->traces_len; t++) {
         sy_buf_adds(out, t ? ",{\"trace\":" : "{\"trace\":");
         sy_buf_add_json(out, sy_str_from(c->traces[t]));
@@ -153,7 +252,12 @@ int sy_trace_json(const struct sy_trace_comparison *c, struct sy_buf *out)
             sy_buf_adds(out, p ? ",{\"policy\":" : "{\"policy\":");
             sy_buf_add_json(out, sy_str_from(c->policies[p]));
             sy_buf_adds(out, ",\"mean\":");
-            json_points(c, t, p, out);
+            if (c->waits) {
+                sy_buf_addc(out, '{');
+                json_waits(c, t, p, NULL, out);
+            } else {
+                json_points(c, t, p, out);
+            }
             sy_buf_adds(out, ",\"runs\":[");
             for (uint32_t s = 0; s < c->seeds_len; s++) {
                 if (s)
@@ -346,8 +450,9 @@ static void curves(const struct sy_trace_comparison *c, uint32_t t, bool is_unal
 /* One bar a trace and policy: unallocated at 100 % arrived, or over time with departures. */
 static void bars(const struct sy_trace_comparison *c, struct sy_buf *out)
 {
-    const char *title = c->departures ? "GPUs not allocated over time, %"
-                                      : "GPUs not allocated when 100 % have been asked for, %";
+    bool is_timed = c->departures || c->waits;
+    const char *title = is_timed ? "GPUs not allocated over time, %"
+                                 : "GPUs not allocated when 100 % have been asked for, %";
     double most = 0;
 
     for (int drawing = 0; drawing < 2; drawing++) {
@@ -361,8 +466,7 @@ static void bars(const struct sy_trace_comparison *c, struct sy_buf *out)
         double bar = group * 0.85 / c->policies_len;
         for (uint32_t t = 0; t < c->traces_len; t++) {
             for (uint32_t p = 0; p < c->policies_len; p++) {
-                double v =
-                    100 - over_seeds(c, t, p, c->departures ? over_time : at_percent, 100).mean;
+                double v = 100 - over_seeds(c, t, p, is_timed ? over_time : at_percent, 100).mean;
                 most = !drawing && v > most ? v : most;
                 if (drawing)
                     sy_svg_rect(out, LEFT + t * group + p * bar, y_of(v, most), bar,
@@ -393,10 +497,13 @@ int sy_trace_html(const struct sy_trace_comparison *c, struct sy_buf *out)
         "<p>%u trace%s, %u seed%s, GPUs asked for up to %g %% of all%s. Means over the "
         "seeds.</p>\n",
         c->traces_len, c->traces_len == 1 ? "" : "s", c->seeds_len, c->seeds_len == 1 ? "" : "s",
-        100 * c->tune, c->departures ? "; pods end and leave" : "");
+        100 * c->tune,
+        c->is_listed    ? "; pods come and leave as listed"
+        : c->departures ? "; pods end and leave"
+                        : "");
     legend(c, out);
     bars(c, out);
-    if (!c->departures) {
+    if (!c->departures && !c->waits) {
         sy_buf_adds(out, "<div class=\"plots\">\n");
         for (uint32_t t = 0; t < c->traces_len; t++) {
             curves(c, t, false, out);

@@ -18,6 +18,8 @@ struct sy_trace_comparison {
         *results; /* [(trace * policies_len + policy) * seeds_len + seed] */
     double tune;
     uint32_t departures;
+    bool waits;                           /* pods waited for room: there are waits */
+    bool is_listed;                       /* ... and came as listed */
     const struct sy_published *published; /* NULL: none */
 };
 

@@ -30,6 +30,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (!p->name[0] || p->gpu_milli > 1000 || !p->gpus != !p->gpu_milli || p->cpu_milli < 0)
             abort();
     }
+    size_t members = 0;
+    for (size_t i = 0; i < o.units.len; i++) {
+        const struct sy_openb_unit *u = &o.units.p[i];
+        if (u->first != members || !u->min || u->min > u->len || u->milli < 0)
+            abort();
+        members += u->len;
+    }
+    if (members != o.members.len || members > o.pods.len)
+        abort();
+    sy_openb_make_gangs(&o, 0.5, 1);
     sy_openb_done(&o);
     return 0;
 }

@@ -120,7 +120,8 @@ echo 'p,x,1,1,500' >>"$WORK/bad.csv"
 rc=0
 "$STEELYARD" simulate --nodes "$WORK/nodes.csv" --pods "$WORK/bad.csv" 2>"$WORK/err" || rc=$?
 [[ $rc == 1 ]] && grep -q 'bad.csv:2: cpu_milli: "x"' "$WORK/err" || die "bad CSV: $rc, $(<"$WORK/err")"
-for wrong in "--pods $WORK/pods.csv" "--reproduce other" "--reproduce fgd --tune 0" \
+for wrong in "--pods $WORK/pods.csv" "--reproduce fgd --wait" "--reproduce fgd --gangs 2" \
+    "--reproduce fgd --as-listed --departures 5" "--reproduce other" "--reproduce fgd --tune 0" \
     "--reproduce fgd --policy Nope" "--reproduce fgd --nodes $WORK/nodes.csv"; do
     rc=0
     # shellcheck disable=SC2086
@@ -128,3 +129,114 @@ for wrong in "--pods $WORK/pods.csv" "--reproduce other" "--reproduce fgd --tune
     [[ $rc == 2 && $(wc -l <"$WORK/err") == 1 ]] || die "$wrong: exit $rc, $(<"$WORK/err")"
 done
 ok "traces are played, models heeded, and wrong files and flags told"
+
+# -- gangs in traces --
+
+"$STEELYARD" simulate --reproduce fgd --seeds 42-43 --policy steelyard,FGD --gangs 0.5 --departures 1500 \
+    --wait --tune 1.3 --json --jobs 1 >"$WORK/w1.json"
+"$STEELYARD" simulate --reproduce fgd --seeds 42-43 --policy steelyard,FGD --gangs 0.5 --departures 1500 \
+    --wait --tune 1.3 --json --jobs 2 --exact --report "$WORK/w.html" >"$WORK/w2.json"
+cmp "$WORK/w1.json" "$WORK/w2.json" || die "threads or --exact change what traces with gangs give"
+jq -e '.waits and (.as_listed | not) and all(.traces[].policies[].runs[];
+    .singles.units + .gangs.units == 1500 and .gangs.units > 20 and .gangs.max_s > 0
+    and .mean_allocated_percent > 50 and .mean_allocated_percent <= 100)' "$WORK/w1.json" >/dev/null ||
+    die "the figures of waiting gangs are not what they should be"
+grep -q '<svg ' "$WORK/w.html" || die "no plot of waiting gangs"
+cat >"$WORK/gangs.csv" <<'CSV'
+name,cpu_milli,memory_mib,num_gpu,gpu_milli,gang,creation_time,deletion_time
+a,1000,1024,2,1000,,100,160
+b,1000,1024,2,1000,g,110,120
+c,1000,1024,2,1000,g,110,120
+CSV
+"$STEELYARD" simulate --nodes "$WORK/nodes.csv" --pods "$WORK/gangs.csv" --seeds 1 --policy steelyard \
+    --as-listed --json >"$WORK/t.json"
+jq -e '.as_listed and (.traces[0].policies[0].mean | .gangs.units == 1 and .gangs.mean_s == 50
+    and .singles.mean_s == 0 and .lasted_s == 70)' "$WORK/t.json" >/dev/null ||
+    die "a gang of a list: $(<"$WORK/t.json")"
+ok "gangs in traces come, wait and are placed whole"
+
+# -- files of objects --
+
+cat >"$WORK/load.yaml" <<'YAML'
+apiVersion: v1
+kind: Node
+metadata:
+  name: gpu
+  annotations: {simulate.steelyard.dev/copies: "4"}
+status:
+  capacity: {cpu: 64, memory: 512Gi, nvidia.com/gpu: 8}
+---
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: train
+  annotations: {simulate.steelyard.dev/arrives-after: 10m}
+spec:
+  completions: 4
+  template:
+    metadata:
+      labels: {steelyard.dev/pod-group: train}
+      annotations: {steelyard.dev/min-member: "4", simulate.steelyard.dev/runs-for: 2h}
+    spec:
+      containers:
+      - {name: main, resources: {limits: {cpu: 8, nvidia.com/gpu: 8}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: early
+  annotations: {simulate.steelyard.dev/runs-for: 15m, simulate.steelyard.dev/arrives-every: 60s}
+spec:
+  replicas: 5
+  template:
+    spec:
+      containers:
+      - {name: main, resources: {limits: {cpu: 1, nvidia.com/gpu: 1}}}
+YAML
+"$STEELYARD" simulate --nodes "$WORK/load.yaml" --pods "$WORK/load.yaml" --policy steelyard,default \
+    --seeds 1-2 --exact --json >"$WORK/t.json"
+# The gang needs all four nodes, which the last of the others leaves at 1140 s.
+jq -e '.as_listed and all(.traces[0].policies[].runs[]; .pods == 9 and .placed == 9
+    and .gangs.units == 1 and .gangs.max_s == 540 and .singles.units == 5 and .singles.max_s == 0
+    and .lasted_s == 8340 and (.mean_allocated_percent - 100 * 234900 / 266880 | fabs < 0.001))' \
+    "$WORK/t.json" >/dev/null || die "a workload in YAML: $(<"$WORK/t.json")"
+"$STEELYARD" simulate --nodes "$WORK/load.yaml" --pods "$WORK/load.yaml" --seeds 1 --policy default |
+    grep -q '^load.yaml  *default ' || die "no table of a workload"
+
+# A snapshot in which one pod of a gang runs on one of two nodes, and a taint keeps others off it.
+{
+    echo '{"apiVersion":"snapshot.steelyard.dev/v1","kind":"Snapshot"}'
+    node='{"apiVersion":"v1","kind":"Node","metadata":{"name":"%s","uid":"n%s"},"spec":{"taints":[%s]},
+        "status":{"allocatable":{"cpu":"8","memory":"8Gi","nvidia.com/gpu":"2","pods":"10"}}}'
+    # shellcheck disable=SC2059
+    printf "${node//$'\n'/}\n" a a '' b b '{"key":"k","effect":"NoSchedule"}'
+    pod='{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p%s","namespace":"x","uid":"p%s",
+        "labels":{"steelyard.dev/pod-group":"g"},"annotations":{"steelyard.dev/min-member":"2"}},
+        "spec":{%s"containers":[{"name":"c","resources":{"requests":{"cpu":"1","nvidia.com/gpu":"1"}}}]}}'
+    # shellcheck disable=SC2059
+    printf "${pod//$'\n'/}\n" 0 0 '"nodeName":"a",' 1 1 '' 2 2 ''
+    echo '{"apiVersion":"snapshot.steelyard.dev/v1","kind":"SnapshotEnd","objects":5}'
+} >"$WORK/snap.jsonl"
+"$STEELYARD" simulate --nodes "$WORK/snap.jsonl" --pods "$WORK/snap.jsonl" --seeds 1 --policy default --json \
+    >"$WORK/t.json"
+jq -e '.traces[0].policies[0].runs[0] | .pods == 2 and .placed == 1' "$WORK/t.json" >/dev/null ||
+    die "a snapshot: $(<"$WORK/t.json")"
+# The same cluster under a list of its own: one GPU is taken and two are behind the taint.
+printf 'name,cpu_milli,memory_mib,num_gpu,gpu_milli\np,1000,1024,1,1000\n' >"$WORK/one.csv"
+"$STEELYARD" simulate --nodes "$WORK/snap.jsonl" --pods "$WORK/one.csv" --seeds 1 --policy default --tune 1 \
+    --json >"$WORK/t.json"
+jq -e '.traces[0].policies[0].runs[0] | .pods == 4 and .placed == 1' "$WORK/t.json" >/dev/null ||
+    die "a snapshot's nodes under a list: $(<"$WORK/t.json")"
+
+head -n 4 "$WORK/snap.jsonl" >"$WORK/cut.jsonl"
+printf 'kind: Pod\nmetadata:\n  name: p\n  labels: {version: 1}\nspec: {}\n' >"$WORK/bad.yaml"
+while read -r file says; do
+    rc=0
+    "$STEELYARD" simulate --nodes "$WORK/load.yaml" --pods "$WORK/$file" 2>"$WORK/err" || rc=$?
+    [[ $rc == 1 && $(wc -l <"$WORK/err") == 1 ]] && grep -q "$file.*$says" "$WORK/err" ||
+        die "$file: exit $rc, $(<"$WORK/err")"
+done <<'SAYS'
+cut.jsonl cut short
+bad.yaml 4: labels.version: text is needed here: write "1" in quotes
+SAYS
+ok "snapshots and manifests are played as they say, and mistakes in them told"

@@ -24,7 +24,7 @@ static struct sy_gangs_options options(uint64_t seed, uint64_t arrivals)
 
 static void test_no_partial_gang_whatever_fails(void **state)
 {
-    struct sy_gangs_options o = options(1, 1500);
+    struct sy_gangs_options o = options(1, 700);
     struct sy_gangs_figures f;
     struct sy_err err = {0};
 

@@ -126,13 +126,80 @@ static void test_generator(void **state SY_UNUSED)
     sy_buf_done(&b);
 }
 
+static void test_gangs_are_units(void **state SY_UNUSED)
+{
+    struct sy_openb o = {0};
+    struct sy_err err = {0};
+
+    assert_int_equal(
+        sy_openb_read_pods(
+            &o,
+            SY_STR("name,cpu_milli,memory_mib,num_gpu,gpu_milli,gang,gang_min,creation_time,"
+                   "deletion_time\n"
+                   "d,1,1,1,1000,x,,5,15\na,1,1,1,500,,,3,4\nc,1,1,2,1000,x,,4,24\n"
+                   "e,1,1,1,1000,y,2,,\nf,1,1,1,1000,y,1,,\ng,1,1,1,1000,y,,,\n"
+                   "h,1,1,1,1000,z,9,,\n"),
+            "p", NULL),
+        0);
+    assert_int_equal(o.units.len, 4);
+    assert_int_equal(o.members.len, 7);
+    const struct sy_openb_unit *a = &o.units.p[0], *x = &o.units.p[1], *y = &o.units.p[2];
+    assert_true(a->len == 1 && a->min == 1 && a->milli == 500 && a->arrives_s == 3);
+    assert_true(x->len == 2 && x->min == 2 && x->milli == 3000);
+    assert_true(x->arrives_s == 4 && x->lasts_s == 20 && x->milli_s == 1000 * 10 + 2000 * 20.0);
+    assert_string_equal(o.pods.p[o.members.p[x->first]].name, "c");
+    assert_string_equal(o.pods.p[o.members.p[x->first + 1]].name, "d");
+    assert_true(y->len == 3 && y->min == 2);
+    assert_int_equal(o.units.p[3].min, 1); /* no more than there are */
+    sy_openb_done(&o);
+    assert_int_equal(
+        sy_openb_read_pods(
+            &o,
+            SY_STR("name,cpu_milli,memory_mib,num_gpu,gpu_milli,gang,gang_min\np,1,1,0,0,x,no\n"),
+            "p", &err),
+        -EINVAL);
+    assert_string_equal(err.msg, "p:2: gang_min: \"no\" is not a number from 0 to 2000000");
+    sy_openb_done(&o);
+}
+
+static void test_gangs_are_made(void **state SY_UNUSED)
+{
+    struct sy_openb o = {0};
+    struct sy_buf text;
+    double in_gangs = 0, all = 0;
+    size_t before;
+
+    sy_buf_init(&text, 1 << 24);
+    assert_int_equal(sy_gen_pods(3, 8000, &text), 0);
+    assert_int_equal(sy_openb_read_pods(&o, sy_buf_str(&text), "p", NULL), 0);
+    before = o.pods.len;
+    sy_openb_make_gangs(&o, 0.4, 1);
+    for (size_t i = 0; i < o.pods.len; i++) {
+        double milli = (double)sy_openb_pod_milli(&o.pods.p[i]);
+        in_gangs += o.pods.p[i].gang ? milli : 0;
+        all += o.pods.p[i].gpu_milli == 1000 ? milli : 0;
+        assert_true(!o.pods.p[i].gang || o.pods.p[i].gpu_milli == 1000);
+    }
+    assert_true(in_gangs / all > 0.3 && in_gangs / all < 0.5);
+    assert_int_equal(o.members.len, o.pods.len);
+    assert_true(o.units.len == before && o.pods.len > before);
+    for (size_t i = 0; i < o.units.len; i++) {
+        uint32_t len = o.units.p[i].len;
+        assert_true(len == o.units.p[i].min && (len & (len - 1)) == 0 && len <= 16);
+    }
+    before = o.pods.len;
+    sy_openb_make_gangs(&o, 0.4, 1); /* it has some */
+    assert_int_equal(o.pods.len, before);
+    sy_openb_done(&o);
+    sy_buf_done(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_columns_go_by_header),
-        cmocka_unit_test(test_five_columns_do),
-        cmocka_unit_test(test_errors_say_where),
-        cmocka_unit_test(test_generator),
+        cmocka_unit_test(test_columns_go_by_header), cmocka_unit_test(test_five_columns_do),
+        cmocka_unit_test(test_errors_say_where),     cmocka_unit_test(test_generator),
+        cmocka_unit_test(test_gangs_are_units),      cmocka_unit_test(test_gangs_are_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include "sim/trace_policies.h"
 
 #include <errno.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -16,6 +17,12 @@
 #include <cmocka.h>
 
 enum { NODES = 40, PODS = 400 };
+
+static void close_to(double a, double b, double within)
+{
+    if (!(fabs(a - b) <= within))
+        fail_msg("%.9f is not %.9f", a, b);
+}
 
 static int make_trace(void **state)
 {
@@ -69,8 +76,8 @@ static int64_t asked(const struct sy_openb *trace, const struct sy_trace_order *
 {
     int64_t sum = 0;
 
-    for (size_t i = 0; i < order->pods.len; i++)
-        sum += sy_openb_pod_milli(&trace->pods.p[order->pods.p[i]]);
+    for (size_t i = 0; i < order->units.len; i++)
+        sum += trace->units.p[order->units.p[i]].milli;
     return sum;
 }
 
@@ -85,18 +92,19 @@ static void test_order_is_tuned(void **state)
         /* One pod over at most, or one short. */
         assert_true((double)asked(trace, &order) <= tune * (double)capacity + 8000);
         assert_true((double)asked(trace, &order) >= tune * (double)capacity - 8000);
-        sy_vec_done(&order.pods);
+        sy_vec_done(&order.units);
     }
     sy_trace_order(trace, capacity, 1.3, 42, &order);
     sy_trace_order(trace, capacity, 1.3, 42, &same);
     sy_trace_order(trace, capacity, 1.3, 43, &other);
-    assert_int_equal(order.pods.len, same.pods.len);
-    assert_memory_equal(order.pods.p, same.pods.p, same.pods.len * sizeof(*same.pods.p));
-    assert_true(other.pods.len != order.pods.len ||
-                memcmp(order.pods.p, other.pods.p, order.pods.len * sizeof(*order.pods.p)) != 0);
-    sy_vec_done(&order.pods);
-    sy_vec_done(&same.pods);
-    sy_vec_done(&other.pods);
+    assert_int_equal(order.units.len, same.units.len);
+    assert_memory_equal(order.units.p, same.units.p, same.units.len * sizeof(*same.units.p));
+    assert_true(other.units.len != order.units.len ||
+                memcmp(order.units.p, other.units.p, order.units.len * sizeof(*order.units.p)) !=
+                    0);
+    sy_vec_done(&order.units);
+    sy_vec_done(&same.units);
+    sy_vec_done(&other.units);
 }
 
 static void test_runs_repeat_and_are_exact(void **state)
@@ -152,7 +160,7 @@ static void test_what_can_not_be_played_says_why(void **state)
     struct sy_err err = {0};
 
     assert_int_equal(play(&empty, "FGD", 1, false, 0, &r, &err), -EINVAL);
-    assert_string_equal(err.msg, "no node has GPUs");
+    assert_string_equal(err.msg, "there are no nodes");
     assert_int_equal(
         sy_openb_read_nodes(&no_times, SY_STR("sn,cpu_milli,memory_mib,gpu\nn,1,1,1\n"), "n", NULL),
         0);
@@ -198,6 +206,115 @@ static void test_published(void **state SY_UNUSED)
     assert_string_equal(name, "other.txt");
 }
 
+/* -- gangs, and pods that wait -- */
+
+/* Two nodes of two GPUs. */
+static void read_small(struct sy_openb *o, const char *pods)
+{
+    struct sy_err err = {0};
+
+    assert_int_equal(sy_openb_read_nodes(o,
+                                         SY_STR("sn,cpu_milli,memory_mib,gpu\nm,8000,8192,2\n"
+                                                "n,8000,8192,2\n"),
+                                         "n", NULL),
+                     0);
+    if (sy_openb_read_pods(o, sy_str_from(pods), "p", &err) < 0)
+        fail_msg("%s", err.msg);
+}
+
+static void run_small(const struct sy_openb *o, struct sy_trace_options options,
+                      struct sy_trace_result *ret)
+{
+    struct sy_trace_policy p;
+    struct sy_err err = {0};
+
+    assert_int_equal(sy_trace_policy("steelyard", &p, NULL), 0);
+    options.trace = o;
+    options.profile = &p.profile;
+    options.exact = true;
+    options.seed = 1;
+    if (sy_trace_run(&options, ret, &err) < 0)
+        fail_msg("%s", err.msg);
+}
+
+#define COLUMNS                                                                                    \
+    "name,cpu_milli,memory_mib,num_gpu,gpu_milli,gang,gang_min,creation_time,deletion_time\n"
+
+static void test_a_gang_is_placed_whole_or_dropped(void **state SY_UNUSED)
+{
+    static const struct {
+        const char *pods;
+        uint64_t placed;
+    } CASES[] = {
+        {COLUMNS "a,1,1,2,1000,g,\nb,1,1,2,1000,g,\n", 2},
+        {COLUMNS "a,1,1,2,1000,g,\nb,1,1,2,1000,g,\nc,1,1,1,500,g,\n", 0},
+        {COLUMNS "a,1,1,2,1000,g,1\nb,1,1,2,1000,g,\nc,1,1,2,1000,g,\n", 2},
+    };
+    struct sy_trace_result r;
+
+    for (size_t i = 0; i < SY_ARRAY_LEN(CASES); i++) {
+        struct sy_openb o = {0};
+        read_small(&o, CASES[i].pods);
+        /* Tuned to what it has: no copies. */
+        double tune = (double)o.units.p[0].milli / (double)sy_openb_capacity_milli(&o);
+        run_small(&o, (struct sy_trace_options){.tune = tune}, &r);
+        assert_int_equal(r.placed, CASES[i].placed);
+        assert_int_equal(r.pods, o.pods.len);
+        sy_openb_done(&o);
+    }
+}
+
+static void test_as_listed(void **state SY_UNUSED)
+{
+    struct sy_openb o = {0};
+    struct sy_trace_result r;
+
+    /* At 100 s one GPU of each node is taken, until 200 and 300: the gang of two whole nodes, which
+     * comes at 150, starts at 300; what comes at 160 and fits beside it in between does not wait;
+     * and one is too large for any node. */
+    read_small(&o, COLUMNS "a,5000,1,1,1000,,,100,200\nb,5000,1,1,1000,,,100,300\n"
+                           "c,1000,1,2,1000,g,,150,250\nd,1000,1,2,1000,g,,150,250\n"
+                           "e,1000,1,1,500,,,160,170\nf,1000,1,3,1000,,,170,180\n");
+    run_small(&o, (struct sy_trace_options){.is_listed = true}, &r);
+    assert_int_equal(r.pods, 6);
+    assert_int_equal(r.placed, 5);
+    assert_int_equal(r.singles.units, 4);
+    assert_int_equal(r.singles.never, 1);
+    close_to(r.singles.p50_s, 0, 0.01);
+    assert_int_equal(r.gangs.units, 1);
+    assert_int_equal(r.gangs.never, 0);
+    close_to(r.gangs.most_s, 150, 0.01);
+    close_to(r.lasted_s, 300, 0.01); /* the first comes at 0 */
+    /* GPU seconds over 4 GPUs and 300 s. */
+    close_to(r.mean_allocated, 100 * (100 + 200 + 4 * 100 + 0.5 * 10) / (4 * 300.0), 0.01);
+    close_to(r.mean_cpu, 100 * (500 + 1000 + 2 * 100 + 10) / (16 * 300.0), 0.01);
+    sy_openb_done(&o);
+}
+
+static void test_waiting_with_departures(void **state)
+{
+    const struct sy_openb *trace = *state;
+    struct sy_trace_policy p;
+    struct sy_trace_result a, b;
+    struct sy_trace_options o = {.trace = trace,
+                                 .profile = &p.profile,
+                                 .seed = 3,
+                                 .tune = 1.1,
+                                 .departures = 1500,
+                                 .waits = true};
+
+    assert_int_equal(sy_trace_policy("steelyard", &p, NULL), 0);
+    assert_int_equal(sy_trace_run(&o, &a, NULL), 0);
+    o.exact = true;
+    assert_int_equal(sy_trace_run(&o, &b, NULL), 0);
+    assert_true(a.mean_allocated == b.mean_allocated && a.singles.mean_s == b.singles.mean_s);
+    assert_int_equal(a.singles.units, 1500);
+    assert_true(a.singles.never > 0 && a.singles.never < 1500);
+    assert_true(a.singles.p50_s <= a.singles.p99_s && a.singles.p99_s <= a.singles.most_s);
+    assert_true(a.mean_allocated > 80 && a.mean_allocated <= 100);
+    assert_int_equal(a.refused_milli, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +324,9 @@ int main(void)
         cmocka_unit_test(test_departures),
         cmocka_unit_test(test_what_can_not_be_played_says_why),
         cmocka_unit_test(test_published),
+        cmocka_unit_test(test_a_gang_is_placed_whole_or_dropped),
+        cmocka_unit_test(test_as_listed),
+        cmocka_unit_test(test_waiting_with_departures),
     };
     return cmocka_run_group_tests(tests, make_trace, free_trace);
 }
