@@ -16,6 +16,7 @@
 
 #include "app/access.h"
 #include "app/feed.h"
+#include "app/groups.h"
 #include "app/leader.h"
 #include "app/measure.h"
 #include "app/outbox.h"
@@ -73,6 +74,7 @@ struct app {
     struct sy_kube *kube;
     struct sy_outbox *outbox;
     struct sy_feed *feeds[SY_FEEDS];
+    struct sy_groups *groups;   /* NULL: PodGroups are not read */
     struct sy_measure *measure; /* NULL: nothing measures load */
     struct sy_leader *leader;   /* NULL: there is no election */
     struct sy_server *server;
@@ -123,6 +125,9 @@ static uint32_t checks(void *arg, struct sy_health_check *ret)
             ret[n++] = (struct sy_health_check){sy_feed_live_name(f), sy_feed_is_live(f),
                                                 "changes are not being received"};
     }
+    if (a->groups)
+        ret[n++] = (struct sy_health_check){"podgroups-discovery", sy_groups_are_known(a->groups),
+                                            "the server has not said yet whether it has PodGroups"};
     ret[n++] = (struct sy_health_check){"not-stopping", !a->is_stopping, "shutting down"};
     /* kube-scheduler's check fails in a leader that has lost its lease and lives; we end at once.
      */
@@ -309,16 +314,19 @@ static void on_feed_error(void *arg, const char *resource, const char *loss,
     else if (!is_said(a, error))
         sy_log_warn("list or watch failed", "resource", resource, "error", error, "retrying_in",
                     retry);
+    for (uint8_t source = 0; a->groups && source < SY_GROUP_SOURCES; source++) {
+        const struct sy_feed *f = a->feeds[SY_FEED_GROUPS + source];
+        if (f && sy_feed_is_absent(f))
+            sy_groups_lost(a->groups, source);
+    }
     sy_deferred_trigger(a->turn);
 }
 
 /* ---- feeds ---- */
 
-/* Makes and starts what the profiles in force need and is not there yet. One that is needed no more
- * stays: what it keeps up to date is there already. */
-static int start_feeds(struct app *a, struct sy_err *err)
+static struct sy_feed_options feed_options(struct app *a)
 {
-    struct sy_feed_options options = {
+    return (struct sy_feed_options){
         .kube = a->kube,
         .sched = a->sched,
         .strings = a->strings,
@@ -328,8 +336,54 @@ static int start_feeds(struct app *a, struct sy_err *err)
         .on_error = on_feed_error,
         .arg = a,
     };
+}
 
-    for (int i = 0; i < SY_FEEDS; i++) {
+/* The server has PodGroups of that kind in this API, or has none (any more). */
+static void on_groups_known(void *arg, uint8_t source, const char *api)
+{
+    struct app *a = arg;
+    struct sy_feed_options options = feed_options(a);
+    struct sy_err err = {0};
+
+    sy_feed_free(a->feeds[SY_FEED_GROUPS + source]);
+    a->feeds[SY_FEED_GROUPS + source] = NULL;
+    sy_outbox_set_group_api(a->outbox, source, api);
+    options.api = api;
+    if (!api) {
+        sy_sched_pod_groups_absent(a->sched, source);
+    } else if (sy_feed_new((enum sy_feed_kind)(SY_FEED_GROUPS + source), &options,
+                           &a->feeds[SY_FEED_GROUPS + source], &err)) {
+        sy_log_error("cannot watch PodGroups", "api", api, "error", sy_err_text(&err, -1));
+    } else {
+        sy_feed_start(a->feeds[SY_FEED_GROUPS + source]);
+    }
+    sy_deferred_trigger(a->turn);
+}
+
+/* Looks for PodGroups, or stops to, as the configuration says. */
+static void start_groups(struct app *a)
+{
+    struct sy_groups_options options = {.kube = a->kube, .on_known = on_groups_known, .arg = a};
+
+    if (a->now.config.gangs.pod_groups && !a->groups)
+        a->groups = sy_groups_new(&options);
+    if (a->now.config.gangs.pod_groups || !a->groups)
+        return;
+    sy_groups_free(a->groups);
+    a->groups = NULL;
+    for (uint8_t source = 0; source < SY_GROUP_SOURCES; source++) {
+        if (a->feeds[SY_FEED_GROUPS + source])
+            on_groups_known(a, source, NULL);
+    }
+}
+
+/* Makes and starts what the profiles in force need and is not there yet. One that is needed no more
+ * stays: what it keeps up to date is there already. */
+static int start_feeds(struct app *a, struct sy_err *err)
+{
+    struct sy_feed_options options = feed_options(a);
+
+    for (int i = 0; i < SY_FEED_GROUPS; i++) {
         enum sy_feed_kind kind = (enum sy_feed_kind)i;
         if (a->feeds[i] || !sy_feed_is_needed(kind, a->now.profiles, a->now.profiles_len))
             continue;
@@ -338,6 +392,7 @@ static int start_feeds(struct app *a, struct sy_err *err)
             return r;
         sy_feed_start(a->feeds[i]);
     }
+    start_groups(a);
     return 0;
 }
 
@@ -477,6 +532,7 @@ static struct sy_sched_options sched_options(struct settings *settings)
         .gpu_resources_len = (uint32_t)settings->config.gpu_resources.len,
         .pools = &settings->pools,
         .ageing = {models->ageing_points_per_minute, models->ageing_most},
+        .gangs = sy_config_gangs(&settings->config.gangs),
         .start_half_life_ns = models->start_half_life_ns,
         .failure_half_life_ns = models->failure_half_life_ns,
         .clock = sy_clock_boot_ns,
@@ -753,6 +809,7 @@ static void end(struct app *a)
     sy_leader_free(a->leader);
     for (int i = 0; i < SY_FEEDS; i++)
         sy_feed_free(a->feeds[i]);
+    sy_groups_free(a->groups);
     sy_measure_free(a->measure);
     sy_access_free(a->access);
     if (a->server)

@@ -352,6 +352,13 @@ static const struct sy_option EXPLAIN[] = {
      .most = 1000000, .help = "decisions kept, the newest, some 400 bytes each; 0: none"},
     {0},
 };
+#define GANGS                                                                                      \
+    {                                                                                              \
+        "gangs", SY_OPTION_MAP, AT(gangs), .fields = sy_config_gangs_options,                      \
+                                           .check_map = sy_config_gangs_check,                     \
+                                           .help = "pods that go together or not at all"           \
+    }
+
 #define MODELS                                                                                     \
     {"models", SY_OPTION_MAP, AT(models), .fields = sy_config_models_options,                      \
      .help = "how nodes are weighed; docs/models.md"},                                             \
@@ -395,6 +402,7 @@ static const struct sy_option CONFIG[] = {
     {"explain", SY_OPTION_MAP, .fields = EXPLAIN, .help = "why pods wait or went where they are"},
     LOAD,
     GPUS_MAP,
+    GANGS,
     MODELS,
     {0},
 };
@@ -434,6 +442,7 @@ static const struct sy_option KUBE_OURS[] = {
     {"explain", SY_OPTION_MAP, .fields = EXPLAIN, .help = "why pods wait or went where they are"},
     LOAD,
     GPUS_MAP,
+    GANGS,
     MODELS,
     {0},
 };

@@ -5,6 +5,7 @@
  * reference. Wiring belongs in app.c. */
 #pragma once
 
+#include "app/gang_config.h"
 #include "app/leader_config.h"
 #include "app/load_config.h"
 #include "app/model_config.h"
@@ -80,6 +81,7 @@ struct sy_config {
     struct sy_option_list gpu_resources; /* char *: beside nvidia.com/gpu */
     struct sy_config_load load;
     struct sy_config_models models;
+    struct sy_config_gangs gangs;
 };
 
 /* One flag given: the option that it sets, as "server.port". */

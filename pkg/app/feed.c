@@ -7,7 +7,6 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
-#include "model/group.h"
 #include "sched/inputs.h"
 
 enum { OBJECT_ARENA_MAX_BYTES = 64 << 20 };
@@ -24,7 +23,7 @@ struct resource {
      * goes on. NULL: it does not. */
     const char *loss;
     bool (*is_needed_by)(const struct sy_profile *p); /* NULL: always needed */
-    int kind; /* enum sy_storage_kind or enum sy_workload_kind */
+    int kind;                                         /* enum sy_storage_kind or one like it */
 };
 
 struct sy_feed {
@@ -32,6 +31,7 @@ struct sy_feed {
     struct sy_feed_options options;
     struct sy_reflector *reflector;
     struct sy_decode decode;
+    char *path; /* where the resource has none of its own */
     char *synced_name;
     char *live_name;
     bool is_refused; /* optional, and the last answer was no */
@@ -218,6 +218,41 @@ static void end_budgets(struct sy_feed *f, sy_time_ns now SY_UNUSED)
     sy_sched_budgets_replace_end(f->options.sched);
 }
 
+static uint8_t group_source(const struct sy_feed *f)
+{
+    return (uint8_t)f->resource->kind;
+}
+
+static int upsert_group(struct sy_feed *f, enum sy_encoding enc, struct sy_str raw,
+                        sy_time_ns now SY_UNUSED)
+{
+    struct sy_group_object object;
+    int r = sy_decode_group(&f->decode, group_source(f), enc, raw, &object, NULL);
+
+    if (!r)
+        sy_sched_pod_group(f->options.sched, &object);
+    return r;
+}
+
+static void delete_group(struct sy_feed *f, const struct sy_meta *meta, sy_time_ns now SY_UNUSED)
+{
+    sy_sid ns = sy_strings_find(f->options.strings, meta->ns);
+    sy_sid name = sy_strings_find(f->options.strings, meta->name);
+
+    if (ns && name)
+        sy_sched_pod_group_deleted(f->options.sched, group_source(f), ns, name);
+}
+
+static void begin_groups(struct sy_feed *f)
+{
+    sy_sched_pod_groups_replace_begin(f->options.sched, group_source(f));
+}
+
+static void end_groups(struct sy_feed *f, sy_time_ns now SY_UNUSED)
+{
+    sy_sched_pod_groups_replace_end(f->options.sched, group_source(f));
+}
+
 /* ---- who needs what ---- */
 
 static bool has_filter(const struct sy_profile *p, const char *name)
@@ -302,6 +337,16 @@ static const char UNSPREAD[] = "its pods are not spread by default constraints";
                                    .is_needed_by = looks_at_devices,                               \
                                    .kind = (which)}
 
+/* The path comes with the options. */
+#define GROUPS(which, api)                                                                         \
+    [SY_FEED_GROUPS + (which)] = {.name = ("podgroups." api),                                      \
+                                  .upsert = upsert_group,                                          \
+                                  .remove = delete_group,                                          \
+                                  .replace_begin = begin_groups,                                   \
+                                  .replace_end = end_groups,                                       \
+                                  .loss = "gangs go by what their pods say",                       \
+                                  .kind = (which)}
+
 #define WORKLOAD(which, resource, api, needed_by, lost)                                            \
     [SY_FEED_WORKLOADS + (which)] = {.name = (resource),                                           \
                                      .path = (api "/" resource),                                   \
@@ -358,6 +403,10 @@ static const struct resource RESOURCES[SY_FEEDS] = {
     DEVICES(SY_DEVICES_CLASS, "deviceclasses"),
     DEVICES(SY_DEVICES_CLAIM, "resourceclaims"),
     DEVICES(SY_DEVICES_RULE, "devicetaintrules"), /* absent before v1.37: there are none then */
+    GROUPS(SY_GROUP_NATIVE, "scheduling.k8s.io"),
+    GROUPS(SY_GROUP_COSCHEDULE, "scheduling.x-k8s.io"),
+    GROUPS(SY_GROUP_VOLCANO, "scheduling.volcano.sh"),
+    GROUPS(SY_GROUP_KAI, "scheduling.run.ai"),
 };
 
 bool sy_feed_is_needed(enum sy_feed_kind kind, const struct sy_profile *profiles, uint32_t len)
@@ -416,6 +465,8 @@ static void on_error(void *arg, const struct sy_err *err, int64_t retry_in_ns)
 
     f->is_refused = f->resource->loss && (err->http_status == 403 || err->http_status == 404);
     f->is_absent = f->is_refused && err->http_status == 404;
+    if (f->is_refused && f->resource->upsert == upsert_group)
+        sy_sched_pod_groups_absent(f->options.sched, group_source(f));
     f->options.on_error(f->options.arg, f->resource->name, f->resource->loss, err, retry_in_ns);
 }
 
@@ -432,8 +483,11 @@ int sy_feed_new(enum sy_feed_kind kind, const struct sy_feed_options *options, s
     f->decode.names = *options->names;
     if (f->resource->upsert == upsert_pod)
         f->decode.annotation_keys = sy_group_annotations;
+    if (options->api)
+        f->path = sy_xasprintf("/apis/%s/podgroups", options->api);
+    f->options.api = NULL;
     struct sy_reflector_options reflector = {
-        .path = f->resource->path,
+        .path = f->path ? f->path : f->resource->path,
         .query = f->resource->query,
         .encoding = SY_ENCODING_PROTOBUF,
         .rng_seed = sy_rng_entropy(),
@@ -458,6 +512,7 @@ void sy_feed_free(struct sy_feed *f)
         return;
     sy_reflector_free(f->reflector);
     sy_decode_done(&f->decode);
+    free(f->path);
     free(f->synced_name);
     free(f->live_name);
     free(f);

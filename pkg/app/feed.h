@@ -6,11 +6,13 @@
 
 #include "kube/catch_up.h"
 #include "load/join.h"
+#include "model/group.h"
 #include "model/workload.h"
 #include "sched/sched.h"
 #include "serve/metrics.h"
 
-/* In the order of enum sy_workload_kind, enum sy_storage_kind and enum sy_devices_kind. */
+/* In the order of enum sy_workload_kind, enum sy_storage_kind, enum sy_devices_kind and enum
+ * sy_group_source (not all of which have objects). */
 enum sy_feed_kind {
     SY_FEED_NODES,
     SY_FEED_PODS,
@@ -18,7 +20,8 @@ enum sy_feed_kind {
     SY_FEED_WORKLOADS,
     SY_FEED_STORAGE = SY_FEED_WORKLOADS + SY_WORKLOAD_KINDS,
     SY_FEED_DEVICES = SY_FEED_STORAGE + SY_STORAGE_KINDS,
-    SY_FEEDS = SY_FEED_DEVICES + SY_DEVICES_KINDS,
+    SY_FEED_GROUPS = SY_FEED_DEVICES + SY_DEVICES_KINDS,
+    SY_FEEDS = SY_FEED_GROUPS + SY_GROUP_SOURCES,
 };
 
 struct sy_feed;
@@ -29,6 +32,7 @@ struct sy_feed_options {
     struct sy_strings *strings;
     struct sy_load_join *join;             /* NULL: nobody wants the nodes' addresses */
     const struct sy_resource_names *names; /* of strings; copied */
+    const char *api;                       /* of PodGroups: "GROUP/VERSION" that has them; copied */
     /* Something changed that the scheduler may act on. */
     void (*on_input)(void *arg);
     /* Each error that makes the feed wait. resource: "pods". loss: what does not work without it,

@@ -41,6 +41,7 @@ struct sy_outbox {
     SY_VEC(struct ended) ended;
     SY_VEC(char *) spared; /* UIDs, owned: victims whose eviction failed */
     SY_VEC(struct wrote) wrote;
+    char *group_apis[SY_GROUP_SOURCES]; /* owned, or NULL */
     bool events;
     void (*on_result)(void *arg);
     void *arg;
@@ -178,6 +179,8 @@ void sy_outbox_free(struct sy_outbox *o)
         free(o->claimed.p[i].error);
     }
     sy_vec_done(&o->claimed);
+    for (size_t i = 0; i < SY_ARRAY_LEN(o->group_apis); i++)
+        free(o->group_apis[i]);
     sy_decode_done(&o->decode);
     free(o);
 }
@@ -197,6 +200,31 @@ static void write_volume(struct sy_outbox *o, uint64_t ticket, const struct sy_d
     };
 
     sy_actions_volume(o->actions, &write);
+}
+
+static void write_group(struct sy_outbox *o, const struct sy_decision *d)
+{
+    const struct sy_group_write write = {
+        .api = o->group_apis[d->group.source],
+        .ns = d->ns,
+        .name = d->name,
+        .uid = d->uid,
+        .generation = d->generation,
+        .phase = d->group.phase,
+        .running = d->group.running,
+        .is_scheduled = d->group.is_scheduled,
+        .reason = d->reason,
+        .message = d->message,
+    };
+
+    if (write.api)
+        sy_actions_group(o->actions, &write);
+}
+
+void sy_outbox_set_group_api(struct sy_outbox *o, uint8_t source, const char *api)
+{
+    free(o->group_apis[source]);
+    o->group_apis[source] = sy_xstrdup(api);
 }
 
 void sy_outbox_decide(void *arg, const struct sy_decision *d)
@@ -226,6 +254,9 @@ void sy_outbox_decide(void *arg, const struct sy_decision *d)
         break;
     case SY_DECIDE_CLAIM:
         sy_actions_claim(o->actions, d->ticket, d->claim, o->strings);
+        break;
+    case SY_DECIDE_GROUP:
+        write_group(o, d);
         break;
     }
 }

@@ -39,6 +39,10 @@ void sy_outbox_set_events(struct sy_outbox *o, bool enabled);
 /* As sy_actions_pause(). */
 void sy_outbox_pause(struct sy_outbox *o, bool is_paused);
 
+/* The PodGroups of that source (enum sy_group_source) are resources of that API, "GROUP/VERSION",
+ * copied. Until it is known their status is not written. */
+void sy_outbox_set_group_api(struct sy_outbox *o, uint8_t source, const char *api);
+
 uint32_t sy_outbox_binds_in_flight(const struct sy_outbox *o);
 bool sy_outbox_is_idle(const struct sy_outbox *o);
 /* Gives up queued events. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The tables of app/schema.h for others to read: as JSON Schema, for editors and the Helm chart, and
- * as a reference in Markdown. Both say what sy_schema_read() accepts; where a check is code they are
- * laxer. */
+ * The tables of app/schema.h for others to read: as JSON Schema, for editors and the Helm chart,
+ * and as a reference in Markdown. Both say what sy_schema_read() accepts; where a check is code
+ * they are laxer. */
 #pragma once
 
 #include "app/schema.h"

@@ -20,6 +20,7 @@
 #include "kube/actions_body.h"
 #include "kube/actions_claim.h"
 #include "kube/actions_evict.h"
+#include "kube/actions_group.h"
 #include "kube/actions_volume.h"
 
 enum {
@@ -154,6 +155,7 @@ struct sy_actions {
 
     struct sy_evictions *evictions;
     struct sy_volume_writes *volumes;
+    struct sy_group_writes *groups;
     struct sy_claim_writes *claims;
 
     struct event_list events_queued;
@@ -1038,6 +1040,11 @@ void sy_actions_volume(struct sy_actions *a, const struct sy_volume_write *write
     sy_volume_writes_add(a->volumes, write);
 }
 
+void sy_actions_group(struct sy_actions *a, const struct sy_group_write *write)
+{
+    sy_group_writes_add(a->groups, write);
+}
+
 static void on_volume(void *arg, uint64_t ticket, const struct sy_err *err)
 {
     struct sy_actions *a = arg;
@@ -1066,6 +1073,7 @@ void sy_actions_pause(struct sy_actions *a, bool is_paused)
     a->is_paused = is_paused;
     sy_evictions_pause(a->evictions, is_paused);
     sy_volume_writes_pause(a->volumes, is_paused);
+    sy_group_writes_pause(a->groups, is_paused);
     sy_claim_writes_pause(a->claims, is_paused);
     pump(a);
 }
@@ -1074,7 +1082,7 @@ bool sy_actions_is_idle(const struct sy_actions *a)
 {
     return !a->binds_unsettled && !a->conditions.len && !a->queued_len && !a->events_in_flight &&
            !sy_evictions_len(a->evictions) && !sy_volume_writes_len(a->volumes) &&
-           !sy_claim_writes_len(a->claims);
+           !sy_group_writes_len(a->groups) && !sy_claim_writes_len(a->claims);
 }
 
 void sy_actions_drain(struct sy_actions *a)
@@ -1136,6 +1144,7 @@ int sy_actions_new(struct sy_kube *k, const struct sy_actions_options *options,
     TAILQ_INIT(&a->remembered);
     a->evictions = sy_evictions_new(k, &a->stats, on_evict_failed, a);
     a->volumes = sy_volume_writes_new(k, &a->stats, on_volume, a);
+    a->groups = sy_group_writes_new(k, &a->stats);
     a->claims = sy_claim_writes_new(k, &a->stats, on_claim, a);
     a->series_timer = sy_timer_new(sy_kube_loop(k), look_at_series, a);
     a->events_timer = sy_timer_new(sy_kube_loop(k), on_events_timer, a);
@@ -1205,6 +1214,7 @@ void sy_actions_free(struct sy_actions *a)
     abandon_events(a);
     sy_evictions_free(a->evictions);
     sy_volume_writes_free(a->volumes);
+    sy_group_writes_free(a->groups);
     sy_claim_writes_free(a->claims);
     sy_timer_free(a->events_timer);
     sy_timer_free(a->series_timer);

@@ -60,6 +60,20 @@ enum sy_claim_outcome {
 typedef void sy_claim_fn(void *arg, uint64_t ticket, enum sy_claim_outcome outcome,
                          enum sy_encoding enc, struct sy_str raw, const struct sy_err *err);
 
+/* The status of a PodGroup. Strings are copied. */
+struct sy_group_write {
+    const char *api; /* "GROUP/VERSION" of the resource podgroups */
+    const char *ns;
+    const char *name;
+    const char *uid;
+    int64_t generation; /* as observed; 0: not known */
+    const char *phase;  /* NULL: the condition PodGroupInitiallyScheduled is written, as below */
+    uint32_t running;   /* with a phase; 0 is left out */
+    bool is_scheduled;
+    const char *reason;
+    const char *message;
+};
+
 struct sy_actions;
 struct sy_actions_options {
     const char *component; /* reportingController of events: the scheduler's name */
@@ -118,6 +132,10 @@ void sy_actions_volume(struct sy_actions *a, const struct sy_volume_write *write
 void sy_actions_claim(struct sy_actions *a, uint64_t ticket, const struct sy_claim_write *write,
                       const struct sy_strings *strings);
 
+/* Writes to the status of a PodGroup: a condition by strategic merge patch, a phase (a custom
+ * resource's) by merge patch. The last word on a group stands. Repeated as SY_RETRY_SAFE says. */
+void sy_actions_group(struct sy_actions *a, const struct sy_group_write *write);
+
 /* events.k8s.io/v1 Event about a pod. type "Normal" or "Warning"; reason "Scheduled",
  * "FailedScheduling"; action "Binding", "Scheduling". note is cut to 1 KiB with " ...". Equal
  * (pod, reason, note) repeats become a series PATCH as client-go tools/events does (the second at
@@ -142,6 +160,7 @@ void sy_actions_drain(struct sy_actions *a);
 struct sy_actions_stats {
     uint64_t binds_sent, binds_ok, binds_conflict, binds_refused, binds_unknown, conditions_sent,
         events_sent, events_dropped, events_merged, event_errors, condition_errors, evictions_done,
-        eviction_errors, volume_writes, volume_write_errors, claim_writes, claim_write_errors;
+        eviction_errors, volume_writes, volume_write_errors, claim_writes, claim_write_errors,
+        group_writes, group_write_errors;
 };
 const struct sy_actions_stats *sy_actions_stats(const struct sy_actions *a);

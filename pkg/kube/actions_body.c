@@ -311,6 +311,26 @@ void sy_body_disruption(struct sy_buf *out, const char *uid, const char *message
     sy_buf_adds(out, "}}");
 }
 
+void sy_body_group(struct sy_buf *out, const struct sy_group_write *w, int64_t now_wall_ns)
+{
+    add_json_field(out, "{\"metadata\":{\"uid\":", w->uid);
+    if (w->phase) {
+        add_json_field(out, "},\"status\":{\"phase\":", w->phase);
+        if (w->running)
+            sy_buf_addf(out, ",\"running\":%" PRIu32, w->running);
+    } else {
+        add_json_field(out,
+                       "},\"status\":{\"conditions\":[{\"type\":"
+                       "\"PodGroupInitiallyScheduled\",\"status\":",
+                       w->is_scheduled ? "True" : "False");
+        add_json_field(out, ",\"reason\":", w->reason);
+        char *message SY_CLEANUP(sy_freep) = sy_body_cut(w->message, SY_NOTE_MAX);
+        add_json_field(out, ",\"message\":", message);
+        add_transition(out, now_wall_ns, w->generation);
+    }
+    sy_buf_adds(out, "}}");
+}
+
 void sy_body_delete(struct sy_buf *out, const char *uid)
 {
     add_json_field(

@@ -13,7 +13,9 @@
 
 enum { SY_NOTE_MAX = 1024 };
 
-struct sy_volume_write; /* in kube/actions.h */
+/* In kube/actions.h. */
+struct sy_volume_write;
+struct sy_group_write;
 
 /* v1 Binding. The UID makes it fail on another pod of that name. annotations: pairs or NULL. */
 void sy_body_bind(struct sy_buf *out, enum sy_encoding enc, const char *ns, const char *name,
@@ -50,6 +52,9 @@ void sy_body_condition(struct sy_buf *out, const char *uid, const char *reason, 
  * became so. generation: as above. */
 void sy_body_disruption(struct sy_buf *out, const char *uid, const char *message,
                         int64_t now_wall_ns, int64_t generation);
+/* Patch of a PodGroup's status: the condition (to be merged strategically) or the phase.
+ * now_wall_ns: when it became so. */
+void sy_body_group(struct sy_buf *out, const struct sy_group_write *w, int64_t now_wall_ns);
 /* DeleteOptions that hold for the pod with that UID only, with the pod's own grace period. */
 void sy_body_delete(struct sy_buf *out, const char *uid);
 

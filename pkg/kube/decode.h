@@ -17,6 +17,7 @@
 #include "base/strings.h"
 #include "model/budget.h"
 #include "model/devices.h"
+#include "model/group.h"
 #include "model/node.h"
 #include "model/pod.h"
 #include "model/storage.h"
@@ -73,6 +74,11 @@ int sy_decode_workload(struct sy_decode *d, enum sy_workload_kind kind, enum sy_
 int sy_decode_devices(struct sy_decode *d, enum sy_devices_kind kind, enum sy_encoding enc,
                       struct sy_str raw, union sy_devices_object *ret,
                       struct sy_err *err) SY_NODISCARD;
+
+/* A PodGroup of the API that the source (enum sy_group_source) stands for. A minimum that is no
+ * number from 1 counts as not said. */
+int sy_decode_group(struct sy_decode *d, uint8_t source, enum sy_encoding enc, struct sy_str raw,
+                    struct sy_group_object *ret, struct sy_err *err) SY_NODISCARD;
 
 /* The few fields of metav1.ObjectMeta that every object has. Text points into raw or d->arena. */
 struct sy_meta {

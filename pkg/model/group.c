@@ -129,3 +129,23 @@ void sy_group_of_pod(const struct sy_group_keys *keys, const struct sy_strings *
     if (!ret->topology_key)
         ret->topology_key = value(strings, pod->annotations, keys->ids[KEY_PREFERRED_TOPOLOGY]);
 }
+
+static const struct {
+    const char *group, *version;
+} APIS[SY_GROUP_SOURCES] = {
+    [SY_GROUP_NATIVE] = {"scheduling.k8s.io", NULL},
+    [SY_GROUP_COSCHEDULE] = {"scheduling.x-k8s.io", "v1alpha1"},
+    [SY_GROUP_VOLCANO] = {"scheduling.volcano.sh", "v1beta1"},
+    [SY_GROUP_KAI] = {"scheduling.run.ai", "v2alpha2"},
+};
+
+const char *sy_group_api(uint8_t source, const char **ret_version)
+{
+    *ret_version = APIS[source].version;
+    return APIS[source].group;
+}
+
+bool sy_group_has_objects(uint8_t source)
+{
+    return APIS[source].group != NULL;
+}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The group (gang) that a pod says it belongs to, in the words of the schedulers that have such
- * groups, and what the pod says of the group. What a PodGroup object says of it is not here. */
+ * groups, what the pod says of the group, and what the group's own object (PodGroup) does. */
 #pragma once
 
 #include "model/pod.h"
@@ -15,6 +15,21 @@ enum sy_group_source { /* of several in one pod, the first here counts */
                                                volcano.sh */
                        SY_GROUP_KAI,        /* annotation pod-group-name */
                        SY_GROUP_SOURCES,
+};
+
+/* A PodGroup object of one of the APIs that have them. */
+struct sy_group_object {
+    uint8_t source;     /* enum sy_group_source; whose pods name it */
+    bool is_single;     /* it asks for no gang: its pods go one by one */
+    bool was_scheduled; /* its status says that it has been, once */
+    sy_sid ns, name;
+    struct sy_str uid;
+    int64_t generation;
+    uint32_t min_members; /* 0: it does not say */
+    int64_t timeout_ns;   /* 0: not said */
+    sy_sid topology_key;  /* 0: none */
+    bool topology_is_required;
+    sy_sid phase; /* of its status; 0: none, or the API has none */
 };
 
 struct sy_pod_group {
@@ -38,6 +53,12 @@ extern const char *const sy_group_annotations[];
 
 void sy_group_keys_init(struct sy_group_keys *keys, struct sy_strings *strings);
 void sy_group_keys_mark(const struct sy_group_keys *keys, struct sy_strings *strings);
+
+/* Whether there are PodGroup objects for groups that are named in this way. */
+bool sy_group_has_objects(uint8_t source);
+/* API group, version and resource of these objects; NULL without. version: NULL where it has to be
+ * found by discovery. */
+const char *sy_group_api(uint8_t source, const char **ret_version);
 
 /* Reads the group of a pod. A minimum that is no number from 1, or a timeout that is no duration,
  * makes it malformed: the group is known, its terms are not. *ret is always written. O(labels);

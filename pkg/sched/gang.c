@@ -21,11 +21,13 @@ void sy_gangs_done(struct sy_gangs *g)
     sy_vec_done(&g->dirty);
     sy_vec_done(&g->of_pod);
     sy_map_done(&g->by_name);
+    sy_gangs_objects_done(g);
 }
 
 void sy_gangs_mark(const struct sy_gangs *g)
 {
     sy_group_keys_mark(&g->keys, g->strings);
+    sy_gangs_objects_mark(g);
     for (size_t i = 0; i < g->all.len; i++) {
         const struct sy_gang *gang = &g->all.p[i];
         if (!gang->state)
@@ -41,7 +43,6 @@ void sy_gangs_mark(const struct sy_gangs *g)
 /* -- which pod is in which gang -- */
 
 struct gang_key {
-    const struct sy_gangs *gangs;
     sy_sid ns, name;
     uint8_t source;
 };
@@ -60,13 +61,19 @@ static uint64_t hash_of(sy_sid ns, sy_sid name, uint8_t source)
     return sy_hash_u64(sy_hash_u64((uint64_t)ns << 32 | name) ^ source);
 }
 
+uint32_t sy_gangs_find(const struct sy_gangs *g, uint8_t source, sy_sid ns, sy_sid name)
+{
+    struct gang_key key = {.ns = ns, .name = name, .source = source};
+    uint32_t i = sy_map_get(&g->by_name, hash_of(ns, name, source), has_key, g, &key);
+
+    return i == SY_MAP_NONE ? SY_NONE : i;
+}
+
 static uint32_t ensure_gang(struct sy_gangs *g, sy_sid ns, const struct sy_pod_group *said)
 {
-    struct gang_key key = {.gangs = g, .ns = ns, .name = said->name, .source = said->source};
-    uint64_t hash = hash_of(ns, said->name, said->source);
-    uint32_t i = sy_map_get(&g->by_name, hash, has_key, g, &key);
+    uint32_t i = sy_gangs_find(g, said->source, ns, said->name);
 
-    if (i != SY_MAP_NONE)
+    if (i != SY_NONE)
         return i;
     if (g->free.len) {
         i = g->free.p[--g->free.len];
@@ -79,12 +86,13 @@ static uint32_t ensure_gang(struct sy_gangs *g, sy_sid ns, const struct sy_pod_g
         .name = said->name,
         .source = said->source,
         .state = SY_GANG_GATHERING,
+        .object = sy_gangs_find_object(g, said->source, ns, said->name),
         .min_members = 1,
         .head = SY_NO_ENTRY,
         .until_ns = INT64_MAX,
         .give_up_ns = INT64_MAX,
     };
-    sy_map_add(&g->by_name, hash, i);
+    sy_map_add(&g->by_name, hash_of(ns, said->name, said->source), i);
     g->used++;
     return i;
 }
@@ -187,8 +195,32 @@ void sy_gangs_pod_gone(struct sy_gangs *g, uint32_t slot)
 
 /* -- how it stands -- */
 
-static void take_terms(struct sy_gang *gang)
+/* Over what the members say. */
+static void take_object(const struct sy_gangs *g, struct sy_gang *gang, bool members_say_minimum)
 {
+    gang->lacks_object = gang->is_single = false;
+    if (gang->object == SY_NONE) {
+        gang->lacks_object = g->knows_objects[gang->source] && !members_say_minimum;
+        return;
+    }
+    const struct sy_group_object *o = &g->objects.p[gang->object].said;
+    gang->is_single = o->is_single;
+    if (o->min_members) {
+        gang->min_members = o->min_members;
+        gang->is_malformed = false; /* what the pods say of it does not matter */
+    }
+    if (o->timeout_ns)
+        gang->timeout_ns = o->timeout_ns;
+    if (o->topology_key) {
+        gang->topology_key = o->topology_key;
+        gang->topology_is_required = o->topology_is_required;
+    }
+}
+
+static void take_terms(const struct sy_gangs *g, struct sy_gang *gang)
+{
+    bool say_minimum = false;
+
     gang->is_malformed = gang->topology_is_required = false;
     gang->topology_key = 0;
     gang->timeout_ns = 0;
@@ -196,6 +228,7 @@ static void take_terms(struct sy_gang *gang)
     for (size_t i = 0; i < gang->members.len; i++) {
         const struct sy_pod_group *said = &gang->members.p[i].said;
         gang->is_malformed |= said->is_malformed;
+        say_minimum |= said->min_members || said->is_malformed;
         if (said->min_members > gang->min_members)
             gang->min_members = said->min_members;
         if (said->timeout_ns > gang->timeout_ns)
@@ -210,6 +243,7 @@ static void take_terms(struct sy_gang *gang)
             gang->topology_is_required = said->topology_is_required;
         }
     }
+    take_object(g, gang, say_minimum);
 }
 
 static bool is_first(const struct sy_entries *e, uint32_t a, uint32_t b)
@@ -219,11 +253,11 @@ static bool is_first(const struct sy_entries *e, uint32_t a, uint32_t b)
     return x->priority != y->priority ? x->priority > y->priority : x->order < y->order;
 }
 
-void sy_gang_count(struct sy_gang *gang, const struct sy_cluster *c, const struct sy_entries *e,
-                   struct sy_gang_count *ret)
+void sy_gang_count(const struct sy_gangs *g, struct sy_gang *gang, const struct sy_cluster *c,
+                   const struct sy_entries *e, struct sy_gang_count *ret)
 {
     *ret = (struct sy_gang_count){.head = SY_NO_ENTRY};
-    take_terms(gang);
+    take_terms(g, gang);
     for (size_t i = 0; i < gang->members.len; i++) {
         const struct sy_pod_slot *p = &c->pods.p[gang->members.p[i].pod];
         if (p->flags & SY_POD_TERMINATING)
@@ -231,6 +265,7 @@ void sy_gang_count(struct sy_gang *gang, const struct sy_cluster *c, const struc
         if (p->node != SY_NONE) {
             ret->placed++;
             ret->assumed += (p->flags & SY_POD_ASSUMED) != 0;
+            ret->running += (p->flags & SY_POD_RUNNING) != 0;
         } else if (p->user != SY_NONE && !(p->flags & SY_POD_GATED)) {
             ret->waiting++;
             if (ret->head == SY_NO_ENTRY || is_first(e, p->user, ret->head))

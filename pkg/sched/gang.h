@@ -28,10 +28,13 @@ struct sy_gang {
     uint8_t state;  /* enum sy_gang_state */
     bool is_dirty;  /* something about its members changed since it was last settled */
     bool is_eager;  /* in a way that may let it fit */
-    /* What its members say, taken together by sy_gang_count(). */
+    /* What its PodGroup and its members say, taken together by sy_gang_count(). */
     bool is_malformed;
+    bool lacks_object; /* its terms are those of a PodGroup that is not there */
+    bool is_single;    /* its PodGroup asks for no gang */
     bool topology_is_required;
     sy_sid topology_key;
+    uint32_t object;                       /* its PodGroup, among sy_gangs.objects, or SY_NONE */
     uint32_t min_members;                  /* at least 1 */
     int64_t timeout_ns;                    /* 0: not said */
     SY_VEC(struct sy_gang_member) members; /* in no order */
@@ -50,9 +53,20 @@ struct sy_gang_place {
     uint32_t at;   /* among its members */
 };
 
+struct sy_gang_object {
+    struct sy_group_object said; /* source SY_GROUP_NONE: a free place */
+    char *uid;                   /* owned; said.uid borrows it */
+    bool is_unseen;              /* in the list that is under way */
+    uint64_t told;               /* hash of what was last written to its status */
+};
+
 struct sy_gangs {
     struct sy_strings *strings;
     struct sy_group_keys keys;
+    SY_VEC(struct sy_gang_object) objects;
+    SY_VEC(uint32_t) free_objects;
+    struct sy_map objects_by_name;
+    bool knows_objects[SY_GROUP_SOURCES]; /* a group that has none is one whose object is to come */
     SY_VEC(struct sy_gang) all;
     SY_VEC(uint32_t) free;
     SY_VEC(uint32_t) dirty;              /* may name gangs that are gone or settled meanwhile */
@@ -76,6 +90,26 @@ static inline uint32_t sy_gangs_of(const struct sy_gangs *g, uint32_t slot)
 {
     return slot < g->of_pod.len ? g->of_pod.p[slot].gang : SY_NONE;
 }
+/* The gang with that name, or SY_NONE. O(1). */
+uint32_t sy_gangs_find(const struct sy_gangs *g, uint8_t source, sy_sid ns, sy_sid name);
+
+/* -- gang_objects.c -- */
+
+/* A PodGroup came, or is another now. Copied. What it says counts before what its pods say. */
+void sy_gangs_object(struct sy_gangs *g, const struct sy_group_object *said);
+void sy_gangs_object_gone(struct sy_gangs *g, uint8_t source, sy_sid ns, sy_sid name);
+/* Around a full list of one API's. O(objects). */
+void sy_gangs_objects_replace_begin(struct sy_gangs *g, uint8_t source);
+void sy_gangs_objects_replace_end(struct sy_gangs *g, uint8_t source);
+/* Whether all objects of that API are known; not at first. O(gangs) when it changes. */
+void sy_gangs_objects_known(struct sy_gangs *g, uint8_t source, bool known);
+uint32_t sy_gangs_find_object(const struct sy_gangs *g, uint8_t source, sy_sid ns, sy_sid name);
+/* Parts of sy_gangs_mark() and sy_gangs_done(). */
+void sy_gangs_objects_mark(const struct sy_gangs *g);
+void sy_gangs_objects_done(struct sy_gangs *g);
+
+/* -- gang.c -- */
+
 /* The gang is to be settled. */
 void sy_gangs_touch(struct sy_gangs *g, uint32_t gang, bool eager);
 /* The next gang to settle, SY_NONE when there is none; it counts as settled from then on. */
@@ -85,12 +119,13 @@ uint32_t sy_gangs_next_dirty(struct sy_gangs *g);
 struct sy_gang_count {
     uint32_t placed;  /* have a node, bound or assumed, and do not go away */
     uint32_t assumed; /* of these, not bound yet */
+    uint32_t running; /* of these, started */
     uint32_t waiting; /* have none, are ours and behind no gate */
     uint32_t head;    /* entry of the first of these by priority, then age; SY_NO_ENTRY */
 };
-/* Counts, and takes together what members say. O(members). */
-void sy_gang_count(struct sy_gang *gang, const struct sy_cluster *c, const struct sy_entries *e,
-                   struct sy_gang_count *ret);
+/* Counts, and takes together what its PodGroup and its members say. O(members). */
+void sy_gang_count(const struct sy_gangs *g, struct sy_gang *gang, const struct sy_cluster *c,
+                   const struct sy_entries *e, struct sy_gang_count *ret);
 /* "namespace/name". Written to room and returned. */
 const char *sy_gang_name(const struct sy_gangs *g, const struct sy_gang *gang, char *room,
                          size_t size);

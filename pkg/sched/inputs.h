@@ -7,6 +7,7 @@
 
 #include "cluster/load.h"
 #include "model/budget.h"
+#include "model/group.h"
 #include "model/workload.h"
 #include "sched/sched.h"
 
@@ -47,3 +48,14 @@ void sy_sched_devices_replace_end(struct sy_sched *s, enum sy_devices_kind kind)
 /* Whether all three kinds are known and CLAIM decisions are carried out. Until it is said that they
  * are, pods with resource claims wait, as their condition says. */
 void sy_sched_devices_known(struct sy_sched *s, bool are_known);
+
+/* PodGroup objects, copied. source: enum sy_group_source, the API that they are of. O(1), and
+ * O(members of that gang) in the next sy_sched_run(). */
+void sy_sched_pod_group(struct sy_sched *s, const struct sy_group_object *object);
+void sy_sched_pod_group_deleted(struct sy_sched *s, uint8_t source, sy_sid ns, sy_sid name);
+/* Around a full list of one API's. From its end on, a group of that kind that has no object waits
+ * for it, unless its pods say how many they have to be. O(objects). */
+void sy_sched_pod_groups_replace_begin(struct sy_sched *s, uint8_t source);
+void sy_sched_pod_groups_replace_end(struct sy_sched *s, uint8_t source);
+/* The server has no such API (any more): what pods say counts alone, as at first. */
+void sy_sched_pod_groups_absent(struct sy_sched *s, uint8_t source);

@@ -27,6 +27,14 @@ struct sy_ageing {
     double most;
 };
 
+/* Of gangs. Zeroed: the defaults, no first claims. */
+struct sy_gang_options {
+    bool never_preempts;
+    int64_t timeout_ns;                         /* 0: 60 s */
+    int64_t backoff_initial_ns, backoff_max_ns; /* 0: as for pods */
+    int64_t first_claim_ns; /* how long a place that a member leaves is kept for its gang */
+};
+
 struct sy_sched_options {
     const struct sy_profile *profiles; /* copied; at least one */
     uint32_t profiles_len;
@@ -40,6 +48,7 @@ struct sy_sched_options {
     /* Beside nvidia.com/gpu, resources of which a unit is a whole GPU. Taken at the start only. */
     const char *const *gpu_resources;
     uint32_t gpu_resources_len;
+    struct sy_gang_options gangs;
     struct sy_ageing ageing;      /* of the order in which pods are looked at */
     int64_t start_half_life_ns;   /* of bind-to-running times; 0: 10 min */
     int64_t failure_half_life_ns; /* of nodes' failures; 0: a day */
@@ -56,6 +65,7 @@ enum sy_decision_kind {
                             with     sy_sched_evict_failed() when that did not work out */
     SY_DECIDE_VOLUME,    /* write `volume`; answer with sy_sched_volume_result(ticket) */
     SY_DECIDE_CLAIM,     /* write `claim`; answer with sy_sched_claim_result(ticket) */
+    SY_DECIDE_GROUP,     /* write `group` to the status of the PodGroup `name` */
 };
 
 /* One write that a pod's claims need before the pod is bound. Text as in the decision. */
@@ -69,6 +79,15 @@ struct sy_decision_volume {
     const char *claim_uid;
     const char *claim_version;
     const char *node;
+};
+
+/* What the status of a PodGroup is to say. The native one has the condition
+ * PodGroupInitiallyScheduled, with reason and message as in the decision; the others a phase. */
+struct sy_decision_group {
+    uint8_t source; /* enum sy_group_source: which API it is of */
+    bool is_scheduled;
+    const char *phase; /* NULL: it gets the condition */
+    uint32_t running;  /* members that have started; with a phase */
 };
 
 /* Text is borrowed until the next call of any sy_sched_ function. */
@@ -91,6 +110,7 @@ struct sy_decision {
         *nominated_node; /* CONDITION: status.nominatedNodeName; NULL leaves it, "" clears it */
     const struct sy_decision_volume *volume; /* VOLUME */
     const struct sy_claim_write *claim;      /* CLAIM */
+    struct sy_decision_group group;          /* GROUP */
 };
 /* The decision is the receiver's to carry out; called from inside sy_sched_run() and
  * sy_sched_bind_result(); must not call back into the scheduler. */

@@ -13,7 +13,7 @@
 
 /* A gang that grows is not worth a word; one that has stopped growing is. */
 static const int64_t GATHER_SAY_NS = 2 * SY_NS_PER_S;
-static const int64_t GANG_TIMEOUT_NS = 60 * SY_NS_PER_S;
+static const int64_t TIMEOUT_NS = 60 * SY_NS_PER_S;
 static const char WAITING_FOR_GANG[] = "WaitingForGang"; /* a condition's reason */
 
 static void gang_deadline(struct sy_sched *s, sy_time_ns at)
@@ -47,6 +47,8 @@ static void say_gathering(struct sy_sched *s, const struct sy_gang *gang)
         text = sy_xasprintf("gang %s: a member's minimum is not a number from 1, or its timeout is "
                             "not a duration",
                             name);
+    else if (gang->lacks_object)
+        text = sy_xasprintf("waiting for the PodGroup %s: there is none yet", name);
     else
         text = sy_xasprintf("waiting for %u more members of gang %s", gang->missing, name);
     for (size_t m = 0; m < gang->members.len; m++) {
@@ -110,18 +112,20 @@ static void settle_gang(struct sy_sched *s, uint32_t g, sy_time_ns now)
     bool is_eager = gang->is_eager;
 
     gang->is_eager = false;
-    sy_gang_count(gang, &s->cluster, &s->entries, &n);
+    sy_gang_count(&s->gangs, gang, &s->cluster, &s->entries, &n);
     if (!n.assumed)
         gang->give_up_ns = INT64_MAX;
     uint32_t need = gang->min_members > n.placed ? gang->min_members - n.placed : 0;
+    sy_sched_tell_group(s, gang, &n);
     /* Nobody is bound before all are there: where somebody is, those that are missing have come and
-     * gone, and the others need not wait for them. */
-    if (!gang->is_malformed && (!need || (n.placed && n.waiting < need))) {
+     * gone, and the others need not wait for them. Nor for a PodGroup that has gone. */
+    bool is_held = gang->is_malformed || (gang->lacks_object && !n.placed);
+    if (!is_held && (!need || gang->is_single || (n.placed && n.waiting < need))) {
         open_gang(s, gang);
         return;
     }
-    if (gang->is_malformed || n.waiting < need) {
-        uint32_t missing = gang->is_malformed ? 0 : need - n.waiting;
+    if (is_held || n.waiting < need) {
+        uint32_t missing = is_held ? 0 : need - n.waiting;
         gather(s, gang, SY_NO_ENTRY);
         gang->head = SY_NO_ENTRY;
         if (gang->state != SY_GANG_GATHERING || gang->missing != missing ||
@@ -193,13 +197,33 @@ static void collect_candidates(struct sy_sched *s, const struct sy_gang *gang,
     }
 }
 
+static int64_t timeout_of(const struct sy_sched *s, const struct sy_gang *gang)
+{
+    if (gang->timeout_ns)
+        return gang->timeout_ns;
+    return s->options.gangs.timeout_ns ? s->options.gangs.timeout_ns : TIMEOUT_NS;
+}
+
+/* The gang has failed once more. */
+static void back_off(const struct sy_sched *s, struct sy_gang *gang, sy_time_ns now)
+{
+    const struct sy_gang_options *o = &s->options.gangs;
+
+    gang->attempts++;
+    gang->retry_ns =
+        now + sy_sched_doubled_ns(o->backoff_initial_ns ? o->backoff_initial_ns
+                                                        : s->options.backoff_initial_ns,
+                                  o->backoff_max_ns ? o->backoff_max_ns : s->options.backoff_max_ns,
+                                  gang->attempts);
+}
+
 /* All are assumed: the binds go out. */
 static void bind_gang(struct sy_sched *s, struct sy_gang *gang, const struct sy_gang_plan *plan,
                       sy_time_ns now)
 {
     gang->attempts = 0;
     gang->retry_ns = 0;
-    gang->give_up_ns = now + (gang->timeout_ns ? gang->timeout_ns : GANG_TIMEOUT_NS);
+    gang->give_up_ns = now + timeout_of(s, gang);
     gang_deadline(s, gang->give_up_ns);
     for (size_t c = 0; c < plan->candidates.len; c++) {
         const struct sy_gang_candidate *k = &plan->candidates.p[c];
@@ -263,6 +287,7 @@ static void fail_gang(struct sy_sched *s, struct sy_gang *gang, const struct sy_
     char *text = gang_message(s, gang, plan, placed_before);
 
     say_no_room(s, gang, plan, text);
+    sy_sched_tell_group_failed(s, gang, plan->is_error ? "SchedulerError" : "Unschedulable", text);
     sy_sched_record_refusal(s, first, plan->is_error ? SY_RECORD_FAILED : SY_RECORD_REFUSED, text,
                             now);
     free(text);
@@ -273,8 +298,7 @@ static void fail_gang(struct sy_sched *s, struct sy_gang *gang, const struct sy_
         s->stats.attempts_unschedulable++;
         sy_sched_stats_of(s, first)->attempts_unschedulable++;
     }
-    gang->attempts++;
-    gang->retry_ns = now + sy_sched_backoff_ns(s, gang->attempts);
+    back_off(s, gang, now);
     gang->state = SY_GANG_WAITING;
     gang->head = SY_NO_ENTRY;
     gang->relief_seen = s->cluster.relief.len;
@@ -296,7 +320,7 @@ void sy_sched_attempt_gang(struct sy_sched *s, uint32_t i, sy_time_ns now)
     };
 
     sy_sched_enter_gang(s, i);
-    sy_gang_count(gang, &s->cluster, &s->entries, &n);
+    sy_gang_count(&s->gangs, gang, &s->cluster, &s->entries, &n);
     collect_candidates(s, gang, &plan);
     plan.needed = gang->min_members > n.placed ? gang->min_members - n.placed : 0;
     plan.topology_key = gang->topology_key;
@@ -358,8 +382,7 @@ static void roll_back_gang(struct sy_sched *s, uint32_t g, sy_time_ns now)
     }
     if (!taken_back)
         return;
-    gang->attempts++;
-    gang->retry_ns = now + sy_sched_backoff_ns(s, gang->attempts);
+    back_off(s, gang, now);
     sy_gangs_touch(&s->gangs, g, true);
     say_rolled_back(s, gang, taken_back, bound);
 }

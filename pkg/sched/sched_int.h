@@ -2,10 +2,10 @@
  *
  * The scheduler's own state, for the files that it is written in: sched.c (what comes in, cycles,
  * time), sched_queue.c (where an entry stands), sched_say.c (decisions that go out),
- * sched_reserve.c (claims before a bind, and binds), sched_preempt.c and sched_gang.c. Nobody else
- * includes it; neighbours that only look use inside.h. All of it runs on the scheduler's thread; an
- * entry is named by its index `i`, which stays, while pointers to entries last until one is made.
- * Where no cost is given it is O(log pending). */
+ * sched_reserve.c (claims before a bind, and binds), sched_preempt.c, sched_gang.c and
+ * sched_groups.c. Nobody else includes it; neighbours that only look use inside.h. All of it runs
+ * on the scheduler's thread; an entry is named by its index `i`, which stays, while pointers to
+ * entries last until one is made. Where no cost is given it is O(log pending). */
 #pragma once
 
 #include "sched/claims.h"
@@ -105,8 +105,8 @@ void sy_sched_enter_gated(struct sy_sched *s, uint32_t i);
 void sy_sched_enter_gang(struct sy_sched *s, uint32_t i);
 /* A pod that is to be looked at: at once, or with its gang. */
 void sy_sched_enter_queue(struct sy_sched *s, uint32_t i);
-/* How long after that many attempts: doubling, within the configured bounds. O(attempts). */
-int64_t sy_sched_backoff_ns(const struct sy_sched *s, uint32_t attempts);
+/* How long to wait after that many attempts: `first`, doubling, `most` at most. O(attempts). */
+int64_t sy_sched_doubled_ns(int64_t first, int64_t most, uint32_t attempts);
 /* A nomination is room that is being made for a pod on a node; others heed its claim
  * (sy_shapes.nominees). A new one ends the last one. O(nominations). */
 void sy_sched_nominate(struct sy_sched *s, struct sy_entry *e, uint32_t node);
@@ -197,3 +197,13 @@ bool sy_sched_goes_with_gang(const struct sy_sched *s, const struct sy_entry *e)
 /* Looks after gangs whose time has come, and those that room may have come for. O(gangs) when any
  * has. */
 void sy_sched_wake_gangs(struct sy_sched *s, sy_time_ns now);
+
+/* -- sched_groups.c -- */
+
+/* Has the status of the gang's PodGroup, if it has one, say how it stands; only what is new is
+ * written. O(members). */
+void sy_sched_tell_group(struct sy_sched *s, const struct sy_gang *gang,
+                         const struct sy_gang_count *n);
+/* The same of a gang that was not placed. */
+void sy_sched_tell_group_failed(struct sy_sched *s, const struct sy_gang *gang, const char *reason,
+                                const char *message);

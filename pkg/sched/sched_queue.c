@@ -102,13 +102,13 @@ void sy_sched_enter_waiting(struct sy_sched *s, uint32_t i, sy_time_ns now)
     sy_sched_count_waiting(s, i);
 }
 
-int64_t sy_sched_backoff_ns(const struct sy_sched *s, uint32_t attempts)
+int64_t sy_sched_doubled_ns(int64_t first, int64_t most, uint32_t attempts)
 {
-    int64_t wait = s->options.backoff_initial_ns;
+    int64_t wait = first;
 
-    for (uint32_t n = 1; n < attempts && wait < s->options.backoff_max_ns; n++)
+    for (uint32_t n = 1; n < attempts && wait < most; n++)
         wait *= 2;
-    return sy_time_earlier(wait, s->options.backoff_max_ns);
+    return sy_time_earlier(wait, most);
 }
 
 void sy_sched_enter_backoff_until(struct sy_sched *s, uint32_t i, sy_time_ns until)
@@ -127,7 +127,9 @@ void sy_sched_enter_backoff_until(struct sy_sched *s, uint32_t i, sy_time_ns unt
 void sy_sched_enter_backoff(struct sy_sched *s, uint32_t i, sy_time_ns now)
 {
     sy_sched_enter_backoff_until(s, i,
-                                 now + sy_sched_backoff_ns(s, sy_sched_entry(s, i)->attempts));
+                                 now + sy_sched_doubled_ns(s->options.backoff_initial_ns,
+                                                           s->options.backoff_max_ns,
+                                                           sy_sched_entry(s, i)->attempts));
 }
 
 void sy_sched_enter_gated(struct sy_sched *s, uint32_t i)

@@ -118,11 +118,18 @@ used() {
 }
 # Rights that this run has no way to need, and why they are given.
 excused() {
-    cat <<'END' | sed 's/ *#.*//' | sort
+    {
+        # Resources that this server does not have: gang_groups.sh.
+        for api in scheduling.k8s.io scheduling.x-k8s.io scheduling.volcano.sh scheduling.run.ai; do
+            printf '%s\n' "list podgroups.$api" "watch podgroups.$api"
+            [[ $api == *.ai ]] || echo "patch podgroups/status.$api"
+        done
+        cat <<'END'
 get pods                                    # when a bind's answer was lost: kube_faults.sh
 patch resourceclaims/binding.resource.k8s.io # asked for beside resourceclaims/status, under no name in the audit
 delete resourceclaims.resource.k8s.io       # when the claim of a pod that is not bound is undone: dra.sh
 END
+    } | sed 's/ *#.*//' | sort
 }
 given >"$WORK/given"
 used >"$WORK/used"

@@ -1,0 +1,7 @@
+	
+	
+ax*u"
+
+rack$
+"
+PodGroupInitiallyScheduledTrue
