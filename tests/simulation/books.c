@@ -50,6 +50,8 @@ struct books {
     struct vapi *api;
     struct view views[CLIENTS_MOST];
     SY_VEC(struct landing) landings; /* by pod id */
+    bool is_strict;
+    uint32_t decider; /* the last client that decided while it held the lease */
     uint64_t decisions, evictions;
     enum rule verdict;
     char text[TEXT];
@@ -63,6 +65,7 @@ const char *rule_name(enum rule rule)
         [RULE_WHERE] = "binds only what may go where it may go",
         [RULE_QUEUE] = "each pending pod in a queue with a deadline",
         [RULE_GANG] = "gangs all or nothing",
+        [RULE_LEADER] = "only who holds the lease writes",
         [RULE_OWNER] = "pods of other schedulers are not evicted",
         [RULE_STATE] = "the state is what was shown",
         [RULE_LIVENESS] = "what fits is bound once faults are over",
@@ -72,13 +75,14 @@ const char *rule_name(enum rule rule)
     return NAMES[rule];
 }
 
-struct books *books_new(struct vnet *net)
+struct books *books_new(struct vnet *net, bool is_strict)
 {
     struct books *b = sy_xcalloc(1, sizeof(*b));
 
     b->net = net;
     b->api = vnet_api(net);
     b->verdict = RULES;
+    b->is_strict = is_strict;
     return b;
 }
 
@@ -344,6 +348,8 @@ static void check_bind(struct books *b, struct view *v, const struct sy_decision
     const struct seen_node *n = &v->nodes[node];
 
     b->decisions++;
+    if (vapi_leader(b->api) == client)
+        b->decider = client;
     if (!s->is_known || s->node != NO_NODE || s->is_gated || s->is_terminating || !p->is_ours)
         books_wrong(b, RULE_WHERE, "pod u%u is to be bound, but was shown as %s", pod,
                     !s->is_known         ? "gone"
@@ -397,14 +403,35 @@ void books_write(struct books *b, struct vclient *c, const struct vrequest *rq)
     bool is_delete = strcmp(rq->method, "DELETE") == 0;
     bool is_target = strcmp(rq->method, "PATCH") == 0 &&
                      memmem(rq->body.p, rq->body.len, "DisruptionTarget", 16);
-    uint32_t id = is_delete || is_target ? vapi_pod_of_path(b->api, rq->path) : NO_POD;
+    uint32_t id = vapi_pod_of_path(b->api, rq->path);
 
-    if (id == NO_POD || !vapi_pod(b->api, id)->exists)
+    if (id == NO_POD || strcmp(rq->method, "GET") == 0)
+        return;
+    /* What is late is harmless until the next leader has begun. */
+    if (vapi_had_leader(b->api) && vapi_leader(b->api) != c->number && b->decider != c->number)
+        books_wrong(b, RULE_LEADER, "client %u writes (%s %.60s), but client %u has begun to lead",
+                    c->number, rq->method, rq->path, b->decider);
+    if ((!is_delete && !is_target) || !vapi_pod(b->api, id)->exists)
         return;
     b->evictions += is_delete;
     trace("client %u: evicts u%u", c->number, id);
     if (!vapi_pod(b->api, id)->is_ours)
         books_wrong(b, RULE_OWNER, "pod u%u is another scheduler's and is evicted", id);
+}
+
+void books_changed(struct books *b, const struct version *v)
+{
+    const struct vpod *p = &v->pod;
+
+    if (!b->is_strict || v->kind != VKIND_PODS || v->type == VEVENT_DELETED || p->node == NO_NODE ||
+        p->bound_at != vtime_now())
+        return;
+    struct vroom others = vroom_less(vapi_used(b->api, p->node), p->asks);
+    others.pods--;
+    if (!vroom_fits(others, p->asks, vapi_node(b->api, p->node)->room))
+        books_wrong(b, RULE_OVERCOMMIT,
+                    "with u%u node-%02u is over what it has, and nobody else binds", v->at,
+                    p->node);
 }
 
 /* ---- the end of a turn ---- */

@@ -14,6 +14,7 @@ enum rule {
     RULE_WHERE,      /* a bind of what is not to be bound, or to where nothing is to go */
     RULE_QUEUE,      /* a pending pod in no queue, or without a deadline */
     RULE_GANG,       /* the first bind of a gang without those of its minimum */
+    RULE_LEADER,     /* a write by one that does not hold the lease */
     RULE_OWNER,      /* a pod of another scheduler is evicted */
     RULE_STATE,      /* the scheduler's state is not what it was shown */
     RULE_LIVENESS,   /* a schedulable pod is not bound though all faults are over */
@@ -23,7 +24,9 @@ const char *rule_name(enum rule rule);
 
 struct books;
 
-struct books *books_new(struct vnet *net);
+/* is_strict: nobody but schedulers puts pods on nodes, and nodes keep their size: then not even
+ * what a scheduler cannot know may lead to more on a node than it has. */
+struct books *books_new(struct vnet *net, bool is_strict);
 void books_free(struct books *b);
 /* The first thing that was wrong: its rule; RULES when nothing was. *ret_text: for people. */
 enum rule books_verdict(const struct books *b, const char **ret_text);
@@ -38,6 +41,8 @@ void books_seen(struct books *b, struct vclient *c, enum vkind kind, const struc
 void books_bind(struct books *b, struct vclient *c, uint32_t pod, uint32_t node, bool is_sent);
 void books_write(struct books *b, struct vclient *c, const struct vrequest *rq);
 void books_decision(struct books *b, struct daemon *d, const struct sy_decision *decision);
+/* A pod has changed at the server. */
+void books_changed(struct books *b, const struct version *v);
 void books_turn(struct books *b, struct daemon *d);
 
 /* When nothing has happened for long: the scheduler's state is the server's, and nothing that fits

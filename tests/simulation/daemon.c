@@ -2,6 +2,7 @@
 #include "daemon.h"
 
 #include "app/feed.h"
+#include "app/leader.h"
 #include "app/outbox.h"
 #include "base/mem.h"
 #include "sched/inputs.h"
@@ -23,15 +24,20 @@ struct daemon {
     struct sy_kube *kube;
     struct sy_outbox *outbox;
     struct sy_feed *feeds[SY_FEEDS];
+    struct sy_leader *leader; /* NULL: there is no election */
     struct sy_deferred *turn;
     struct sy_timer *deadline;
     struct sy_timer *tick;
+    struct sy_timer *drain;
+    sy_time_ns drain_until;
+    bool is_stopping, binds_drained;
     bool was_active;
 };
 
 static bool is_active(const struct daemon *d)
 {
-    bool active = sy_kube_is_reachable(d->kube);
+    bool active = sy_kube_is_reachable(d->kube) && !d->is_stopping &&
+                  (!d->leader || sy_leader_check(d->leader).ok);
 
     for (int i = 0; i < SY_FEEDS; i++) {
         if (d->feeds[i])
@@ -95,12 +101,80 @@ static void on_loop_turn(void *arg)
     d->options.on_turn(d->options.arg, d);
 }
 
+/* ---- the end, as in app.c ---- */
+
+static void end(struct daemon *d)
+{
+    vloop_freeze(d->loop, INT64_MAX);
+    d->options.on_end(d->options.arg, d);
+}
+
+static void on_lost(void *arg)
+{
+    struct daemon *d = arg;
+
+    trace("client %u: has lost its lease", d->client.number);
+    end(d);
+}
+
+static void on_drain(void *arg)
+{
+    struct daemon *d = arg;
+    sy_time_ns now = sy_clock_boot_ns();
+
+    sy_timer_arm(d->drain, 10 * SY_NS_PER_MS);
+    if (!d->binds_drained) {
+        if (sy_outbox_binds_in_flight(d->outbox) && now < d->drain_until)
+            return;
+        d->binds_drained = true;
+        d->drain_until = now + 2 * SY_NS_PER_S;
+        sy_outbox_apply(d->outbox, d->sched, now);
+    }
+    bool is_held = d->leader ? !sy_leader_let_go(d->leader, now)
+                             : !sy_outbox_is_idle(d->outbox) && now < d->drain_until;
+    if (!is_held)
+        end(d);
+}
+
+void daemon_retire(struct daemon *d)
+{
+    if (d->is_stopping)
+        return;
+    trace("client %u: retires", d->client.number);
+    d->is_stopping = true;
+    d->drain_until = sy_clock_boot_ns() + 15 * SY_NS_PER_S;
+    sy_timer_arm(d->drain, 0);
+}
+
+/* ---- life ---- */
+
 static void must(int r, const struct sy_err *err)
 {
     if (!r)
         return;
     fprintf(stderr, "simulation: %s\n", sy_err_text(err, r));
     abort();
+}
+
+static void start_leader(struct daemon *d)
+{
+    struct sy_err err = {0};
+
+    if (!d->options.leader)
+        return;
+    struct sy_leader_options leader = {
+        .config = d->options.leader,
+        .kube = d->kube,
+        .outbox = d->outbox,
+        .feeds = d->feeds,
+        .cluster = sy_sched_cluster(d->sched),
+        .component = d->options.profile->scheduler_name,
+        .write_ms = sy_config_leader_write_ms(d->options.leader, d->options.bind_timeout_ns),
+        .on_change = want_turn,
+        .on_lost = on_lost,
+        .arg = d,
+    };
+    must(sy_leader_new(&leader, &d->leader, &err), &err);
 }
 
 struct daemon *daemon_new(struct vnet *net, uint32_t number, const struct daemon_options *options)
@@ -121,7 +195,9 @@ struct daemon *daemon_new(struct vnet *net, uint32_t number, const struct daemon
     d->strings = sy_strings_new(key);
     struct sy_outbox_options outbox = {
         .component = options->profile->scheduler_name,
-        .bind_timeout_ms = (uint32_t)(options->bind_timeout_ns / SY_NS_PER_MS),
+        .bind_timeout_ms =
+            options->leader ? sy_config_leader_write_ms(options->leader, options->bind_timeout_ns)
+                            : (uint32_t)(options->bind_timeout_ns / SY_NS_PER_MS),
         .strings = d->strings,
         .events = true,
         .on_result = want_turn,
@@ -138,7 +214,9 @@ struct daemon *daemon_new(struct vnet *net, uint32_t number, const struct daemon
     d->turn = sy_deferred_new(d->loop, on_turn, d);
     d->deadline = sy_timer_new(d->loop, want_turn, d);
     d->tick = sy_timer_new(d->loop, on_tick, d);
+    d->drain = sy_timer_new(d->loop, on_drain, d);
     sy_timer_arm(d->tick, SY_NS_PER_S);
+    start_leader(d);
     struct sy_feed_options feed = {
         .kube = d->kube,
         .sched = d->sched,
@@ -154,6 +232,8 @@ struct daemon *daemon_new(struct vnet *net, uint32_t number, const struct daemon
         must(sy_feed_new((enum sy_feed_kind)i, &feed, &d->feeds[i], &err), &err);
         sy_feed_start(d->feeds[i]);
     }
+    if (d->leader)
+        sy_leader_start(d->leader);
     vloop_on_turn(d->loop, on_loop_turn, d);
     trace("client %u: starts", number);
     return d;
@@ -165,6 +245,7 @@ void daemon_kill(struct daemon *d)
         return;
     trace("client %u: is killed", d->client.number);
     vnet_kill(d->net, &d->client);
+    sy_leader_free(d->leader);
     for (int i = 0; i < SY_FEEDS; i++)
         sy_feed_free(d->feeds[i]);
     sy_outbox_free(d->outbox);
@@ -173,6 +254,7 @@ void daemon_kill(struct daemon *d)
     sy_strings_free(d->strings);
     sy_timer_free(d->deadline);
     sy_timer_free(d->tick);
+    sy_timer_free(d->drain);
     sy_deferred_free(d->turn);
     sy_loop_free(d->loop);
     free(d);

@@ -34,6 +34,7 @@ static const struct {
     [LIE_HIDE_GONE] = {"hide-gone", RULE_STATE, RULES},
     [LIE_REFUSED] = {"refused", RULE_BIND_ONCE, RULE_OVERCOMMIT},
     [LIE_BOUND] = {"bound", RULE_QUEUE, RULES},
+    [LIE_LEASE] = {"lease", RULE_LEADER, RULE_OVERCOMMIT},
     [LIE_DEAF] = {"deaf", RULE_LIVENESS, RULES},
 };
 
@@ -155,7 +156,7 @@ int main(int argc, char **argv)
     }
     const char *command = optind < argc ? argv[optind] : "";
     setvbuf(stdout, NULL, _IOLBF, 0);
-    sy_log_configure(a.is_loud ? SY_LOG_WARN : SY_LOG_ERROR, false);
+    sy_log_configure(a.is_loud ? SY_LOG_WARN : (enum sy_log_level)(SY_LOG_ERROR + 1), false);
     if (strcmp(command, "seeds") == 0)
         return run_seeds(&a);
     if (strcmp(command, "lies") == 0)

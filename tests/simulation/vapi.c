@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "kube/pb.h"
 #include "vcodec.h"
+#include "vlease.h"
 #include "vtime.h"
 
 #include <json-c/json.h>
@@ -23,6 +24,7 @@ struct vapi {
     uint64_t rv;
     uint64_t compacted; /* events up to this version are forgotten */
     uint32_t next_node_serial;
+    struct vlease lease;
     enum vlie lie;
     vapi_change_fn *on_change;
     void *arg;
@@ -61,6 +63,16 @@ static struct version *node_version(const struct vapi *a, uint32_t slot, enum ve
 
     *v = (struct version){
         .refs = 1, .kind = VKIND_NODES, .type = type, .rv = rv, .at = slot, .node = a->nodes[slot]};
+    return v;
+}
+
+static struct version *lease_version(const struct vapi *a, enum vevent_type type)
+{
+    struct version *v = sy_xcalloc(1, sizeof(*v));
+
+    *v = (struct version){.refs = 1, .kind = VKIND_LEASES, .type = type, .rv = a->lease.rv};
+    v->text[SY_ENCODING_JSON] = sy_xstrdup(a->lease.text);
+    v->text_len[SY_ENCODING_JSON] = strlen(a->lease.text);
     return v;
 }
 
@@ -114,6 +126,7 @@ void vapi_free(struct vapi *a)
     sy_vec_done(&a->alive);
     sy_vec_done(&a->place);
     sy_vec_done(&a->by_name);
+    free(a->lease.text);
     free(a);
 }
 
@@ -125,6 +138,16 @@ void vapi_lie(struct vapi *a, enum vlie lie)
 enum vlie vapi_lies(const struct vapi *a)
 {
     return a->lie;
+}
+
+uint32_t vapi_leader(const struct vapi *a)
+{
+    return a->lease.holder;
+}
+
+bool vapi_had_leader(const struct vapi *a)
+{
+    return a->lease.text;
 }
 
 uint64_t vapi_rv(const struct vapi *a)
@@ -159,6 +182,12 @@ struct vroom vroom_add(struct vroom a, struct vroom b)
 {
     return (struct vroom){a.cpu_milli + b.cpu_milli, a.memory_mib + b.memory_mib, a.gpus + b.gpus,
                           a.pods + b.pods};
+}
+
+struct vroom vroom_less(struct vroom a, struct vroom b)
+{
+    return (struct vroom){a.cpu_milli - b.cpu_milli, a.memory_mib - b.memory_mib, a.gpus - b.gpus,
+                          a.pods - b.pods};
 }
 
 static bool fits(int64_t used, int64_t asked, int64_t room)
@@ -274,6 +303,8 @@ void vanswer_status(struct vanswer *ret, int status, const char *reason, uint32_
     sy_buf_reset(&ret->body);
     vcodec_status(&ret->body, SY_ENCODING_JSON, status, reason, retry_after_s);
 }
+
+static const char LEASES[] = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases";
 
 static uint32_t number_after(const char *text, const char *prefix, size_t len)
 {
@@ -448,6 +479,28 @@ static void get_pod(struct vapi *a, const struct vrequest *rq, uint32_t pod, str
     version_unref(v);
 }
 
+static void handle_lease(struct vapi *a, const struct vrequest *rq, struct vanswer *ret)
+{
+    enum vevent_type type = a->lease.text ? VEVENT_MODIFIED : VEVENT_ADDED;
+
+    if (strcmp(rq->method, "GET") == 0)
+        vlease_get(&a->lease, vlease_is_hidden(&a->lease, a->lie, rq->client), ret);
+    else if (vlease_put(&a->lease, rq, a->rv + 1, ret))
+        record(a, (a->rv++, lease_version(a, type)));
+}
+
+/* Only its version is asked for. */
+static void list_one(struct vapi *a, const struct vrequest *rq, struct vanswer *ret)
+{
+    enum sy_encoding enc = rq->takes_protobuf ? SY_ENCODING_PROTOBUF : SY_ENCODING_JSON;
+
+    ret->status = 200;
+    ret->content_type =
+        rq->takes_protobuf ? "application/vnd.kubernetes.protobuf" : "application/json";
+    vcodec_list_head(&ret->body, enc, "List", "v1", a->rv, 0);
+    vcodec_list_tail(&ret->body, enc);
+}
+
 void vapi_handle(struct vapi *a, const struct vrequest *rq, struct vanswer *ret)
 {
     const char *rest = "";
@@ -455,8 +508,12 @@ void vapi_handle(struct vapi *a, const struct vrequest *rq, struct vanswer *ret)
     size_t len = strcspn(rest, "?");
 
     sy_buf_init(&ret->body, BODY_MOST);
-    if (strncmp(rq->path, "/version", 8) == 0 || strncmp(rq->path, "/apis/events.k8s.io/", 20) == 0)
+    if (strncmp(rq->path, "/version", 8) == 0 || strstr(rq->path, "/events"))
         vanswer_status(ret, 200, "OK", 0);
+    else if (strncmp(rq->path, LEASES, sizeof(LEASES) - 1) == 0)
+        handle_lease(a, rq, ret);
+    else if (strcmp(rq->method, "GET") == 0 && strstr(rq->path, "limit=1"))
+        list_one(a, rq, ret);
     else if (pod == NO_POD || !a->pods.p[pod].exists)
         vanswer_status(ret, 404, "NotFound", 0);
     else if (strcmp(rq->method, "POST") == 0 && strncmp(rest, "/binding", len) == 0)
@@ -479,6 +536,7 @@ static const struct {
     [VKIND_PODS] = {"Pod", "PodList"},
     [VKIND_NODES] = {"Node", "NodeList"},
     [VKIND_NAMESPACES] = {"Namespace", "NamespaceList"},
+    [VKIND_LEASES] = {"Lease", "LeaseList"},
     [VKIND_EMPTY] = {"Nothing", "NothingList"},
 };
 
@@ -490,6 +548,8 @@ enum vkind vapi_kind_of_path(const char *path)
         return VKIND_PODS;
     if (strncmp(path, "/api/v1/nodes", len) == 0)
         return VKIND_NODES;
+    if (strncmp(path, LEASES, len) == 0)
+        return VKIND_LEASES;
     return strncmp(path, "/api/v1/namespaces", len) == 0 ? VKIND_NAMESPACES : VKIND_EMPTY;
 }
 
@@ -535,6 +595,8 @@ static void gather(struct vapi *a, enum vkind kind, vmessages *ret)
                 sy_vec_push(ret, (struct vmessage){
                                      .version = node_version(a, i, VEVENT_ADDED, a->nodes[i].rv)});
         }
+    } else if (kind == VKIND_LEASES && a->lease.text) {
+        sy_vec_push(ret, (struct vmessage){.version = lease_version(a, VEVENT_ADDED)});
     } else if (kind == VKIND_PODS) {
         for (size_t i = 0; i < a->alive.len; i++) {
             const struct vpod *p = &a->pods.p[a->alive.p[i]];
@@ -595,16 +657,24 @@ static bool is_hidden(const struct version *v, enum vlie lie)
            (lie == LIE_HIDE_GONE && v->type == VEVENT_DELETED);
 }
 
-void vapi_frame(struct version *v, enum vlie lie, enum sy_encoding enc, struct vmessage *ret)
+void vapi_frame(struct vapi *a, struct version *v, enum sy_encoding enc, uint32_t client,
+                struct vmessage *ret)
 {
     static const char *const TYPES[] = {"ADDED", "MODIFIED", "DELETED"};
     struct sy_buf b;
 
     *ret = (struct vmessage){.version = version_ref(v)};
-    if (is_hidden(v, lie))
+    if (is_hidden(v, a->lie))
         return;
+    struct sy_str object = vcodec_object(v, a->lie, enc);
+    char *changed = v->kind == VKIND_LEASES && vlease_is_hidden(&a->lease, a->lie, client)
+                        ? vlease_hide(v->text[enc])
+                        : NULL;
+    if (changed)
+        object = sy_str_from(changed);
     sy_buf_init(&b, BODY_MOST);
-    vcodec_frame(&b, enc, TYPES[v->type], KINDS[v->kind].kind, "v1", vcodec_object(v, lie, enc));
+    vcodec_frame(&b, enc, TYPES[v->type], KINDS[v->kind].kind, "v1", object);
+    free(changed);
     ret->len = b.len;
     ret->p = sy_buf_take(&b);
 }
@@ -635,7 +705,7 @@ void vapi_frame_error(int status, enum sy_encoding enc, struct vmessage *ret)
 }
 
 int vapi_watch(struct vapi *a, enum vkind kind, bool initial, uint64_t rv, enum sy_encoding enc,
-               vmessages *ret)
+               uint32_t client, vmessages *ret)
 {
     struct vmessage m;
 
@@ -648,7 +718,7 @@ int vapi_watch(struct vapi *a, enum vkind kind, bool initial, uint64_t rv, enum 
         say_begin(ret, VMARK_LIST_BEGIN);
         gather(a, kind, &items);
         for (size_t i = 0; i < items.len; i++) {
-            vapi_frame(items.p[i].version, a->lie, enc, &m);
+            vapi_frame(a, items.p[i].version, enc, client, &m);
             sy_vec_push(ret, m);
             vmessage_done(&items.p[i]);
         }
@@ -668,7 +738,7 @@ int vapi_watch(struct vapi *a, enum vkind kind, bool initial, uint64_t rv, enum 
     for (size_t i = 0; i < a->history.len; i++) {
         if (a->history.p[i]->kind != kind || a->history.p[i]->rv <= rv)
             continue;
-        vapi_frame(a->history.p[i], a->lie, enc, &m);
+        vapi_frame(a, a->history.p[i], enc, client, &m);
         sy_vec_push(ret, m);
     }
     return 0;

@@ -55,7 +55,7 @@ struct vpod {
     sy_time_ns bound_at;
 };
 
-enum vkind { VKIND_PODS, VKIND_NODES, VKIND_NAMESPACES, VKIND_EMPTY };
+enum vkind { VKIND_PODS, VKIND_NODES, VKIND_NAMESPACES, VKIND_LEASES, VKIND_EMPTY };
 
 /* An object as it was once. Shared by history and what is on its way; never changes. */
 struct version {
@@ -87,6 +87,7 @@ enum vlie {
     LIE_HIDE_GONE,  /* some deletions, likewise */
     LIE_REFUSED,    /* some binds that are carried out are answered with 403 */
     LIE_BOUND,      /* some binds that are not carried out are answered with 201 */
+    LIE_LEASE,      /* the lease is shown as given back to all but who holds it */
     LIE_DEAF,       /* when the faults are over requests are refused for ever */
     LIES,
 };
@@ -107,10 +108,14 @@ struct vpod *vapi_pod(struct vapi *a, uint32_t id);
 uint32_t vapi_pods_len(const struct vapi *a);
 /* Ids of those that exist, in no order. */
 const uint32_t *vapi_pods_alive(const struct vapi *a, uint32_t *ret_len);
+/* The client that wrote the lease's holder; 0: nobody holds it. */
+uint32_t vapi_leader(const struct vapi *a);
+bool vapi_had_leader(const struct vapi *a);
 /* What the pods on a node ask for together; terminated ones do not count. */
 struct vroom vapi_used(const struct vapi *a, uint32_t slot);
 bool vroom_fits(struct vroom used, struct vroom asks, struct vroom room);
 struct vroom vroom_add(struct vroom a, struct vroom b);
+struct vroom vroom_less(struct vroom a, struct vroom b);
 
 /* What people, controllers and kubelets do. */
 uint32_t vapi_pod_create(struct vapi *a,
@@ -169,8 +174,10 @@ void vapi_list(struct vapi *a, enum vkind kind, const char *api_path, enum sy_en
 /* The first part of a watch: initial events (with their bookmark) or what happened since rv.
  * Returns 0, or 410 when history does not reach back that far, or 504 when rv is not there yet. */
 int vapi_watch(struct vapi *a, enum vkind kind, bool initial, uint64_t rv, enum sy_encoding enc,
-               vmessages *ret);
-void vapi_frame(struct version *v, enum vlie lie, enum sy_encoding enc, struct vmessage *ret);
+               uint32_t client, vmessages *ret);
+/* client: who is told. */
+void vapi_frame(struct vapi *a, struct version *v, enum sy_encoding enc, uint32_t client,
+                struct vmessage *ret);
 void vapi_frame_bookmark(struct vapi *a, enum vkind kind, bool ends_initial, enum sy_encoding enc,
                          struct vmessage *ret);
 void vapi_frame_error(int status, enum sy_encoding enc, struct vmessage *ret);

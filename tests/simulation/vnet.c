@@ -52,7 +52,9 @@ struct vcall {
     enum vkind kind;
     enum sy_encoding enc;
     int64_t gap_ns; /* between pieces */
-    sy_time_ns last_at, ends_at;
+    sy_time_ns last_at;
+    struct vevent expire; /* the watch, at the server; a bookmark comes before */
+    bool is_expiring;
     SY_VEC(struct piece) queue;
     size_t head;
     struct vevent deliver;
@@ -90,6 +92,7 @@ struct vnet {
 
 static struct vnet *the_net; /* sy_http_new() is told of none */
 
+static const int64_t LAST_BOOKMARK_NS = 2 * SY_NS_PER_S; /* before a watch ends */
 static const int64_t CONNECT_NS = 5 * SY_NS_PER_S;
 static const int64_t DEAD_PEER_NS = 8 * SY_NS_PER_S;
 static const int64_t bookmark_ns = 50 * SY_NS_PER_S;
@@ -133,6 +136,7 @@ static void stop_watching(struct vcall *c)
     if (c->is_watching)
         TAILQ_REMOVE(&c->net->watches, c, watch);
     c->is_watching = false;
+    vevent_disarm(&c->expire);
 }
 
 static void maybe_free(struct vcall *c)
@@ -325,7 +329,7 @@ static void push_change(struct vcall *c, struct version *v)
         delay += between(n, 0, 8 * SY_NS_PER_S);
     int copies = chance(n, n->faults.duplicated) ? 2 : 1;
     while (copies--) {
-        vapi_frame(v, vapi_lies(n->api), c->enc, &m);
+        vapi_frame(n->api, v, c->enc, c->client->number, &m);
         push_piece(c, (struct piece){.m = m}, delay);
     }
     arm_deliver(c);
@@ -336,11 +340,35 @@ static void on_change(void *arg, struct version *v)
     struct vnet *n = arg;
     struct vcall *next;
 
+    n->events.on_change(n->events.arg, v);
     for (struct vcall *c = TAILQ_FIRST(&n->watches); c; c = next) {
         next = TAILQ_NEXT(c, watch);
         if (c->kind == v->kind)
             push_change(c, v);
     }
+}
+
+static void push_bookmark(struct vcall *c)
+{
+    struct vmessage m;
+
+    vapi_frame_bookmark(c->net->api, c->kind, false, c->enc, &m);
+    push_piece(c, (struct piece){.m = m}, between(c->net, 0, SY_NS_PER_MS));
+    arm_deliver(c);
+}
+
+static void on_expire(void *arg)
+{
+    struct vcall *c = arg;
+
+    if (!c->is_expiring) {
+        c->is_expiring = true;
+        push_bookmark(c);
+        vevent_arm(&c->expire, LAST_BOOKMARK_NS);
+        return;
+    }
+    end_stream(c, 1);
+    stop_watching(c);
 }
 
 static void on_bookmarks(void *arg)
@@ -349,16 +377,8 @@ static void on_bookmarks(void *arg)
     struct vcall *next;
 
     for (struct vcall *c = TAILQ_FIRST(&n->watches); c; c = next) {
-        struct vmessage m;
         next = TAILQ_NEXT(c, watch);
-        if (vtime_now() > c->ends_at) {
-            end_stream(c, 1);
-            stop_watching(c);
-            continue;
-        }
-        vapi_frame_bookmark(n->api, c->kind, false, c->enc, &m);
-        push_piece(c, (struct piece){.m = m}, between(n, 0, SY_NS_PER_MS));
-        arm_deliver(c);
+        push_bookmark(c);
     }
     vevent_arm(&n->bookmarks, bookmark_ns);
 }
@@ -379,7 +399,7 @@ static void serve_stream(struct vcall *c)
         bool is_initial = vapi_param(c->path, "sendInitialEvents", room, sizeof(room));
         text = vapi_param(c->path, "timeoutSeconds", room, sizeof(room));
         seconds = number(text, text ? strlen(text) : 0, 300);
-        error = vapi_watch(n->api, c->kind, is_initial, rv, c->enc, &pieces);
+        error = vapi_watch(n->api, c->kind, is_initial, rv, c->enc, c->client->number, &pieces);
         if (is_initial && chance(n, n->faults.slow_list))
             c->gap_ns = between(n, 0, 2 * SY_NS_PER_S);
     } else {
@@ -406,7 +426,7 @@ static void serve_stream(struct vcall *c)
         end_stream(c, 1);
         return;
     }
-    c->ends_at = vtime_now() + (int64_t)seconds * SY_NS_PER_S;
+    vevent_arm(&c->expire, (int64_t)seconds * SY_NS_PER_S - LAST_BOOKMARK_NS);
     c->is_watching = true;
     TAILQ_INSERT_TAIL(&n->watches, c, watch);
     arm_deliver(c);
@@ -657,6 +677,7 @@ int sy_http_send(struct sy_http *h, const struct sy_http_request *request, sy_ht
     c->sent_at = c->last_at = vtime_now();
     c->arrive = (struct vevent){.fn = on_arrive, .arg = c, .what = "arrive"};
     c->answer = (struct vevent){.fn = on_answer, .arg = c, .loop = h->loop, .what = "answer"};
+    c->expire = (struct vevent){.fn = on_expire, .arg = c, .what = "expire"};
     c->timer = (struct vevent){.fn = on_timeout, .arg = c, .loop = h->loop, .what = "timeout"};
     c->deliver = (struct vevent){.fn = on_deliver, .arg = c, .loop = h->loop, .what = "deliver"};
     TAILQ_INSERT_TAIL(&n->all, c, all);

@@ -55,6 +55,8 @@ struct vnet_events {
     void (*on_bind)(void *arg, struct vclient *c, uint32_t pod, uint32_t node, bool is_sent);
     /* Before the server carries out a request. */
     void (*on_write)(void *arg, struct vclient *c, const struct vrequest *rq);
+    /* Something has changed there. */
+    void (*on_change)(void *arg, const struct version *v);
     void *arg;
 };
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PODS_MOST = 90, SETTLE_S = 180, SETTLE_STEPS = 400000 };
+enum { REPLICAS = 2, PODS_MOST = 90, SETTLE_S = 180, SETTLE_STEPS = 400000 };
 
 struct world {
     struct world_options options;
@@ -17,18 +17,23 @@ struct world {
     struct vnet *net;
     struct vapi *api;
     struct books *books;
-    struct daemon *daemon; /* NULL while it is down */
+    struct daemon *daemons[REPLICAS]; /* NULL while it is down */
+    bool is_ended[REPLICAS];          /* by itself */
+    uint32_t replicas;
+    struct sy_config_leader leader;
     struct sy_profile profile;
     struct daemon_options daemon_options;
     uint32_t next_client;
 
     struct vevent act;     /* somebody does something */
-    struct vevent restart; /* the scheduler comes back */
+    struct vevent reap;    /* daemons that have ended are done away with */
+    struct vevent restart; /* and those that are down come back */
     struct vevent recover; /* the API server comes back */
     int64_t pace_ns;       /* mean time between acts */
     bool is_quiet;
     bool has_rivals; /* other schedulers and people who bind */
     bool has_gangs, has_priorities, has_shrinking;
+    struct vroom rooms[NODES_MAX]; /* where nodes keep their size */
     uint32_t nodes;
     uint32_t next_gang, next_name;
     uint64_t restarts;
@@ -86,24 +91,64 @@ static void on_write(void *arg, struct vclient *c, const struct vrequest *rq)
     books_write(w->books, c, rq);
 }
 
-static void start_daemon(void *arg)
+static void on_change(void *arg, const struct version *v)
 {
     struct world *w = arg;
 
-    w->daemon = daemon_new(w->net, w->next_client++, &w->daemon_options);
-    if (one_in(w, 3))
-        vloop_set_lateness(daemon_client(w->daemon)->loop, between(w, 1, 500) * SY_NS_PER_MS);
-    books_open(w->books, w->daemon);
+    books_changed(w->books, v);
 }
 
-static void kill_daemon(struct world *w)
+/* All that are down. */
+static void start_daemons(void *arg)
 {
-    if (!w->daemon)
-        return;
-    daemon_kill(w->daemon);
-    books_close(w->books, w->daemon);
-    w->daemon = NULL;
+    struct world *w = arg;
+
+    for (uint32_t i = 0; i < w->replicas; i++) {
+        if (w->daemons[i])
+            continue;
+        w->daemons[i] = daemon_new(w->net, w->next_client++, &w->daemon_options);
+        w->is_ended[i] = false;
+        if (one_in(w, 3))
+            vloop_set_lateness(daemon_client(w->daemons[i])->loop,
+                               between(w, 1, 500) * SY_NS_PER_MS);
+        books_open(w->books, w->daemons[i]);
+    }
+}
+
+static void kill_daemon(struct world *w, uint32_t i)
+{
+    daemon_kill(w->daemons[i]);
+    books_close(w->books, w->daemons[i]);
+    w->daemons[i] = NULL;
     w->restarts++;
+}
+
+static void on_daemon_end(void *arg, struct daemon *d)
+{
+    struct world *w = arg;
+
+    for (uint32_t i = 0; i < w->replicas; i++)
+        w->is_ended[i] |= w->daemons[i] == d;
+    vevent_arm(&w->reap, 0);
+}
+
+static void reap(void *arg)
+{
+    struct world *w = arg;
+
+    for (uint32_t i = 0; i < w->replicas; i++) {
+        if (w->daemons[i] && w->is_ended[i])
+            kill_daemon(w, i);
+    }
+    if (!vevent_is_armed(&w->restart))
+        vevent_arm(&w->restart, SY_NS_PER_S);
+}
+
+/* One that is up, or NULL. */
+static struct daemon *some_daemon(struct world *w, uint32_t *ret_at)
+{
+    *ret_at = below(w, w->replicas);
+    return w->is_ended[*ret_at] ? NULL : w->daemons[*ret_at];
 }
 
 /* ---- nodes ---- */
@@ -119,13 +164,20 @@ static struct vroom random_room(struct world *w)
                           .pods = one_in(w, 4) ? between(w, 2, 6) : 110};
 }
 
+static struct vroom room_of(struct world *w, uint32_t slot)
+{
+    if (w->has_rivals || w->has_shrinking || !w->rooms[slot].pods)
+        w->rooms[slot] = random_room(w);
+    return w->rooms[slot];
+}
+
 static void act_node(struct world *w)
 {
     uint32_t slot = below(w, w->nodes);
     struct vnode *n = vapi_node(w->api, slot);
 
     if (!n->exists) {
-        vapi_node_create(w->api, slot, random_room(w));
+        vapi_node_create(w->api, slot, room_of(w, slot));
         trace("node-%02u comes as another", slot);
         return;
     }
@@ -143,7 +195,7 @@ static void act_node(struct world *w)
         trace("node-%02u is deleted", slot);
         vapi_node_delete(w->api, slot);
         if (one_in(w, 2))
-            vapi_node_create(w->api, slot, random_room(w));
+            vapi_node_create(w->api, slot, room_of(w, slot));
         return;
     case 4:
         n->room.cpu_milli = one_in(w, 3) ? 0 : n->room.cpu_milli / 2;
@@ -325,9 +377,11 @@ static void come_back(void *arg)
 
 static void act_fault(struct world *w)
 {
-    struct vclient *c = w->daemon ? daemon_client(w->daemon) : NULL;
+    uint32_t at;
+    struct daemon *d = some_daemon(w, &at);
+    struct vclient *c = d ? daemon_client(d) : NULL;
 
-    switch (below(w, 12)) {
+    switch (below(w, 13)) {
     case 0:
         trace("watches break");
         vnet_cut_watches(w->net, 500);
@@ -347,29 +401,33 @@ static void act_fault(struct world *w)
     case 4:
         if (!c)
             break;
-        trace("the scheduler stands still");
+        trace("client %u stands still", c->number);
         vloop_freeze(c->loop, vtime_now() + between(w, 1, 20000) * SY_NS_PER_MS);
         break;
     case 5:
     case 6:
         if (!c)
             break;
-        kill_daemon(w);
+        kill_daemon(w, at);
         vevent_arm(&w->restart, between(w, 0, 5000) * SY_NS_PER_MS);
         break;
     case 7:
         if (!c)
             break;
-        trace("nothing reaches the scheduler");
+        trace("nothing reaches client %u", c->number);
         c->deaf_until = vtime_now() + between(w, 1, 20000) * SY_NS_PER_MS;
         break;
     case 8:
         if (!c)
             break;
-        trace("nothing of the scheduler gets out");
+        trace("nothing of client %u gets out", c->number);
         c->mute_until = vtime_now() + between(w, 1, 20000) * SY_NS_PER_MS;
         break;
     case 9:
+        if (d)
+            daemon_retire(d);
+        break;
+    case 10:
         trace("the API server goes down");
         vnet_set_down(w->net, true);
         vevent_arm(&w->recover, between(w, 1, 15000) * SY_NS_PER_MS);
@@ -446,7 +504,12 @@ static void choose_profile(struct world *w)
 static void found(struct world *w, const struct world_options *options)
 {
     struct vnet_events events = {
-        .on_seen = on_seen, .on_bind = on_bind, .on_write = on_write, .arg = w};
+        .on_seen = on_seen,
+        .on_bind = on_bind,
+        .on_write = on_write,
+        .on_change = on_change,
+        .arg = w,
+    };
 
     w->options = *options;
     vtime_start(options->seed ^ 0x74696d65);
@@ -455,11 +518,15 @@ static void found(struct world *w, const struct world_options *options)
     w->net = vnet_new(options->seed ^ 0x6e6574, &events);
     w->api = vnet_api(w->net);
     vapi_lie(w->api, options->lie);
-    w->books = books_new(w->net);
+    w->has_rivals = one_in(w, 2);
+    w->has_shrinking = one_in(w, 2);
+    w->books = books_new(w->net, !w->has_rivals && !w->has_shrinking);
+    w->replicas = 1;
     w->next_client = 1;
     w->next_name = 1;
     w->act = (struct vevent){.fn = act, .arg = w, .what = "act"};
-    w->restart = (struct vevent){.fn = start_daemon, .arg = w, .what = "restart"};
+    w->reap = (struct vevent){.fn = reap, .arg = w, .what = "reap"};
+    w->restart = (struct vevent){.fn = start_daemons, .arg = w, .what = "restart"};
     w->recover = (struct vevent){.fn = come_back, .arg = w, .what = "recover"};
     w->daemon_options = (struct daemon_options){
         .profile = &w->profile,
@@ -467,6 +534,7 @@ static void found(struct world *w, const struct world_options *options)
         .bind_timeout_ns = 10 * SY_NS_PER_S,
         .on_decision = on_decision,
         .on_turn = on_daemon_turn,
+        .on_end = on_daemon_end,
         .arg = w,
     };
 }
@@ -476,18 +544,28 @@ static void make(struct world *w)
     static const uint32_t IN_FLIGHT[] = {1, 4, 128};
 
     w->nodes = 2 + below(w, 10);
-    w->has_rivals = one_in(w, 2);
     w->has_gangs = one_in(w, 2);
     w->has_priorities = one_in(w, 2);
-    w->has_shrinking = one_in(w, 2);
+    if (one_in(w, 2)) {
+        static char lock[] = "leases", name[] = "steelyard", ns[] = "kube-system";
+        w->replicas = REPLICAS;
+        w->leader = (struct sy_config_leader){.is_on = true,
+                                              .lease_ns = 15 * SY_NS_PER_S,
+                                              .renew_ns = 10 * SY_NS_PER_S,
+                                              .retry_ns = 2 * SY_NS_PER_S,
+                                              .resource_lock = lock,
+                                              .resource_name = name,
+                                              .resource_namespace = ns};
+        w->daemon_options.leader = &w->leader;
+    }
     choose_profile(w);
     w->daemon_options.binds_in_flight_max = IN_FLIGHT[below(w, 3)];
     w->daemon_options.bind_timeout_ns = between(w, 1, 10) * SY_NS_PER_S;
     for (uint32_t i = 0; i < w->nodes; i++)
-        vapi_node_create(w->api, i, random_room(w));
+        vapi_node_create(w->api, i, room_of(w, i));
     change_weather(w);
     vevent_arm(&w->act, 0);
-    start_daemon(w);
+    start_daemons(w);
 }
 
 /* All faults end; what is left is what is there. */
@@ -500,12 +578,10 @@ static void calm(struct world *w)
         vevent_disarm(&w->recover);
         come_back(w);
     }
-    if (w->daemon) {
-        daemon_client(w->daemon)->deaf_until = daemon_client(w->daemon)->mute_until = 0;
-    } else {
-        vevent_disarm(&w->restart);
-        start_daemon(w);
-    }
+    vevent_disarm(&w->restart);
+    start_daemons(w);
+    for (uint32_t i = 0; i < w->replicas; i++)
+        daemon_client(w->daemons[i])->deaf_until = daemon_client(w->daemons[i])->mute_until = 0;
     if (w->options.lie == LIE_DEAF)
         vnet_faults(w->net)->throttled = 1000;
     vevent_arm(&w->act, 0);
@@ -528,8 +604,12 @@ static uint64_t settle(struct world *w)
         vtime_step();
         steps++;
     }
-    if (!is_wrong(w))
-        books_check_settled(w->books, w->daemon);
+    for (uint32_t i = 0; i < w->replicas && !is_wrong(w); i++) {
+        if (!w->daemons[i])
+            books_wrong(w->books, RULE_LIVENESS, "a scheduler ends again and again");
+        else
+            books_check_settled(w->books, w->daemons[i]);
+    }
     return steps;
 }
 
@@ -540,14 +620,16 @@ struct world *world_bare(bool is_loud)
     found(w, &(struct world_options){.seed = 1, .is_loud = is_loud});
     sy_profile_default(&w->profile, "steelyard");
     strip_profile(&w->profile);
-    start_daemon(w);
+    start_daemons(w);
     return w;
 }
 
 void world_free(struct world *w)
 {
-    if (w->daemon)
-        kill_daemon(w);
+    for (uint32_t i = 0; i < w->replicas; i++) {
+        if (w->daemons[i])
+            kill_daemon(w, i);
+    }
     vnet_free(w->net);
     books_free(w->books);
     vtime_end();
@@ -571,17 +653,17 @@ struct books *world_books(struct world *w)
 
 struct daemon *world_daemon(struct world *w)
 {
-    return w->daemon;
+    return w->daemons[0];
 }
 
 void world_start_daemon(struct world *w)
 {
-    start_daemon(w);
+    start_daemons(w);
 }
 
 void world_kill_daemon(struct world *w)
 {
-    kill_daemon(w);
+    kill_daemon(w, 0);
 }
 
 void world_pass(struct world *w, int64_t ns)

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The one Lease of the virtual API server, as JSON: reads, and writes that must be over the version
+ * that it has. */
+#pragma once
+
+#include "vapi.h"
+
+struct vlease {
+    char *text; /* owned; NULL: there is none */
+    uint64_t rv;
+    uint32_t holder; /* the client that wrote who holds it; 0: nobody does */
+};
+
+/* Whether the lie in force is told to this client. */
+bool vlease_is_hidden(const struct vlease *l, enum vlie lie, uint32_t client);
+/* The same text with nobody as the holder; owned by the caller. */
+char *vlease_hide(const char *text);
+void vlease_get(const struct vlease *l, bool is_hidden, struct vanswer *ret);
+/* POST and PUT. Whether it is another now, of version rv. */
+bool vlease_put(struct vlease *l, const struct vrequest *rq, uint64_t rv, struct vanswer *ret);
