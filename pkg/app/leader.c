@@ -143,6 +143,9 @@ static sy_time_ns foresee(struct sy_leader *l, sy_time_ns now)
     }
     if (at < earliest)
         at = earliest;
+    /* Nobody was seen to hold it yet. */
+    if (!clear_at)
+        return 0;
     if (l->foreseen || at >= taken_until)
         return 0;
     if (now < at)
