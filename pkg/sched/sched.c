@@ -408,7 +408,8 @@ static void fail_attempt(struct sy_sched *s, uint32_t i, const struct sy_outcome
     s->stats.attempts_unschedulable++;
     sy_sched_stats_of(s, e)->attempts_unschedulable++;
     char *message = sy_xstrdup(sy_shape_message(&s->shapes, shape));
-    if (!shape->profile->args.preemption_is_off && s->cluster.nodes_alive) {
+    bool is_costly = sy_sched_is_costly(s, e);
+    if (!shape->profile->args.preemption_is_off && s->cluster.nodes_alive && !is_costly) {
         sy_time_ns started = sy_sched_measure(s);
         char *more = sy_sched_preempt(s, i, &nominated_node);
         sy_histogram_add(&sy_sched_stats_of(s, e)->post_filter_s,
@@ -424,6 +425,10 @@ static void fail_attempt(struct sy_sched *s, uint32_t i, const struct sy_outcome
     sy_sched_record_refusal(s, e, SY_RECORD_REFUSED, message, now);
     free_claim(s, e, message);
     free(message);
+    if (is_costly) { /* each change would have it looked at */
+        sy_sched_enter_backoff(s, i, now);
+        return;
+    }
     sy_sched_enter_waiting(s, i, now);
     if (e->nominated != SY_NO_ENTRY)
         e->nominated_seen = s->cluster.node_generation[e->nominated];
@@ -605,6 +610,8 @@ sy_time_ns sy_sched_run(struct sy_sched *s, bool active, uint32_t max_cycles, sy
              cycles++, sy_sched_settle_gangs(s, now)) {
             uint32_t i = sy_sched_next_active(s);
             sy_pools_follow(&s->cluster); /* what was placed may close a gate */
+            if (sy_sched_put_off(s, i, now))
+                continue;
             if (sy_sched_goes_with_gang(s, sy_sched_entry(s, i))) {
                 sy_sched_attempt_gang(s, i, now);
                 continue;

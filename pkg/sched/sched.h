@@ -220,6 +220,9 @@ struct sy_sched_stats {
     uint64_t rescued_by_sweep;                        /* scheduled after only the sweep woke them */
     uint64_t shape_hits, shape_builds, nodes_evaluated;
     uint64_t exact_differences;
+    /* Pods of many terms (effort.h): cycles, those that had to let others go first, and looks at
+     * one that is not tried. */
+    uint64_t costly_attempts, costly_put_off, costly_refused;
     uint64_t pods_refused;           /* objects that could not be taken over */
     struct sy_histogram algorithm_s; /* scheduling_algorithm_duration_seconds */
     /* pod_scheduling_sli_duration_seconds, by how many attempts it took, from 1. */

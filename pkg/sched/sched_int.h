@@ -54,6 +54,7 @@ struct sy_sched {
     sy_time_ns next_wake_ns;
     sy_time_ns next_decay_ns;
     sy_time_ns next_fade_ns; /* of measured load */
+    sy_time_ns costly_ns;    /* the next pod whose cycle costs much has its turn then */
 
     sy_decision_fn *decide;
     void *decide_arg;
@@ -185,6 +186,14 @@ bool sy_sched_is_room_being_made(struct sy_sched *s, const struct sy_entry *e);
 /* Tries to make room: text for the message, owned by the caller; *ret_node as in the decision.
  * O(nodes), see preempt.h. */
 char *sy_sched_preempt(struct sy_sched *s, uint32_t i, const char **ret_node);
+
+/* -- sched_effort.c -- */
+
+/* Whether the pod's cycle costs so much that it takes turns (effort.h). O(terms). */
+bool sy_sched_is_costly(const struct sy_sched *s, const struct sy_entry *e);
+/* Has an active entry, whose turn it would be, come back later if it, or the gang that it stands
+ * for, costs much and others have not had their share, or costs too much. O(terms). */
+bool sy_sched_put_off(struct sy_sched *s, uint32_t i, sy_time_ns now);
 
 /* -- sched_gang.c -- */
 

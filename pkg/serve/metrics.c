@@ -179,6 +179,12 @@ static void write_scheduling(struct sy_expo *e, struct sy_sched *sched, const st
                 s->shape_builds);
     one_counter(e, "steelyard_nodes_evaluated_total",
                 "Evaluations of all filters and scorers on one node.", s->nodes_evaluated);
+    counter(e, "steelyard_costly_pods_total",
+            "Pods whose cycle costs much, for their many terms: tried, put off so that others go "
+            "first, refused because it would take too long.");
+    sy_expo_u64(e, s->costly_attempts, "outcome", "tried", NULL);
+    sy_expo_u64(e, s->costly_put_off, "outcome", "put_off", NULL);
+    sy_expo_u64(e, s->costly_refused, "outcome", "refused", NULL);
     one_counter(e, "steelyard_pods_refused_total",
                 "Pods that could not be taken over for lack of memory or because of their size.",
                 s->pods_refused);
