@@ -226,7 +226,7 @@ struct daemon *daemon_new(struct vnet *net, uint32_t number, const struct daemon
         .on_error = on_feed_error,
         .arg = d,
     };
-    for (int i = 0; i < SY_FEEDS; i++) {
+    for (int i = 0; i < SY_FEED_GROUPS; i++) {
         if (!sy_feed_is_needed((enum sy_feed_kind)i, options->profile, 1))
             continue;
         must(sy_feed_new((enum sy_feed_kind)i, &feed, &d->feeds[i], &err), &err);
