@@ -49,6 +49,8 @@ static const char USAGE[] =
     "  patch              pods/status\n"
     "  delete             pods, for preemption\n"
     "  create, patch      events (events.k8s.io)\n"
+    "  create, get, update, list, watch  its lease (coordination.k8s.io), and create events, in the\n"
+    "                     lease's namespace, with leader election\n"
     "  create             tokenreviews (authentication.k8s.io) and subjectaccessreviews\n"
     "                     (authorization.k8s.io), for who may ask /steelyard/v1\n"
     "  list               nodes (metrics.k8s.io), nodemetrics (slo.koordinator.sh), where they "

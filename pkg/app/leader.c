@@ -314,7 +314,9 @@ bool sy_leader_let_go(struct sy_leader *l, sy_time_ns now)
          (!is_confirmed && waited_ns < CONFIRM_NS)))
         return false;
     l->released_at = now;
-    if (is_confirmed && l->phase == PHASE_LEADING)
+    if (!is_confirmed)
+        sy_buf_addf(&note, "after=%" PRId64 "ms", l->options.config->lease_ns / SY_NS_PER_MS);
+    else if (l->phase == PHASE_LEADING)
         write_note(l, &note);
     sy_election_release(l->election, note.failed || !note.p ? "" : note.p);
     shut(l, true);

@@ -70,19 +70,32 @@ const char *sy_elector_note(const struct sy_lease *l)
     return strncmp(l->note, want, (size_t)len) == 0 ? l->note + len : NULL;
 }
 
-/* How long after a renewal the holder's last write may land. */
-static int64_t after_ns(const struct sy_elector *e, const struct sy_lease *l, int64_t duration_ns)
+/* What a note says after "after=": how long from now its writer's last write may land. */
+static bool find_after(const char *note, int64_t *ret_ns)
 {
     static const char KEY[] = "after=";
-    const char *note = sy_elector_note(l);
-    uint64_t ms = 0;
+    uint64_t ms;
 
-    if (note && strncmp(note, KEY, sizeof(KEY) - 1) == 0) {
-        note += sizeof(KEY) - 1;
-        size_t len = strspn(note, "0123456789");
-        if (sy_str_u64((struct sy_str){note, len}, &ms) == 0 && ms < INT32_MAX)
-            return most(duration_ns, (int64_t)ms * SY_NS_PER_MS);
-    }
+    if (!note || strncmp(note, KEY, sizeof(KEY) - 1) != 0)
+        return false;
+    note += sizeof(KEY) - 1;
+    if (sy_str_u64((struct sy_str){note, strspn(note, "0123456789")}, &ms) || ms > INT32_MAX)
+        return false;
+    *ret_ns = (int64_t)ms * SY_NS_PER_MS;
+    return true;
+}
+
+/* How long from now the last write of whoever wrote l may land. */
+static int64_t after_ns(const struct sy_elector *e, const struct sy_lease *l, int64_t duration_ns)
+{
+    const char *note = sy_elector_note(l);
+    int64_t after;
+
+    if (find_after(note, &after))
+        return most(duration_ns, after);
+    /* Given back by one of ours, when all had landed. */
+    if (!l->holder[0] && note)
+        return 0;
     return duration_ns + e->options.write_ns;
 }
 
@@ -98,7 +111,7 @@ static void adopt(struct sy_elector *e, const struct sy_lease *l, sy_time_ns now
         return;
     if (!l->holder[0]) {
         e->taken_until = now;
-        e->clear_at = sy_elector_note(l) ? now : now + e->options.write_ns;
+        e->clear_at = now + after_ns(e, l, 0);
         return;
     }
     int64_t duration_ns = most(0, least(l->duration_s, DURATION_MOST_S)) * SY_NS_PER_S;

@@ -43,14 +43,16 @@ static void text_at(struct json_object *o, const char *key, char *ret, size_t ro
     snprintf(ret, room, "%s", is_text ? json_object_get_string(value) : "");
 }
 
+/* As the API's int32, and such that one more is one. */
 static int64_t number_at(struct json_object *o, const char *key)
 {
     struct json_object *value;
 
-    return o && json_object_object_get_ex(o, key, &value) &&
-                   json_object_is_type(value, json_type_int)
-               ? json_object_get_int64(value)
-               : 0;
+    if (!o || !json_object_object_get_ex(o, key, &value) ||
+        !json_object_is_type(value, json_type_int))
+        return 0;
+    int64_t n = json_object_get_int64(value);
+    return n < 0 ? 0 : n < INT32_MAX ? n : INT32_MAX - 1;
 }
 
 static int64_t time_at(struct json_object *o, const char *key)

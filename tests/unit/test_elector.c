@@ -274,6 +274,13 @@ static void test_handover(void **state)
     assert_string_equal(sy_elector_handover(&e), "pods=4");
     assert_int_equal(sy_elector_clear_at(&e), S);
     assert_int_equal(sy_elector_term(&e), 4);
+    /* Given back, and a write may still be on its way. */
+    begin(NULL);
+    next(0);
+    snprintf(other.note, sizeof(other.note), "term=3 after=9000ms");
+    sy_elector_read(&e, &other, S);
+    assert_int_equal(sy_elector_clear_at(&e), 10 * S);
+    assert_int_equal(next(S), SY_ELECTOR_UPDATE);
     /* Given back, but not by one of ours in this term: its writes may still be on their way. */
     begin(NULL);
     next(0);

@@ -298,6 +298,12 @@ static void whole_exposition(void **state)
                    .age_s = {[SY_LOAD_CPU] = 2.5}}},
         .loads_len = 1,
         .node_weights = true,
+        .is_elected_by_lease = true,
+        .is_leader = true,
+        .leader_name = "l",
+        .leader_term = 3,
+        .leader_slow_paths = 2,
+        .writes_withheld = 5,
     };
     struct sy_load_sample half = {
         .metric = SY_LOAD_CPU, .value = 0.5, .is_share = true, .at_ns = 4};
@@ -337,6 +343,10 @@ static void whole_exposition(void **state)
         value_of(&r, "scheduler_pod_scheduling_sli_duration_seconds_count{attempts=\"1\"}") == 1);
     assert_true(value_of(&r, "steelyard_reflector_skipped_total{resource=\"pods\"}") == 9);
     assert_true(value_of(&r, "steelyard_scheduling") == 1);
+    assert_true(value_of(&r, "leader_election_master_status{name=\"l\"}") == 1);
+    assert_true(value_of(&r, "leader_election_slowpath_total{name=\"l\"}") == 2);
+    assert_true(value_of(&r, "steelyard_leader_term") == 3);
+    assert_true(value_of(&r, "steelyard_writes_withheld_total") == 5);
     assert_true(value_of(&r, "process_resident_memory_bytes") > 100000);
     assert_true(value_of(&r, "process_open_fds") >= 3);
     assert_true(value_of(&r, "process_start_time_seconds") > 1e9);
