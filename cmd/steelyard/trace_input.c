@@ -7,7 +7,6 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "model/group.h"
 
 static const char MODEL_LABEL[] = "nvidia.com/gpu.product";
 
@@ -52,6 +51,7 @@ struct gang {
     sy_sid ns, name;
     uint8_t source;
     uint32_t residents;
+    const struct sy_group_object *object; /* NULL: there is none */
 };
 
 struct gangs {
@@ -67,7 +67,20 @@ static bool is_gang(const void *arg, const void *key, uint32_t value)
     return a->ns == b->ns && a->name == b->name && a->source == b->source;
 }
 
-/* Its number from 1; 0: the pod is in none. */
+static uint32_t intern_gang(struct gangs *g, sy_sid ns, uint8_t source, sy_sid name)
+{
+    struct gang key = {.ns = ns, .name = name, .source = source};
+    uint64_t hash = sy_hash_u64((uint64_t)key.ns << 32 ^ key.name) ^ key.source;
+    uint32_t at = sy_map_get(&g->by_name, hash, is_gang, g, &key);
+    if (at == SY_MAP_NONE) {
+        at = (uint32_t)g->all.len;
+        sy_map_add(&g->by_name, hash, at);
+        sy_vec_push(&g->all, key);
+    }
+    return at;
+}
+
+/* Its number from 1; 0: the pod is in none. What the gang's object says counts before the pod. */
 static uint32_t find_gang(struct gangs *g, const struct sy_strings *strings,
                           const struct sy_pod *pod, uint32_t *ret_min)
 {
@@ -76,15 +89,11 @@ static uint32_t find_gang(struct gangs *g, const struct sy_strings *strings,
     sy_group_of_pod(&g->keys, strings, pod, &said);
     if (!said.source)
         return 0;
-    *ret_min = said.min_members ? said.min_members : 1;
-    struct gang key = {.ns = pod->ns, .name = said.name, .source = said.source};
-    uint64_t hash = sy_hash_u64((uint64_t)key.ns << 32 ^ key.name) ^ key.source;
-    uint32_t at = sy_map_get(&g->by_name, hash, is_gang, g, &key);
-    if (at == SY_MAP_NONE) {
-        at = (uint32_t)g->all.len;
-        sy_map_add(&g->by_name, hash, at);
-        sy_vec_push(&g->all, key);
-    }
+    uint32_t at = intern_gang(g, pod->ns, said.source, said.name);
+    const struct sy_group_object *o = g->all.p[at].object;
+    if (o && o->is_single)
+        return 0;
+    *ret_min = o && o->min_members ? o->min_members : said.min_members ? said.min_members : 1;
     return at + 1;
 }
 
@@ -117,6 +126,12 @@ static void add_pods(struct cmd_trace_input *in, size_t pods_from)
     struct gangs gangs = {0};
 
     sy_group_keys_init(&gangs.keys, in->strings);
+    for (size_t i = 0; i < in->objects.groups.len; i++) {
+        const struct sy_group_object *o = &in->objects.groups.p[i];
+        uint32_t at = intern_gang(&gangs, o->ns, o->source, o->name);
+        gangs.all.p[at].object = o;
+        sy_vec_push(&in->list.groups, *o);
+    }
     for (size_t i = 0; i < in->objects.pods.len; i++) {
         const struct sy_snapshot_pod *from = &in->objects.pods.p[i];
         if (sy_pod_is_terminal(&from->pod) || (!from->pod.node && i < pods_from))

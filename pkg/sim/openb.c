@@ -372,6 +372,7 @@ void sy_openb_done(struct sy_openb *o)
     sy_vec_done(&o->members);
     sy_vec_done(&o->residents);
     sy_vec_done(&o->around);
+    sy_vec_done(&o->groups);
     if (o->arena.cap_bytes)
         sy_arena_done(&o->arena);
     *o = (struct sy_openb){0};

@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/vec.h"
+#include "model/group.h"
 #include "model/node.h"
 #include "model/pod.h"
 #include "model/workload.h"
@@ -76,6 +77,7 @@ struct sy_openb {
     const struct sy_strings *strings; /* borrowed */
     SY_VEC(struct sy_openb_pod) residents;
     SY_VEC(struct sy_openb_workload) around;
+    SY_VEC(struct sy_group_object) groups;
 };
 
 /* Each adds what text holds; text may be freed after. file: for messages. errors: -EINVAL with

@@ -580,6 +580,8 @@ static void add_residents(struct trace_run *r)
         if (sy_sched_workload(r->sched, list->around.p[i].kind, list->around.p[i].object) < 0)
             r->broken = "an object was refused";
     }
+    for (size_t i = 0; i < list->groups.len; i++)
+        sy_sched_pod_group(r->sched, &list->groups.p[i]);
     for (size_t i = 0; i < list->residents.len; i++) {
         const struct sy_openb_pod *p = &list->residents.p[i];
         uint32_t node =

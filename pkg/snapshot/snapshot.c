@@ -8,7 +8,6 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "model/group.h"
 #include "snapshot/docs.h"
 #include "snapshot/manifest.h"
 
@@ -22,6 +21,7 @@ enum category {
     BUDGET,
     STORAGE,
     DEVICES,
+    GROUP,
     PRIORITY,
     HEADER,
     END,
@@ -60,6 +60,10 @@ static const struct {
     {"resource.k8s.io", "DeviceClass", DEVICES, SY_DEVICES_CLASS},
     {"resource.k8s.io", "ResourceClaim", DEVICES, SY_DEVICES_CLAIM},
     {"resource.k8s.io", "DeviceTaintRule", DEVICES, SY_DEVICES_RULE},
+    {"scheduling.k8s.io", "PodGroup", GROUP, SY_GROUP_NATIVE},
+    {"scheduling.x-k8s.io", "PodGroup", GROUP, SY_GROUP_COSCHEDULE},
+    {"scheduling.volcano.sh", "PodGroup", GROUP, SY_GROUP_VOLCANO},
+    {"scheduling.run.ai", "PodGroup", GROUP, SY_GROUP_KAI},
     {"snapshot.steelyard.dev", "Snapshot", HEADER, 0},
     {"snapshot.steelyard.dev", "SnapshotEnd", END, 0},
 };
@@ -315,6 +319,7 @@ static int read_around(struct sy_snapshot *s, const struct sy_doc *doc, size_t k
     struct sy_snapshot_workload w = {.kind = (enum sy_workload_kind)KINDS[kind].as};
     struct sy_snapshot_storage o = {.kind = (enum sy_storage_kind)KINDS[kind].as};
     struct sy_snapshot_devices d = {.kind = (enum sy_devices_kind)KINDS[kind].as};
+    struct sy_group_object group;
     struct sy_budget budget;
     int code;
 
@@ -328,6 +333,13 @@ static int read_around(struct sy_snapshot *s, const struct sy_doc *doc, size_t k
         code = sy_decode_budget(&s->decode, SY_ENCODING_JSON, raw, &budget, err);
         if (code == 0)
             sy_vec_push(&s->budgets, budget);
+        break;
+    case GROUP:
+        code = sy_decode_group(&s->decode, KINDS[kind].as, SY_ENCODING_JSON, raw, &group, err);
+        if (code == 0 && !group.ns)
+            group.ns = sy_strings_addz(s->decode.strings, "default");
+        if (code == 0)
+            sy_vec_push(&s->groups, group);
         break;
     case STORAGE:
         code = sy_decode_storage(&s->decode, o.kind, SY_ENCODING_JSON, raw, &o.object, err);
@@ -453,6 +465,7 @@ void sy_snapshot_done(struct sy_snapshot *s)
     sy_vec_done(&s->budgets);
     sy_vec_done(&s->storage);
     sy_vec_done(&s->devices);
+    sy_vec_done(&s->groups);
     sy_vec_done(&s->priorities);
     sy_map_done(&s->node_names);
     sy_map_done(&s->pod_names);

@@ -58,6 +58,7 @@ struct sy_snapshot {
     SY_VEC(struct sy_budget) budgets;
     SY_VEC(struct sy_snapshot_storage) storage;
     SY_VEC(struct sy_snapshot_devices) devices;
+    SY_VEC(struct sy_group_object) groups; /* PodGroups of all APIs */
     SY_VEC(struct sy_snapshot_priority) priorities;
     uint32_t pods_max;     /* SY_SNAPSHOT_PODS_MAX unless set lower */
     uint64_t skipped;      /* objects of kinds that scheduling does not look at */

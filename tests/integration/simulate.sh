@@ -228,6 +228,15 @@ printf 'name,cpu_milli,memory_mib,num_gpu,gpu_milli\np,1000,1024,1,1000\n' >"$WO
 jq -e '.traces[0].policies[0].runs[0] | .pods == 4 and .placed == 1' "$WORK/t.json" >/dev/null ||
     die "a snapshot's nodes under a list: $(<"$WORK/t.json")"
 
+# A PodGroup says how many there must be, whatever the pods say: three do not fit.
+sed -e 's/steelyard.dev.pod-group":"g"/scheduling.x-k8s.io\/pod-group":"g"/' -e 's/"objects":5/"objects":6/' \
+    -e '2i {"apiVersion":"scheduling.x-k8s.io/v1alpha1","kind":"PodGroup","metadata":{"name":"g","namespace":"x","uid":"g"},"spec":{"minMember":3}}' \
+    "$WORK/snap.jsonl" >"$WORK/group.jsonl"
+"$STEELYARD" simulate --nodes "$WORK/group.jsonl" --pods "$WORK/group.jsonl" --seeds 1 --policy default --json \
+    >"$WORK/t.json"
+jq -e '.traces[0].policies[0].runs[0] | .pods == 2 and .placed == 0 and .gangs.never == 1' "$WORK/t.json" \
+    >/dev/null || die "a snapshot with a PodGroup: $(<"$WORK/t.json")"
+
 head -n 4 "$WORK/snap.jsonl" >"$WORK/cut.jsonl"
 printf 'kind: Pod\nmetadata:\n  name: p\n  labels: {version: 1}\nspec: {}\n' >"$WORK/bad.yaml"
 while read -r file says; do

@@ -269,6 +269,8 @@ static void test_all_other_kinds(void **state)
            "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: k}\n"
            "provisioner: p\n---\n"
            "apiVersion: resource.k8s.io/v1\nkind: DeviceClass\nmetadata: {name: d}\nspec: {}\n---\n"
+           "apiVersion: scheduling.x-k8s.io/v1alpha1\nkind: PodGroup\nmetadata: {name: g}\n"
+           "spec: {minMember: 3}\n---\n"
            "apiVersion: example.com/v1\nkind: Node\nmetadata: {name: another-node}\n");
     assert_int_equal(f->s.workloads.len, 2);
     assert_int_equal(f->s.workloads.p[1].kind, SY_WORKLOAD_SERVICE);
@@ -276,6 +278,9 @@ static void test_all_other_kinds(void **state)
     assert_int_equal(f->s.storage.len, 2);
     assert_int_equal(f->s.storage.p[1].kind, SY_STORAGE_CLASS);
     assert_int_equal(f->s.devices.len, 1);
+    assert_int_equal(f->s.groups.len, 1);
+    assert_true(f->s.groups.p[0].min_members == 3 && f->s.groups.p[0].ns);
+    assert_int_equal(f->s.groups.p[0].source, SY_GROUP_COSCHEDULE);
     assert_int_equal(f->s.nodes.len, 0);
     assert_int_equal(f->s.skipped, 1);
 }
