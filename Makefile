@@ -167,10 +167,10 @@ build/$(1)/bench/%: build/$(1)/obj/tests/bench/%.o build/$(1)/libsteelyard.a
 	@mkdir -p $$(@D)
 	$$(say) LINK $$@
 	$$(Q)$$(CFG_$(1)_CC) $$(CFG_$(1)_LINK) $$(LDFLAGS) -o $$@ $$^ $$(LIB_LIBS)
-# Its clock, loop and network stand in for those of the library: they come first.
+# Its clock, loop and network stand in for those of the library: they come first. Decisions come by it.
 build/$(1)/simulation: $$(SIM_SRCS:%.c=build/$(1)/obj/%.o) build/$(1)/libsteelyard.a
 	$$(say) LINK $$@
-	$$(Q)$$(CFG_$(1)_CC) $$(CFG_$(1)_LINK) $$(LDFLAGS) -o $$@ $$^ $$(LIB_LIBS)
+	$$(Q)$$(CFG_$(1)_CC) $$(CFG_$(1)_LINK) -Wl,--wrap=sy_sched_new,--wrap=sy_sched_run $$(LDFLAGS) -o $$@ $$^ $$(LIB_LIBS)
 build/$(1)/oracle-check: $$(ORACLE_SRCS:%.c=build/$(1)/obj/%.o) build/$(1)/libsteelyard.a
 	$$(say) LINK $$@
 	$$(Q)$$(CFG_$(1)_CC) $$(CFG_$(1)_LINK) $$(LDFLAGS) -o $$@ $$^ $$(LIB_LIBS)

@@ -863,35 +863,68 @@ static void prepare_process(const struct sy_app_options *options)
     mallopt(M_TRIM_THRESHOLD, 1 << 20);
 }
 
-int sy_app_run(const struct sy_app_options *options)
+struct sy_app {
+    struct app app;
+};
+
+int sy_app_new(const struct sy_app_options *options, struct sy_app **ret)
 {
-    struct app a = {.options = options, .started_ns = sy_clock_boot_ns()};
+    struct sy_app *app = sy_xcalloc(1, sizeof(*app));
+    struct app *a = &app->app;
     struct sy_problems problems = {0};
     struct sy_err err = {0};
 
-    prepare_process(options);
-    int r = sy_config_load(&options->source, &a.started, &problems);
+    a->options = options;
+    a->started_ns = sy_clock_boot_ns();
+    int r = sy_config_load(&options->source, &a->started, &problems);
     if (!r) {
         sy_problems_done(&problems);
         problems = (struct sy_problems){0};
-        r = sy_config_load(&options->source, &a.now.config, &problems);
+        r = sy_config_load(&options->source, &a->now.config, &problems);
     }
     if (r) {
         print_problems(&problems);
-        sy_config_done(&a.now.config);
-        sy_config_done(&a.started);
+        sy_config_done(&a->now.config);
+        sy_config_done(&a->started);
+        free(app);
         return 1;
     }
-    sy_log_configure((enum sy_log_level)a.now.config.log_level, a.now.config.log_json);
+    sy_log_configure((enum sy_log_level)a->now.config.log_level, a->now.config.log_json);
     say_notes(&problems);
     sy_problems_done(&problems);
-    r = start(&a, &err);
-    if (r)
+    r = start(a, &err);
+    if (r) {
         sy_log_error("cannot start", "error", sy_err_text(&err, r));
-    else if ((r = sy_loop_run(a.loop, &err)))
+        sy_app_free(app);
+        return 1;
+    }
+    *ret = app;
+    return 0;
+}
+
+void sy_app_free(struct sy_app *app)
+{
+    if (!app)
+        return;
+    end(&app->app);
+    free(app);
+}
+
+int sy_app_run(const struct sy_app_options *options)
+{
+    struct sy_app *app;
+    struct sy_err err = {0};
+
+    prepare_process(options);
+    int status = sy_app_new(options, &app);
+    if (status)
+        return status;
+    int r = sy_loop_run(app->app.loop, &err);
+    if (r)
         sy_log_error("the event loop failed", "error", sy_err_text(&err, r));
-    end(&a);
-    return r ? 1 : a.exit_status;
+    status = r ? 1 : app->app.exit_status;
+    sy_app_free(app);
+    return status;
 }
 
 int sy_app_validate(const struct sy_app_options *options)

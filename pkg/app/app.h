@@ -18,6 +18,14 @@ struct sy_app_options {
  * in log lines. Returns the exit status: 0 after a signal, else 1. Main thread, once. */
 int sy_app_run(const struct sy_app_options *options);
 
+/* The same in steps, for those who run its loop themselves (tests/simulation): loads the
+ * configuration and starts, on a new loop. out: *ret, to be freed with sy_app_free(); options must
+ * live until then. Says what is wrong and returns the exit status, 0 when it has started. */
+struct sy_app;
+int sy_app_new(const struct sy_app_options *options, struct sy_app **ret);
+/* Ends everything at once, whatever is under way. NULL allowed. */
+void sy_app_free(struct sy_app *app);
+
 /* Reads the configuration and the kubeconfig as sy_app_run() would, contacts no server. Prints the
  * problems to standard error. Returns the exit status. */
 int sy_app_validate(const struct sy_app_options *options);

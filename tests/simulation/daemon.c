@@ -1,98 +1,81 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon.h"
 
-#include "app/feed.h"
-#include "app/leader.h"
-#include "app/outbox.h"
+#include "app/app.h"
+#include "base/log.h"
 #include "base/mem.h"
-#include "sched/inputs.h"
 #include "trace.h"
 #include "vtime.h"
 
-#include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
-
-enum { CYCLES_PER_TURN = 256 };
 
 struct daemon {
     struct daemon_options options;
+    struct sy_app_options app_options;
     struct vnet *net;
     struct vclient client;
-    struct sy_loop *loop;
+    struct sy_app *app;
     struct sy_strings *strings;
     struct sy_sched *sched;
-    struct sy_kube *kube;
-    struct sy_outbox *outbox;
-    struct sy_feed *feeds[SY_FEEDS];
-    struct sy_leader *leader; /* NULL: there is no election */
-    struct sy_deferred *turn;
-    struct sy_timer *deadline;
-    struct sy_timer *tick;
-    struct sy_timer *drain;
-    sy_time_ns drain_until;
-    bool is_stopping, binds_drained;
-    bool was_active;
+    sy_decision_fn *decide;
+    void *decide_arg;
+    bool is_active;
+    bool is_retired;
 };
 
-static bool is_active(const struct daemon *d)
-{
-    bool active = sy_kube_is_reachable(d->kube) && !d->is_stopping &&
-                  (!d->leader || sy_leader_check(d->leader).ok);
+static struct daemon *being_made;
 
-    for (int i = 0; i < SY_FEEDS; i++) {
-        if (d->feeds[i])
-            active = active && sy_feed_is_synced(d->feeds[i]) && sy_feed_is_live(d->feeds[i]);
-    }
-    return active;
-}
+/* ---- what comes by between app and sched ---- */
 
-static void on_turn(void *arg)
-{
-    struct daemon *d = arg;
-    sy_time_ns now = sy_loop_now_ns(d->loop);
-
-    sy_outbox_apply(d->outbox, d->sched, now);
-    bool active = is_active(d);
-    if (active != d->was_active)
-        trace("client %u: %s", d->client.number, active ? "schedules" : "pauses");
-    d->was_active = active;
-    sy_sched_devices_known(d->sched, true);
-    sy_time_ns next = sy_sched_run(d->sched, active, CYCLES_PER_TURN, now);
-    if (active && sy_sched_has_work(d->sched))
-        sy_deferred_trigger(d->turn);
-    else if (next != INT64_MAX)
-        sy_timer_arm(d->deadline, next > now ? next - now : 0);
-}
-
-static void want_turn(void *arg)
-{
-    struct daemon *d = arg;
-
-    sy_deferred_trigger(d->turn);
-}
-
-static void on_tick(void *arg)
-{
-    struct daemon *d = arg;
-
-    if (is_active(d) != d->was_active)
-        sy_deferred_trigger(d->turn);
-    sy_timer_arm(d->tick, SY_NS_PER_S);
-}
-
-static void on_feed_error(void *arg, const char *resource SY_UNUSED, const char *loss SY_UNUSED,
-                          const struct sy_err *err SY_UNUSED, int64_t retry_in_ns SY_UNUSED)
-{
-    want_turn(arg);
-}
+struct sy_sched *__real_sy_sched_new(struct sy_strings *strings,
+                                     const struct sy_sched_options *options, sy_decision_fn *fn,
+                                     void *arg);
+struct sy_sched *__wrap_sy_sched_new(struct sy_strings *strings,
+                                     const struct sy_sched_options *options, sy_decision_fn *fn,
+                                     void *arg);
+sy_time_ns __real_sy_sched_run(struct sy_sched *s, bool active, uint32_t max_cycles,
+                               sy_time_ns now);
+sy_time_ns __wrap_sy_sched_run(struct sy_sched *s, bool active, uint32_t max_cycles,
+                               sy_time_ns now);
 
 static void on_decision(void *arg, const struct sy_decision *decision)
 {
     struct daemon *d = arg;
 
     d->options.on_decision(d->options.arg, d, decision);
-    sy_outbox_decide(d->outbox, decision);
+    d->decide(d->decide_arg, decision);
 }
+
+struct sy_sched *__wrap_sy_sched_new(struct sy_strings *strings,
+                                     const struct sy_sched_options *options, sy_decision_fn *fn,
+                                     void *arg)
+{
+    struct daemon *d = being_made;
+    struct sy_sched_options exact = *options;
+
+    exact.exact = true;
+    d->strings = strings;
+    d->decide = fn;
+    d->decide_arg = arg;
+    d->sched = __real_sy_sched_new(strings, &exact, on_decision, d);
+    return d->sched;
+}
+
+static void note_active(struct daemon *d, bool active)
+{
+    if (d->is_active != active)
+        trace("client %u: %s", d->client.number, active ? "schedules" : "pauses");
+    d->is_active = active;
+}
+
+sy_time_ns __wrap_sy_sched_run(struct sy_sched *s, bool active, uint32_t max_cycles, sy_time_ns now)
+{
+    note_active(vloop_owner(), active);
+    return __real_sy_sched_run(s, active, max_cycles, now);
+}
+
+/* ---- life ---- */
 
 static void on_loop_turn(void *arg)
 {
@@ -101,141 +84,33 @@ static void on_loop_turn(void *arg)
     d->options.on_turn(d->options.arg, d);
 }
 
-/* ---- the end, as in app.c ---- */
-
-static void end(struct daemon *d)
+static void on_loop_stop(void *arg)
 {
-    vloop_freeze(d->loop, INT64_MAX);
+    struct daemon *d = arg;
+
+    trace("client %u: ends", d->client.number);
+    vloop_freeze(d->client.loop, INT64_MAX);
     d->options.on_end(d->options.arg, d);
-}
-
-static void on_lost(void *arg)
-{
-    struct daemon *d = arg;
-
-    trace("client %u: has lost its lease", d->client.number);
-    end(d);
-}
-
-static void on_drain(void *arg)
-{
-    struct daemon *d = arg;
-    sy_time_ns now = sy_clock_boot_ns();
-
-    sy_timer_arm(d->drain, 10 * SY_NS_PER_MS);
-    if (!d->binds_drained) {
-        if (sy_outbox_binds_in_flight(d->outbox) && now < d->drain_until)
-            return;
-        d->binds_drained = true;
-        d->drain_until = now + 2 * SY_NS_PER_S;
-        sy_outbox_apply(d->outbox, d->sched, now);
-    }
-    bool is_held = d->leader ? !sy_leader_let_go(d->leader, now)
-                             : !sy_outbox_is_idle(d->outbox) && now < d->drain_until;
-    if (!is_held)
-        end(d);
-}
-
-void daemon_retire(struct daemon *d)
-{
-    if (d->is_stopping)
-        return;
-    trace("client %u: retires", d->client.number);
-    d->is_stopping = true;
-    d->drain_until = sy_clock_boot_ns() + 15 * SY_NS_PER_S;
-    sy_timer_arm(d->drain, 0);
-}
-
-/* ---- life ---- */
-
-static void must(int r, const struct sy_err *err)
-{
-    if (!r)
-        return;
-    fprintf(stderr, "simulation: %s\n", sy_err_text(err, r));
-    abort();
-}
-
-static void start_leader(struct daemon *d)
-{
-    struct sy_err err = {0};
-
-    if (!d->options.leader)
-        return;
-    struct sy_leader_options leader = {
-        .config = d->options.leader,
-        .kube = d->kube,
-        .outbox = d->outbox,
-        .feeds = d->feeds,
-        .cluster = sy_sched_cluster(d->sched),
-        .component = d->options.profile->scheduler_name,
-        .write_ms = sy_config_leader_write_ms(d->options.leader, d->options.bind_timeout_ns),
-        .on_change = want_turn,
-        .on_lost = on_lost,
-        .arg = d,
-    };
-    must(sy_leader_new(&leader, &d->leader, &err), &err);
 }
 
 struct daemon *daemon_new(struct vnet *net, uint32_t number, const struct daemon_options *options)
 {
     struct daemon *d = sy_xcalloc(1, sizeof(*d));
-    char server[] = "https://virtual";
-    struct sy_kubeconfig kubeconfig = {.server = server};
-    uint64_t key[2] = {sy_rng_entropy(), sy_rng_entropy()};
-    struct sy_err err = {0};
+    enum sy_log_level level = sy_log_least();
 
     d->options = *options;
+    d->app_options = (struct sy_app_options){
+        .source = {.file = options->config}, .version = "simulation", .compiler = "any"};
     d->net = net;
-    must(sy_loop_new(&d->loop, &err), &err);
-    d->client = (struct vclient){.number = number, .loop = d->loop, .arg = d};
-    vnet_expect(net, &d->client);
-    struct sy_kube_options kube = {.user_agent = "steelyard/simulation"};
-    must(sy_kube_new(d->loop, &kubeconfig, &kube, &d->kube, &err), &err);
-    d->strings = sy_strings_new(key);
-    struct sy_outbox_options outbox = {
-        .component = options->profile->scheduler_name,
-        .bind_timeout_ms =
-            options->leader ? sy_config_leader_write_ms(options->leader, options->bind_timeout_ns)
-                            : (uint32_t)(options->bind_timeout_ns / SY_NS_PER_MS),
-        .strings = d->strings,
-        .events = true,
-        .on_result = want_turn,
-        .arg = d,
-    };
-    must(sy_outbox_new(d->kube, &outbox, &d->outbox, &err), &err);
-    struct sy_sched_options sched = {
-        .profiles = options->profile,
-        .profiles_len = 1,
-        .binds_in_flight_max = options->binds_in_flight_max,
-        .exact = true,
-    };
-    d->sched = sy_sched_new(d->strings, &sched, on_decision, d);
-    d->turn = sy_deferred_new(d->loop, on_turn, d);
-    d->deadline = sy_timer_new(d->loop, want_turn, d);
-    d->tick = sy_timer_new(d->loop, on_tick, d);
-    d->drain = sy_timer_new(d->loop, on_drain, d);
-    sy_timer_arm(d->tick, SY_NS_PER_S);
-    start_leader(d);
-    struct sy_feed_options feed = {
-        .kube = d->kube,
-        .sched = d->sched,
-        .strings = d->strings,
-        .names = &sy_sched_cluster(d->sched)->names,
-        .on_input = want_turn,
-        .on_error = on_feed_error,
-        .arg = d,
-    };
-    for (int i = 0; i < SY_FEED_GROUPS; i++) {
-        if (!sy_feed_is_needed((enum sy_feed_kind)i, options->profile, 1))
-            continue;
-        must(sy_feed_new((enum sy_feed_kind)i, &feed, &d->feeds[i], &err), &err);
-        sy_feed_start(d->feeds[i]);
-    }
-    if (d->leader)
-        sy_leader_start(d->leader);
-    vloop_on_turn(d->loop, on_loop_turn, d);
+    d->client = (struct vclient){.number = number, .arg = d};
     trace("client %u: starts", number);
+    vnet_expect(net, &d->client);
+    being_made = d;
+    if (sy_app_new(&d->app_options, &d->app))
+        abort(); /* it has said why */
+    sy_log_configure(level, false);
+    d->client.loop = vloop_newest();
+    vloop_own(d->client.loop, d, on_loop_turn, on_loop_stop);
     return d;
 }
 
@@ -245,19 +120,18 @@ void daemon_kill(struct daemon *d)
         return;
     trace("client %u: is killed", d->client.number);
     vnet_kill(d->net, &d->client);
-    sy_leader_free(d->leader);
-    for (int i = 0; i < SY_FEEDS; i++)
-        sy_feed_free(d->feeds[i]);
-    sy_outbox_free(d->outbox);
-    sy_kube_free(d->kube);
-    sy_sched_free(d->sched);
-    sy_strings_free(d->strings);
-    sy_timer_free(d->deadline);
-    sy_timer_free(d->tick);
-    sy_timer_free(d->drain);
-    sy_deferred_free(d->turn);
-    sy_loop_free(d->loop);
+    sy_app_free(d->app);
     free(d);
+}
+
+void daemon_retire(struct daemon *d)
+{
+    /* A second signal would end the whole run. */
+    if (d->is_retired)
+        return;
+    d->is_retired = true;
+    trace("client %u: SIGTERM", d->client.number);
+    vloop_signal(d->client.loop, SIGTERM);
 }
 
 struct vclient *daemon_client(struct daemon *d)
@@ -277,5 +151,5 @@ struct sy_strings *daemon_strings(struct daemon *d)
 
 bool daemon_is_active(const struct daemon *d)
 {
-    return d->was_active;
+    return d->is_active;
 }

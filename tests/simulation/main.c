@@ -35,7 +35,7 @@ static const struct {
     [LIE_REFUSED] = {"refused", RULE_BIND_ONCE, RULE_OVERCOMMIT},
     [LIE_BOUND] = {"bound", RULE_QUEUE, RULES},
     [LIE_LEASE] = {"lease", RULE_LEADER, RULE_OVERCOMMIT},
-    [LIE_DEAF] = {"deaf", RULE_LIVENESS, RULES},
+    [LIE_DEAF] = {"deaf", RULE_LIVENESS, RULE_STATE},
 };
 
 static void print_result(uint64_t seed, const struct world_result *r, bool is_same)

@@ -4,13 +4,17 @@
 #include "base/mem.h"
 #include "base/vec.h"
 
+#include <errno.h>
 #include <sys/queue.h>
 
 /* Some time after boot: 0 means "never" to parts of the core. */
 static const sy_time_ns epoch_ns = 1000 * SY_NS_PER_S;
 static const int64_t epoch_wall_ns = 1800000000 * SY_NS_PER_S;
 
+enum { SIGNALS = 4 };
+
 static struct {
+    struct sy_loop *newest, *running;
     sy_time_ns now;
     int64_t wall_offset_ns;
     uint64_t next_serial;
@@ -34,8 +38,16 @@ struct sy_loop {
     struct vevent turn; /* for what deferred calls trigger */
     sy_time_ns frozen_until;
     int64_t lateness_ns;
-    sy_timer_fn *on_turn;
-    void *on_turn_arg;
+    sy_timer_fn *on_turn, *on_stop;
+    void *owner;
+    struct sy_signal *signals[SIGNALS];
+};
+
+struct sy_signal {
+    struct sy_loop *loop;
+    int number;
+    sy_signal_fn *fn;
+    void *arg;
 };
 
 struct sy_timer {
@@ -112,7 +124,7 @@ static void end_turn(struct sy_loop *loop)
     if (TAILQ_EMPTY(&loop->triggered))
         vevent_disarm(&loop->turn);
     if (loop->on_turn)
-        loop->on_turn(loop->on_turn_arg);
+        loop->on_turn(loop->owner);
 }
 
 const char *vtime_step(void)
@@ -131,9 +143,11 @@ const char *vtime_step(void)
         return "frozen";
     }
     sy_timer_fn *fn = e->fn;
+    vt.running = loop;
     fn(e->arg); /* may free e, but not the loop */
-    if (loop)
+    if (loop && loop->frozen_until <= vt.now)
         end_turn(loop);
+    vt.running = NULL;
     return what;
 }
 
@@ -203,6 +217,7 @@ int sy_loop_new(struct sy_loop **ret, struct sy_err *err SY_UNUSED)
 
     TAILQ_INIT(&loop->triggered);
     loop->turn = (struct vevent){.fn = nothing, .loop = loop, .what = "turn"};
+    vt.newest = loop;
     *ret = loop;
     return 0;
 }
@@ -231,10 +246,69 @@ void vloop_set_lateness(struct sy_loop *loop, int64_t most_ns)
     loop->lateness_ns = most_ns;
 }
 
-void vloop_on_turn(struct sy_loop *loop, sy_timer_fn *fn, void *arg)
+struct sy_loop *vloop_newest(void)
 {
-    loop->on_turn = fn;
-    loop->on_turn_arg = arg;
+    return vt.newest;
+}
+
+void vloop_own(struct sy_loop *loop, void *owner, sy_timer_fn *on_turn, sy_timer_fn *on_stop)
+{
+    loop->owner = owner;
+    loop->on_turn = on_turn;
+    loop->on_stop = on_stop;
+}
+
+void *vloop_owner(void)
+{
+    return vt.running->owner;
+}
+
+int sy_loop_run(struct sy_loop *loop SY_UNUSED, struct sy_err *err)
+{
+    return sy_err_set(err, -ENOTSUP, "a virtual loop is run from outside");
+}
+
+void sy_loop_stop(struct sy_loop *loop)
+{
+    loop->on_stop(loop->owner);
+}
+
+struct event_base *sy_loop_base(struct sy_loop *loop SY_UNUSED)
+{
+    return NULL;
+}
+
+struct sy_signal *sy_signal_new(struct sy_loop *loop, int signal_number, sy_signal_fn *fn,
+                                void *arg)
+{
+    struct sy_signal *s = sy_xcalloc(1, sizeof(*s));
+    size_t i = 0;
+
+    *s = (struct sy_signal){loop, signal_number, fn, arg};
+    while (loop->signals[i])
+        i++;
+    loop->signals[i] = s;
+    return s;
+}
+
+void sy_signal_free(struct sy_signal *s)
+{
+    for (size_t i = 0; s && i < SIGNALS; i++) {
+        if (s->loop->signals[i] == s)
+            s->loop->signals[i] = NULL;
+    }
+    free(s);
+}
+
+void vloop_signal(struct sy_loop *loop, int signal_number)
+{
+    vt.running = loop;
+    for (size_t i = 0; i < SIGNALS; i++) {
+        struct sy_signal *s = loop->signals[i];
+        if (s && s->number == signal_number)
+            s->fn(s->arg, signal_number);
+    }
+    vt.running = NULL;
 }
 
 struct sy_timer *sy_timer_new(struct sy_loop *loop, sy_timer_fn *fn, void *arg)

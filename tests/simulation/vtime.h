@@ -48,5 +48,10 @@ sy_time_ns vtime_next_at(void); /* INT64_MAX: nothing is armed */
 void vloop_freeze(struct sy_loop *loop, sy_time_ns until);
 /* Each timer of the loop comes up to this much late. */
 void vloop_set_lateness(struct sy_loop *loop, int64_t most_ns);
-/* Called at the end of each turn of the loop. */
-void vloop_on_turn(struct sy_loop *loop, sy_timer_fn *fn, void *arg);
+/* The loop that was made last. */
+struct sy_loop *vloop_newest(void);
+/* Whose it is: told at the end of each turn, and when it is stopped. */
+void vloop_own(struct sy_loop *loop, void *owner, sy_timer_fn *on_turn, sy_timer_fn *on_stop);
+/* The owner of the loop that runs now. */
+void *vloop_owner(void);
+void vloop_signal(struct sy_loop *loop, int signal_number);

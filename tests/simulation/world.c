@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { REPLICAS = 2, PODS_MOST = 90, SETTLE_S = 180, SETTLE_STEPS = 400000 };
 
@@ -20,8 +21,7 @@ struct world {
     struct daemon *daemons[REPLICAS]; /* NULL while it is down */
     bool is_ended[REPLICAS];          /* by itself */
     uint32_t replicas;
-    struct sy_config_leader leader;
-    struct sy_profile profile;
+    char config[32], kubeconfig[32]; /* paths */
     struct daemon_options daemon_options;
     uint32_t next_client;
 
@@ -466,39 +466,64 @@ static void act(void *arg)
     vevent_arm(&w->act, between(w, 0, 2 * w->pace_ns));
 }
 
-/* Filters and scorers that look at nodes and pods alone. */
-static void strip_profile(struct sy_profile *p)
+static void write_file(char path[32], const char *text)
 {
-    static const char *const BARE[] = {"NodeName",     "NodeUnschedulable", "TaintToleration",
-                                       "NodeAffinity", "NodePorts",         "NodeResourcesFit"};
-    uint32_t filters = 0, scorers = 0;
+    snprintf(path, 32, "/tmp/simulation-XXXXXX");
+    int fd = mkstemp(path);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
 
-    for (uint32_t i = 0; i < p->filters_len; i++) {
-        for (size_t k = 0; k < SY_ARRAY_LEN(BARE); k++) {
-            if (strcmp(p->filters[i]->name, BARE[k]) == 0)
-                p->filters[filters++] = p->filters[i];
-        }
+    if (!f || fputs(text, f) < 0 || fclose(f) != 0) {
+        perror("simulation: a file in /tmp");
+        exit(2);
     }
-    for (uint32_t i = 0; i < p->scorers_len; i++) {
-        if (strncmp(p->scorers[i].scorer->name, "NodeResources", 13) == 0)
-            p->scorers[scorers++] = p->scorers[i];
-    }
-    p->filters_len = filters;
-    p->scorers_len = scorers;
 }
+
+struct settings {
+    bool is_whole; /* all plugins; else those that look at nodes and pods alone */
+    bool preempts, elects;
+    uint32_t in_flight;
+    int64_t bind_timeout_s;
+};
 
 /* Each resource that is watched is work for each step, so most runs do without those that stay
  * empty here. */
-static void choose_profile(struct world *w)
+static void write_config(struct world *w, const struct settings *s)
 {
-    if (one_in(w, 2))
-        sy_profile_default(&w->profile, "steelyard");
-    else
-        sy_profile_kube(&w->profile, "steelyard");
-    if (one_in(w, 4))
-        return;
-    strip_profile(&w->profile);
-    w->profile.args.preemption_is_off = one_in(w, 2);
+    static const char KUBECONFIG[] = "apiVersion: v1\n"
+                                     "kind: Config\n"
+                                     "clusters: [{name: c, cluster: {server: 'https://virtual'}}]\n"
+                                     "users: [{name: u, user: {token: t}}]\n"
+                                     "contexts: [{name: x, context: {cluster: c, user: u}}]\n"
+                                     "current-context: x\n";
+    static const char *const LEFT_OUT[] = {
+        "VolumeBinding",    "VolumeRestrictions", "VolumeZone",      "NodeVolumeLimits",
+        "DynamicResources", "PodTopologySpread",  "InterPodAffinity"};
+    struct sy_buf b;
+
+    write_file(w->kubeconfig, KUBECONFIG);
+    sy_buf_init(&b, 1 << 16);
+    sy_buf_addf(&b,
+                "apiVersion: steelyard.dev/v1\n"
+                "kind: SteelyardConfiguration\n"
+                "clientConnection: {kubeconfig: %s}\n"
+                "server: {port: off}\n"
+                "logging: {level: error}\n"
+                "leaderElection: {leaderElect: %s}\n"
+                "binding: {maxInFlight: %u, timeout: %llds}\n"
+                "profiles:\n"
+                "- schedulerName: steelyard\n"
+                "  plugins:\n",
+                w->kubeconfig, s->elects ? "true" : "false", s->in_flight,
+                (long long)s->bind_timeout_s);
+    sy_buf_adds(&b, "    multiPoint:\n      disabled: [{name: Nothing}");
+    for (size_t i = 0; i < SY_ARRAY_LEN(LEFT_OUT) && !s->is_whole; i++)
+        sy_buf_addf(&b, ", {name: %s}", LEFT_OUT[i]);
+    if (!s->preempts)
+        sy_buf_adds(&b, ", {name: DefaultPreemption}");
+    sy_buf_adds(&b, "]\n");
+    write_file(w->config, b.p);
+    sy_buf_done(&b);
+    w->daemon_options.config = w->config;
 }
 
 static void found(struct world *w, const struct world_options *options)
@@ -529,9 +554,6 @@ static void found(struct world *w, const struct world_options *options)
     w->restart = (struct vevent){.fn = start_daemons, .arg = w, .what = "restart"};
     w->recover = (struct vevent){.fn = come_back, .arg = w, .what = "recover"};
     w->daemon_options = (struct daemon_options){
-        .profile = &w->profile,
-        .binds_in_flight_max = 128,
-        .bind_timeout_ns = 10 * SY_NS_PER_S,
         .on_decision = on_decision,
         .on_turn = on_daemon_turn,
         .on_end = on_daemon_end,
@@ -546,21 +568,15 @@ static void make(struct world *w)
     w->nodes = 2 + below(w, 10);
     w->has_gangs = one_in(w, 2);
     w->has_priorities = one_in(w, 2);
-    if (one_in(w, 2)) {
-        static char lock[] = "leases", name[] = "steelyard", ns[] = "kube-system";
-        w->replicas = REPLICAS;
-        w->leader = (struct sy_config_leader){.is_on = true,
-                                              .lease_ns = 15 * SY_NS_PER_S,
-                                              .renew_ns = 10 * SY_NS_PER_S,
-                                              .retry_ns = 2 * SY_NS_PER_S,
-                                              .resource_lock = lock,
-                                              .resource_name = name,
-                                              .resource_namespace = ns};
-        w->daemon_options.leader = &w->leader;
-    }
-    choose_profile(w);
-    w->daemon_options.binds_in_flight_max = IN_FLIGHT[below(w, 3)];
-    w->daemon_options.bind_timeout_ns = between(w, 1, 10) * SY_NS_PER_S;
+    w->replicas = one_in(w, 2) ? REPLICAS : 1;
+    struct settings s = {
+        .is_whole = one_in(w, 4),
+        .preempts = one_in(w, 2),
+        .elects = w->replicas > 1,
+        .in_flight = IN_FLIGHT[below(w, 3)],
+        .bind_timeout_s = between(w, 1, 10),
+    };
+    write_config(w, &s);
     for (uint32_t i = 0; i < w->nodes; i++)
         vapi_node_create(w->api, i, room_of(w, i));
     change_weather(w);
@@ -618,8 +634,7 @@ struct world *world_bare(bool is_loud)
     struct world *w = sy_xcalloc(1, sizeof(*w));
 
     found(w, &(struct world_options){.seed = 1, .is_loud = is_loud});
-    sy_profile_default(&w->profile, "steelyard");
-    strip_profile(&w->profile);
+    write_config(w, &(struct settings){.preempts = true, .in_flight = 128, .bind_timeout_s = 10});
     start_daemons(w);
     return w;
 }
@@ -630,6 +645,8 @@ void world_free(struct world *w)
         if (w->daemons[i])
             kill_daemon(w, i);
     }
+    unlink(w->config);
+    unlink(w->kubeconfig);
     vnet_free(w->net);
     books_free(w->books);
     vtime_end();
