@@ -33,6 +33,7 @@ k --kubeconfig "$WORK/own" config set-context --current --user=own >/dev/null
 cat >"$WORK/config.yaml" <<'END'
 apiVersion: steelyard.dev/v1
 kind: SteelyardConfiguration
+leaderElection: {leaderElect: true}
 load:
   sources:
   - {type: metrics.k8s.io, interval: 1s}
@@ -106,7 +107,7 @@ check "no request" equal "$(refused)" ''
 check "and the log knows of none" bash -c "! grep -iE 'forbidden|403|lets us not' '$log'"
 
 echo '# nothing is given that is not used'
-roles() { k get clusterroles -o json | jq '[.items[] | select(.metadata.name | startswith("steelyard:"))]'; }
+roles() { k get clusterroles,roles -A -o json | jq '[.items[] | select(.metadata.name | startswith("steelyard:"))]'; }
 given() {
     roles | jq -r '.[].rules[] | .apiGroups[] as $g | .resources[] as $r | .verbs[] |
         "\(.) \($r)\(if $g == "" then "" else "." + $g end)"' | sort -u
@@ -140,12 +141,18 @@ check "each excuse is of a right" equal "$(comm -23 <(excused) "$WORK/given")" '
 check "no wildcard" equal "$(roles | jq -r '.[].rules[] | .. | strings | select(contains("*"))')" ''
 
 echo '# what must be out of reach'
-may() { k auth can-i "$@" --as "$account" -A 2>/dev/null || true; }
+may() {
+    local where=(-A)
+    [[ " $* " == *' -n '* ]] && where=()
+    k auth can-i "$@" --as "$account" ${where[@]+"${where[@]}"} 2>/dev/null || true
+}
 for what in 'get secrets' 'list secrets' 'list configmaps' 'create pods' 'update pods' 'patch nodes' \
     'delete nodes' 'get nodes --subresource=proxy' 'create pods --subresource=exec' \
     'create serviceaccounts --subresource=token' 'impersonate users' 'create clusterrolebindings' \
-    'escalate clusterroles' 'update leases'; do
+    'update leases/other -n kube-system' 'update leases/steelyard -n default' \
+    'escalate clusterroles'; do
     # shellcheck disable=SC2086
     check "it may not $what" equal "$(may $what)" no
 done
-check "but it may bind" equal "$(may create pods --subresource=binding)" yes
+check "but it may keep its lease" equal "$(may update leases/steelyard -n kube-system)" yes
+check "and bind" equal "$(may create pods --subresource=binding)" yes
