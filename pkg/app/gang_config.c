@@ -9,6 +9,8 @@
 const struct sy_option sy_config_gangs_options[] = {
     {"podGroups", SY_OPTION_BOOL, AT(pod_groups), .is_live = true, .initial = "true",
      .help = "read PodGroup objects where the server has them, and write their status"},
+    {"preemption", SY_OPTION_BOOL, AT(preempts), .is_live = true, .initial = "true",
+     .help = "whether a gang may have pods of lower priority evicted, when all of it fits then"},
     {"timeout", SY_OPTION_DURATION, AT(timeout_ns), .is_live = true, .initial = "60s",
      .least = SY_NS_PER_S, .most = HOUR,
      .help = "from a gang's first bind to its last, where neither it nor its PodGroup says"},

@@ -14,8 +14,10 @@ void sy_gangs_init(struct sy_gangs *g, struct sy_strings *strings)
 
 void sy_gangs_done(struct sy_gangs *g)
 {
-    for (size_t i = 0; i < g->all.len; i++)
+    for (size_t i = 0; i < g->all.len; i++) {
         sy_vec_done(&g->all.p[i].members);
+        sy_vec_done(&g->all.p[i].victims);
+    }
     sy_vec_done(&g->all);
     sy_vec_done(&g->free);
     sy_vec_done(&g->dirty);
@@ -103,6 +105,7 @@ static void free_gang(struct sy_gangs *g, uint32_t i)
 
     sy_map_del(&g->by_name, hash_of(gang->ns, gang->name, gang->source), i);
     sy_vec_done(&gang->members);
+    sy_vec_done(&gang->victims);
     *gang = (struct sy_gang){0};
     sy_vec_push(&g->free, i);
     g->used--;
@@ -272,6 +275,19 @@ void sy_gang_count(const struct sy_gangs *g, struct sy_gang *gang, const struct 
                 ret->head = p->user;
         }
     }
+}
+
+bool sy_gang_is_room_being_made(struct sy_gang *gang, const struct sy_cluster *c)
+{
+    while (gang->victims.len) {
+        uint32_t pod = gang->victims.p[gang->victims.len - 1];
+        /* A slot that has been given to another pod meanwhile is as good as free. */
+        if (pod < c->pods.len && (c->pods.p[pod].flags & SY_POD_ALIVE) &&
+            (c->pods.p[pod].flags & (SY_POD_TERMINATING | SY_POD_EVICTED)))
+            return true;
+        gang->victims.len--;
+    }
+    return false;
 }
 
 const char *sy_gang_name(const struct sy_gangs *g, const struct sy_gang *gang, char *room,

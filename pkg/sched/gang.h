@@ -41,11 +41,12 @@ struct sy_gang {
     uint32_t head;     /* QUEUED: the entry that stands for it in the active or the backoff heap */
     uint32_t attempts; /* in a row that failed */
     uint32_t missing;  /* GATHERING: how many when that was last noted */
-    sy_time_ns until_ns;   /* GATHERING: when to say so; WAITING: the sweep */
-    sy_time_ns retry_ns;   /* not tried before */
-    sy_time_ns give_up_ns; /* members with a place that are not bound then are taken back */
-    uint64_t relief_seen;  /* WAITING: of the cluster's relief log, at the last attempt */
-    bool waits_for_quota;  /* WAITING: its queue may not have it */
+    sy_time_ns until_ns;      /* GATHERING: when to say so; WAITING: the sweep */
+    sy_time_ns retry_ns;      /* not tried before */
+    sy_time_ns give_up_ns;    /* members with a place that are not bound then are taken back */
+    SY_VEC(uint32_t) victims; /* slots of pods that were evicted for it and may still be there */
+    uint64_t relief_seen;     /* WAITING: of the cluster's relief log, at the last attempt */
+    bool waits_for_quota;     /* WAITING: its queue may not have it */
 };
 
 struct sy_gang_place {
@@ -126,6 +127,9 @@ struct sy_gang_count {
 /* Counts, and takes together what its PodGroup and its members say. O(members). */
 void sy_gang_count(const struct sy_gangs *g, struct sy_gang *gang, const struct sy_cluster *c,
                    const struct sy_entries *e, struct sy_gang_count *ret);
+/* Whether pods that were evicted for it are still on their way out. O(1), and for those that have
+ * gone once. */
+bool sy_gang_is_room_being_made(struct sy_gang *gang, const struct sy_cluster *c);
 /* "namespace/name". Written to room and returned. */
 const char *sy_gang_name(const struct sy_gangs *g, const struct sy_gang *gang, char *room,
                          size_t size);

@@ -102,10 +102,8 @@ static bool is_disrupted(const struct sy_cluster *c, const struct sy_budget *b,
     return false;
 }
 
-/* Uses up the budgets that cover the pod; whether one of them is overdrawn. */
-static bool violates(struct search *s, uint32_t pod)
+bool sy_preempt_violates(const struct sy_cluster *c, uint32_t pod, int32_t *allowed)
 {
-    const struct sy_cluster *c = s->cluster;
     const struct sy_pod_slot *p = &c->pods.p[pod];
 
     for (size_t i = 0; p->labels->labels.len && i < c->budgets.len; i++) {
@@ -114,7 +112,7 @@ static bool violates(struct search *s, uint32_t pod)
             !sy_selector_matches(&b->selector, c->strings, p->labels->labels) ||
             is_disrupted(c, b, p))
             continue;
-        if (--s->allowed.p[i] < 0)
+        if (--allowed[i] < 0)
             return true;
     }
     return false;
@@ -127,7 +125,8 @@ static void mark_violating(struct search *s)
         sy_vec_push(&s->allowed, s->cluster->budgets.p[i].budget.disruptions_allowed);
     s->is_violating.len = 0;
     for (size_t i = 0; i < s->possible.len; i++)
-        sy_vec_push(&s->is_violating, violates(s, s->possible.p[i]));
+        sy_vec_push(&s->is_violating,
+                    sy_preempt_violates(s->cluster, s->possible.p[i], s->allowed.p));
 }
 
 /* Puts the possible victim back if the pod still fits with it there; else it is a victim. */

@@ -34,3 +34,6 @@ void sy_preempt_find(struct sy_shapes *s, const struct sy_preemptor *preemptor,
 /* For comparing the two ways to find. */
 bool sy_preemption_is_same(const struct sy_preemption *a, const struct sy_preemption *b);
 void sy_preemption_done(struct sy_preemption *p);
+/* Uses up the budgets that cover the pod, of which `allowed` has what is left (in parallel to the
+ * cluster's budgets); whether one of them is overdrawn. O(budgets). */
+bool sy_preempt_violates(const struct sy_cluster *c, uint32_t pod, int32_t *allowed);

@@ -286,6 +286,15 @@ static void fail_gang(struct sy_sched *s, struct sy_gang *gang, const struct sy_
     struct sy_entry *first = sy_sched_entry(s, plan->candidates.p[plan->blocker].entry);
     char *text = gang_message(s, gang, plan, placed_before);
 
+    if (!plan->is_error && !sy_gang_is_room_being_made(gang, &s->cluster)) {
+        char *more SY_CLEANUP(sy_freep) = sy_sched_preempt_for_gang(s, gang, plan);
+        char *joined = more ? sy_xasprintf("%s %s", text, more) : NULL;
+        if (joined) {
+            free(text);
+            text = joined;
+        }
+    }
+
     say_no_room(s, gang, plan, text);
     sy_sched_tell_group_failed(s, gang, plan->is_error ? "SchedulerError" : "Unschedulable", text);
     sy_sched_record_refusal(s, first, plan->is_error ? SY_RECORD_FAILED : SY_RECORD_REFUSED, text,
@@ -299,11 +308,38 @@ static void fail_gang(struct sy_sched *s, struct sy_gang *gang, const struct sy_
         sy_sched_stats_of(s, first)->attempts_unschedulable++;
     }
     back_off(s, gang, now);
+    if (gang->victims.len) { /* it is tried as soon as they have gone */
+        gang->attempts = 0;
+        gang->retry_ns = now;
+    }
     gang->state = SY_GANG_WAITING;
     gang->head = SY_NO_ENTRY;
     gang->relief_seen = s->cluster.relief.len;
     gang->until_ns = now + s->options.sweep_ns;
     gang_deadline(s, gang->until_ns);
+}
+
+struct nominations {
+    SY_VEC(struct sy_nominee) all; /* with entries in place of pods */
+};
+
+/* Members do not keep each other off the room that was made for all of them. */
+static void lift_nominations(struct sy_sched *s, const struct sy_gang_plan *plan,
+                             struct nominations *ret)
+{
+    for (size_t c = 0; c < plan->candidates.len; c++) {
+        struct sy_entry *e = sy_sched_entry(s, plan->candidates.p[c].entry);
+        if (e->nominated == SY_NO_ENTRY)
+            continue;
+        sy_vec_push(&ret->all, (struct sy_nominee){plan->candidates.p[c].entry, e->nominated});
+        sy_sched_end_nomination(s, e);
+    }
+}
+
+static void restore_nominations(struct sy_sched *s, const struct nominations *from)
+{
+    for (size_t i = 0; i < from->all.len; i++)
+        sy_sched_nominate(s, sy_sched_entry(s, from->all.p[i].pod), from->all.p[i].node);
 }
 
 void sy_sched_attempt_gang(struct sy_sched *s, uint32_t i, sy_time_ns now)
@@ -312,6 +348,7 @@ void sy_sched_attempt_gang(struct sy_sched *s, uint32_t i, sy_time_ns now)
     struct sy_gang *gang = &s->gangs.all.p[g];
     sy_time_ns started = sy_sched_measure(s);
     struct sy_gang_count n;
+    struct nominations nominated = {0};
     struct sy_gang_plan plan = {
         .exact = s->options.exact,
         .hold = hold_member,
@@ -334,13 +371,19 @@ void sy_sched_attempt_gang(struct sy_sched *s, uint32_t i, sy_time_ns now)
         sy_gang_plan_done(&plan);
         return;
     }
+    lift_nominations(s, &plan, &nominated);
     sy_gang_plan(&s->shapes, &plan);
     s->stats.exact_differences += plan.differences;
     sy_histogram_add(&s->stats.algorithm_s, (double)(sy_sched_measure(s) - started) / 1e9);
-    if (plan.fits)
+    if (plan.fits) {
+        gang->victims.len = 0;
         bind_gang(s, gang, &plan, now);
-    else
+    } else {
+        if (sy_gang_is_room_being_made(gang, &s->cluster))
+            restore_nominations(s, &nominated);
         fail_gang(s, gang, &plan, n.placed, now);
+    }
+    sy_vec_done(&nominated.all);
     sy_gangs_touch(&s->gangs, g, false);
     sy_gang_plan_done(&plan);
 }
@@ -408,7 +451,8 @@ void sy_sched_wake_gangs(struct sy_sched *s, sy_time_ns now)
         if (gang->give_up_ns <= now)
             roll_back_gang(s, g, now);
         if (gang->state == SY_GANG_WAITING &&
-            (gang->relief_seen != s->cluster.relief.len || gang->until_ns <= now)) {
+            (gang->until_ns <= now || (gang->relief_seen != s->cluster.relief.len &&
+                                       !sy_gang_is_room_being_made(gang, &s->cluster)))) {
             sy_gangs_touch(&s->gangs, g, true);
         } else if (gang->state == SY_GANG_GATHERING && gang->until_ns <= now) {
             say_gathering(s, gang);

@@ -187,6 +187,12 @@ bool sy_sched_is_room_being_made(struct sy_sched *s, const struct sy_entry *e);
  * O(nodes), see preempt.h. */
 char *sy_sched_preempt(struct sy_sched *s, uint32_t i, const char **ret_node);
 
+/* Tries to make room for a gang whose plan failed: its victims are noted in it and its members
+ * nominated. What to say of it, owned by the caller; NULL: nobody was evicted. */
+struct sy_gang_plan;
+char *sy_sched_preempt_for_gang(struct sy_sched *s, struct sy_gang *gang,
+                                const struct sy_gang_plan *plan);
+
 /* -- sched_effort.c -- */
 
 /* Whether the pod's cycle costs so much that it takes turns (effort.h). O(terms). */

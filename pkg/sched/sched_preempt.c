@@ -5,6 +5,7 @@
 #include "sched/sched_int.h"
 
 #include "base/mem.h"
+#include "sched/gang_preempt.h"
 #include "sched/preempt.h"
 
 #include <stdlib.h>
@@ -149,5 +150,64 @@ char *sy_sched_preempt(struct sy_sched *s, uint32_t i, const char **ret_node)
         sy_xasprintf("found a potential placement for pod on node %s, preempting %zu victims", node,
                      found.victims.len);
     sy_preemption_done(&found);
+    return text;
+}
+
+/* -- for a gang -- */
+
+/* Whether all members may have others evicted; *ret_priority: pods below it may go. */
+static bool may_preempt(const struct sy_sched *s, const struct sy_gang_plan *plan,
+                        int32_t *ret_priority)
+{
+    *ret_priority = INT32_MAX;
+    for (size_t i = 0; i < plan->candidates.len; i++) {
+        const struct sy_gang_candidate *k = &plan->candidates.p[i];
+        if (k->shape->profile->args.preemption_is_off ||
+            (s->cluster.pods.p[k->pod].flags & SY_POD_NEVER_PREEMPTS))
+            return false;
+        if (k->priority < *ret_priority)
+            *ret_priority = k->priority;
+    }
+    return !s->options.gangs.never_preempts && !s->is_preemption_held;
+}
+
+char *sy_sched_preempt_for_gang(struct sy_sched *s, struct sy_gang *gang,
+                                const struct sy_gang_plan *plan)
+{
+    const struct sy_profile *profile = plan->candidates.p[0].shape->profile;
+    struct preempting by = {s, s->cluster.pods.p[plan->candidates.p[0].pod].queue};
+    struct sy_gang_preemptor preemptor = {
+        .plan = plan,
+        .gangs = &s->gangs,
+        .is_ours = profile->args.preempts_any_scheduler ? is_anyones : is_ours,
+        .arg = &by,
+    };
+    struct sy_gang_preemption found;
+
+    if (!may_preempt(s, plan, &preemptor.priority))
+        return NULL;
+    sy_gang_preempt_find(&s->shapes, &preemptor, &found);
+    if (!found.fits || !found.victims.len) {
+        sy_gang_preemption_done(&found);
+        return NULL;
+    }
+    s->stats.preemption_attempts++;
+    sy_histogram_add(&s->stats.victims, (double)found.victims.len);
+    gang->victims.len = 0;
+    for (size_t v = 0; v < found.victims.len; v++) {
+        uint32_t victim = found.victims.p[v], node = s->cluster.pods.p[victim].node;
+        sy_vec_push(&gang->victims, victim);
+        evict(s, sy_sched_entry(s, plan->candidates.p[0].entry), victim,
+              sy_strings_getz(s->strings, s->cluster.nodes[node].node.name));
+    }
+    for (size_t r = 0; r < found.room.len; r++) {
+        const struct sy_gang_room *room = &found.room.p[r];
+        sy_sched_nominate(s, sy_sched_entry(s, plan->candidates.p[room->candidate].entry),
+                          room->node);
+    }
+    char *text =
+        sy_xasprintf("preemption: room for all of it when %zu pods of lower priority have gone",
+                     found.victims.len);
+    sy_gang_preemption_done(&found);
     return text;
 }
