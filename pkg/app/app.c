@@ -133,6 +133,9 @@ static uint32_t checks(void *arg, struct sy_health_check *ret)
      */
     if (a->leader)
         ret[n++] = (struct sy_health_check){"leaderElection", true, NULL};
+    if (a->leader)
+        ret[n++] = (struct sy_health_check){"watch-canary", !sy_leader_is_deaf(a->leader),
+                                            "our own renewals do not come by the watch"};
     return n;
 }
 

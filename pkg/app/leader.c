@@ -13,6 +13,8 @@
 static const int64_t LAST_WORDS_NS = 300 * SY_NS_PER_MS;
 /* The watch tells of our own binds within milliseconds, or the successor asks the server. */
 static const int64_t CONFIRM_NS = SY_NS_PER_S;
+/* While the canary is silent the others are asked so often. */
+static const int64_t DOUBT_NS = 30 * SY_NS_PER_S;
 static const int64_t RELEASE_NS = 5 * SY_NS_PER_S;
 /* What a bookmark takes to come, so that the watches have caught up when the lease runs out. */
 static const int64_t FORESIGHT_NS = 5 * SY_NS_PER_S / 2;
@@ -36,6 +38,8 @@ struct sy_leader {
     enum phase phase;
     bool is_shut; /* the outbox is paused */
     sy_time_ns acquired_at;
+    bool is_deaf;
+    sy_time_ns doubted_at;  /* when the watches were last made to show how far they are */
     struct sy_timer *timer; /* the fence is due, or the wait over */
     /* The shutdown, in order; 0: not there yet. */
     sy_time_ns letting_go_at, released_at;
@@ -168,6 +172,22 @@ static void catch_up(struct sy_leader *l)
     }
 }
 
+/* The watch of our own lease is the canary of all. When it is silent they have to show that they
+ * live before we go on deciding; opening them anew also heals those that do not. */
+static void look_at_canary(struct sy_leader *l, sy_time_ns now)
+{
+    l->is_deaf = sy_election_is_deaf(l->election);
+    if (!l->is_deaf || l->phase != PHASE_LEADING ||
+        (l->doubted_at && now - l->doubted_at < DOUBT_NS))
+        return;
+    sy_log_warn("our own renewals do not come by the watch; all watches are opened anew");
+    l->doubted_at = l->acquired_at = now;
+    l->phase = PHASE_CATCHING_UP;
+    sy_election_watch_anew(l->election);
+    begin_catch_up(l, "");
+    l->options.on_change(l->options.arg);
+}
+
 static void shut(struct sy_leader *l, bool is_shut)
 {
     if (l->is_shut == is_shut)
@@ -189,6 +209,7 @@ static void look(void *arg)
     }
     if (l->phase == PHASE_WAITING && now >= sy_election_clear_at(l->election))
         catch_up(l);
+    look_at_canary(l, now);
     shut(l, !fence);
     if (l->phase == PHASE_STANDBY)
         due = foresee(l, now);
@@ -293,6 +314,11 @@ struct sy_health_check sy_leader_check(const struct sy_leader *l)
         break;
     }
     return check;
+}
+
+bool sy_leader_is_deaf(const struct sy_leader *l)
+{
+    return l->is_deaf;
 }
 
 bool sy_leader_let_go(struct sy_leader *l, sy_time_ns now)

@@ -38,6 +38,9 @@ void sy_leader_start(struct sy_leader *l);
 /* Whether we may decide now, and why not. */
 struct sy_health_check sy_leader_check(const struct sy_leader *l);
 
+/* Whether our own renewals have stopped coming by the watch: changes may not be arriving at all. */
+bool sy_leader_is_deaf(const struct sy_leader *l);
+
 /* The end of a shutdown, when no bind is on its way: hands the lease over. To be called again until
  * it returns true: then it is given back, or cannot be. */
 bool sy_leader_let_go(struct sy_leader *l, sy_time_ns now);

@@ -15,7 +15,7 @@
 #include "kube/actions_body.h"
 #include "kube/reflector.h"
 
-enum { OBJECT_MAX_BYTES = 1 << 20, PATH_MAX_BYTES = 4096 };
+enum { OBJECT_MAX_BYTES = 1 << 20, PATH_MAX_BYTES = 4096, RENEWALS_UNHEARD = 5 };
 
 struct request {
     struct sy_election *el; /* NULL: abandoned */
@@ -296,6 +296,7 @@ static void on_replace_end(void *arg)
 {
     struct sy_election *el = arg;
 
+    el->heard_ns = sy_clock_boot_ns();
     if (!el->is_listed)
         sy_elector_saw(&el->elector, NULL, sy_clock_boot_ns());
     sy_timer_arm(el->timer, 0);
@@ -453,9 +454,17 @@ int64_t sy_election_term(const struct sy_election *el)
     return sy_elector_term(&el->elector);
 }
 
-sy_time_ns sy_election_heard_ns(const struct sy_election *el)
+bool sy_election_is_deaf(const struct sy_election *el)
 {
-    return el->heard_ns;
+    const struct sy_elector *e = &el->elector;
+
+    return e->state == SY_ELECTOR_LEADING && sy_reflector_is_live(el->reflector) &&
+           e->renewed_at - el->heard_ns > RENEWALS_UNHEARD * e->options.retry_ns;
+}
+
+void sy_election_watch_anew(struct sy_election *el)
+{
+    sy_reflector_hurry(el->reflector);
 }
 
 void sy_election_release(struct sy_election *el, const char *note)

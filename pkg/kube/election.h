@@ -38,8 +38,11 @@ sy_time_ns sy_election_clear_at(const struct sy_election *el);
 sy_time_ns sy_election_taken_until(const struct sy_election *el);
 const char *sy_election_handover(const struct sy_election *el);
 int64_t sy_election_term(const struct sy_election *el);
-/* When the watch last told of a change of the lease; 0: never. */
-sy_time_ns sy_election_heard_ns(const struct sy_election *el);
+/* Whether we lead and renew, and the watch, which seems to live, has told of no renewal of ours for
+ * five of them: then the path of watches may be dead while the server answers else. */
+bool sy_election_is_deaf(const struct sy_election *el);
+/* Opens the watch of the lease anew. */
+void sy_election_watch_anew(struct sy_election *el);
 
 /* Gives the lease back when nothing of ours is on its way any more; the state becomes RELEASED, or
  * LOST. note: as in sy_elector_release(). */

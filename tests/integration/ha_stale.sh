@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # A standby whose watch of pods stands still without anyone noticing (tests/fakeapi) takes over. It
-# must not decide before it has seen what the leader before it did: the nodes are full.
+# must not decide before it has seen what the leader before it did: the nodes are full. And a leader
+# to whom its own renewals do not come by the watch stops, and opens its watches anew.
 # shellcheck source=tests/integration/lib_run.sh
 . "$(dirname "$0")/lib_run.sh"
 # shellcheck source=tests/integration/lib_ha.sh
@@ -66,3 +67,21 @@ for how in TERM KILL; do
     gone new
     unfake
 done
+
+fake
+# The watch of the lease tells the first state, and then nothing.
+control POST "$fake_control/_fault" -d '{"method":"GET","path":"/leases","query":"watch=","times":1,"action":"watch-silence"}' >/dev/null
+replica one "$conf" --kube-api-json
+check "it leads" within 10 leads one
+check "it finds that its renewals do not come by the watch" within 20 says one 'our own renewals do not come'
+caught_up_twice() { (($(grep -c 'leading: the watches have caught up' "${log_of[one]}") == 2)); }
+check "has its watches show how far they are" within 10 caught_up_twice
+add_pods later 2 6
+check "and goes on" within 20 bound_is 2
+check "ready" within 10 is_ready one
+check "the watch of the lease tells again" equal \
+    "$(ask one 'readyz?verbose' | grep -c 'watch-canary ok')" 1
+kill -TERM "${pid_of[one]}"
+within 10 ended one
+gone one
+unfake
