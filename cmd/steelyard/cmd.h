@@ -22,6 +22,7 @@ int cmd_config(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_top(int argc, char **argv);
 int cmd_completion(int argc, char **argv);
+int cmd_queue(int argc, char **argv);
 int cmd_simulate(int argc, char **argv);
 /* What cmd_simulate() hands on: whether the flags are those of a trace, or of gangs, and that. */
 bool cmd_simulate_is_trace(int argc, char **argv);

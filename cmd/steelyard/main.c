@@ -17,6 +17,7 @@ static const char USAGE[] =
     "  config      check a configuration file, or print one with all defaults\n"
     "  explain     say why a pod waits or went where it went, as the running scheduler knows\n"
     "  top         show how utilized the nodes are and what they weigh\n"
+    "  queue       show the queues that share the cluster, and why their pods wait\n"
     "  simulate    run policies on a virtual cluster and compare them\n"
     "  completion  print a script for bash or zsh\n"
     "  version     print the version of the program and of its libraries\n"
@@ -31,6 +32,7 @@ static const struct {
     {"config", cmd_config},
     {"explain", cmd_explain},
     {"top", cmd_top},
+    {"queue", cmd_queue},
     {"simulate", cmd_simulate},
     {"version", cmd_version},
     {"completion", cmd_completion},

@@ -59,6 +59,8 @@ struct settings {
     uint32_t profiles_len;
     struct sy_config_pools_room pools_room;
     struct sy_pools_options pools;
+    struct sy_config_queues_room queues_room;
+    struct sy_queues_options queues;
 };
 
 struct app {
@@ -513,6 +515,7 @@ static int settle(struct app *a, struct settings *settings, struct sy_err *err)
 static void settings_done(struct settings *settings)
 {
     free(settings->profiles);
+    sy_config_queues_done(&settings->queues_room);
     sy_arena_done(&settings->arena);
     sy_config_done(&settings->config);
 }
@@ -523,6 +526,8 @@ static struct sy_sched_options sched_options(struct settings *settings)
     const struct sy_config_models *models = &settings->config.models;
 
     sy_config_pools(models, &settings->pools_room, &settings->pools);
+    sy_config_queues_done(&settings->queues_room);
+    sy_config_queues(&settings->config.queues, &settings->queues_room, &settings->queues);
     return (struct sy_sched_options){
         .profiles = settings->profiles,
         .profiles_len = settings->profiles_len,
@@ -534,6 +539,7 @@ static struct sy_sched_options sched_options(struct settings *settings)
         .gpu_resources = settings->config.gpu_resources.p,
         .gpu_resources_len = (uint32_t)settings->config.gpu_resources.len,
         .pools = &settings->pools,
+        .queues = &settings->queues,
         .ageing = {models->ageing_points_per_minute, models->ageing_most},
         .gangs = sy_config_gangs(&settings->config.gangs),
         .start_half_life_ns = models->start_half_life_ns,

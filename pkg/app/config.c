@@ -373,6 +373,17 @@ static const struct sy_option EXPLAIN[] = {
          .unique_key = "name",                                                                     \
          .check_map = sy_config_pool_check,                                                        \
          .help = "groups of nodes; all others are in the pool default"},                           \
+        {"queues",                                                                                 \
+         SY_OPTION_MAPS,                                                                           \
+         AT(queues),                                                                               \
+         .is_live = true,                                                                          \
+         .is_terse = true,                                                                         \
+         .fields = sy_config_queue_options,                                                        \
+         .element_size = sizeof(struct sy_config_queue),                                           \
+         .elements_max = SY_QUEUES_MAX,                                                            \
+         .unique_key = "name",                                                                     \
+         .check_map = sy_config_queue_check,                                                       \
+         .help = "that share the cluster; docs/queues.md"},                                        \
     {                                                                                              \
         "gate", SY_OPTION_MAP, AT(models), .fields = sy_config_gate_options,                       \
                                            .check_map = sy_config_gate_check,                      \
@@ -506,6 +517,7 @@ static void read_ours(const struct sy_schema_at *at, struct sy_config *c)
     sy_schema_read(CONFIG, c, at->doc, at->node, at->problems);
     refuse_empty(at->doc, "schedulerNames", at->problems);
     refuse_empty(at->doc, "profiles", at->problems);
+    sy_config_queues_check(&c->queues, at);
     if (sy_yaml_find(at->node, "profiles") && sy_yaml_find(at->node, "schedulerNames"))
         sy_schema_problem(at, "profiles",
                           "stands beside schedulerNames; remove schedulerNames, the profiles have "
@@ -538,6 +550,14 @@ static void read_kube(const struct sy_schema_at *at, struct sy_config *c)
         snprintf(key, sizeof(key), "profiles[%zu].schedulerName", i);
         sy_schema_problem(at, key, "Required value: each of several profiles needs a name");
     }
+    struct sy_schema_at ours = {
+        .doc = at->doc,
+        .node = sy_yaml_find(at->node, "steelyard"),
+        .path = "steelyard",
+        .problems = at->problems,
+    };
+    if (ours.node)
+        sy_config_queues_check(&c->queues, &ours);
     c->json_only = is_json_alone(c->accepted.accept_types);
     if (c->qps < 0)
         c->qps = 0;

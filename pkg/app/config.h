@@ -11,6 +11,7 @@
 #include "app/model_config.h"
 #include "app/plugin_args.h"
 #include "app/plugins.h"
+#include "app/queue_config.h"
 #include "app/schema.h"
 #include "policy/policy.h"
 
@@ -82,6 +83,7 @@ struct sy_config {
     struct sy_config_load load;
     struct sy_config_models models;
     struct sy_config_gangs gangs;
+    struct sy_option_list queues; /* struct sy_config_queue */
 };
 
 /* One flag given: the option that it sets, as "server.port". */

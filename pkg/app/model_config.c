@@ -130,9 +130,9 @@ const struct sy_option sy_config_gate_options[] = {
 
 static const struct sy_option POOL_GATE[] = {GATE_KEYS(OF_GATE), {0}};
 
-static const struct sy_option LABEL[] = {
+const struct sy_option sy_config_label_options[] = {
     {"key", SY_OPTION_TEXT, IN(sy_config_label, key), .is_required = true, .check = check_label_key,
-     .help = "of a label that the pool's nodes have"},
+     .help = "of a label"},
     {"value", SY_OPTION_TEXT, IN(sy_config_label, value), .is_terse = true,
      .check = check_label_value, .help = "absent: any"},
     {0},
@@ -141,7 +141,7 @@ static const struct sy_option LABEL[] = {
 const struct sy_option sy_config_pool_options[] = {
     {"name", SY_OPTION_TEXT, IN(sy_config_pool, name), .is_required = true,
      .check = check_pool_name, .help = "in metrics and messages"},
-    {"nodeLabels", SY_OPTION_MAPS, IN(sy_config_pool, labels), .is_required = true, .fields = LABEL,
+    {"nodeLabels", SY_OPTION_MAPS, IN(sy_config_pool, labels), .is_required = true, .fields = sy_config_label_options,
      .element_size = sizeof(struct sy_config_label), .elements_max = SY_POOL_LABELS_MAX,
      .help = "all of them; a node is in the first pool that it matches"},
     {"gate", SY_OPTION_MAP, IN(sy_config_pool, gate), .is_terse = true, .fields = POOL_GATE,

@@ -48,6 +48,7 @@ extern const struct sy_option sy_config_ageing_options[]; /* of `queue.ageing` *
 extern const struct sy_option sy_config_gate_options[];   /* of `gate` */
 /* Of the elements of `pools`: struct sy_config_pool. */
 extern const struct sy_option sy_config_pool_options[];
+extern const struct sy_option sy_config_label_options[]; /* struct sy_config_label */
 void sy_config_gate_check(const void *base, const struct sy_schema_at *at); /* models */
 void sy_config_pool_check(const void *base, const struct sy_schema_at *at); /* a pool */
 

@@ -452,7 +452,7 @@ static bool scalar_text(struct reader *r, const struct sy_option *o, bool is_tex
         problem(r, node->line, path, "holds a NUL byte; remove it");
         return false;
     }
-    if (is_text && !node->is_quoted && looks_like_no_text(node->text)) {
+    if (is_text && !o->takes_numbers && !node->is_quoted && looks_like_no_text(node->text)) {
         snprintf(what, sizeof(what), "%.*s is no text in YAML; put it in quotes",
                  (int)SHOWN_MAX_BYTES, node->text.p);
         problem(r, node->line, path, what);

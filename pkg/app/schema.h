@@ -66,6 +66,7 @@ struct sy_option {
     bool is_live;        /* a reload takes a change over; else a restart is needed */
     bool is_required;    /* the key must be there */
     bool is_terse;       /* printed only when it differs from the default */
+    bool takes_numbers;  /* TEXT: a number needs no quotes */
     size_t offset;       /* from the base of the enclosing struct */
     const char *initial; /* default as text; NULL: absent, 0, false, empty */
     int64_t least, most;

@@ -39,8 +39,9 @@ static void add_kind(const struct sy_option *o, int depth, struct sy_buf *out)
 
     switch (o->type) {
     case SY_OPTION_TEXT:
-        sy_buf_adds(out,
-                    o->is_required ? "\"type\": \"string\"" : "\"type\": [\"string\", \"null\"]");
+        sy_buf_adds(out, o->is_required     ? "\"type\": \"string\""
+                         : o->takes_numbers ? "\"type\": [\"string\", \"number\", \"null\"]"
+                                            : "\"type\": [\"string\", \"null\"]");
         break;
     case SY_OPTION_BOOL:
         sy_buf_adds(out, "\"type\": [\"boolean\", \"null\"]");

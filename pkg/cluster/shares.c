@@ -10,7 +10,12 @@
 
 static bool is_gpu(const struct sy_cluster *c, uint32_t r)
 {
-    return c->shares.resources[r].name == c->names.nvidia_gpu;
+    return sy_resource_is_gpu(&c->names, c->shares.resources[r].name);
+}
+
+static bool is_counted_in_milli(const struct sy_cluster *c, uint32_t r)
+{
+    return is_gpu(c, r) || c->shares.resources[r].name == c->names.cpu;
 }
 
 static int64_t least(int64_t a, int64_t b)
@@ -42,11 +47,24 @@ void sy_shares_add(struct sy_queue_amounts *sum, const struct sy_queue_amounts *
 
 /* -- what pods count with -- */
 
-static int64_t gpu_milli(const struct sy_pod_spec *spec, int64_t units)
+static bool asks_for_units(const struct sy_cluster *c, const struct sy_pod_spec *spec)
+{
+    for (uint32_t i = 0; i < c->names.gpus_len; i++) {
+        if (sy_amounts_get(spec->requests.requests, c->names.gpus[i]) > 0)
+            return true;
+    }
+    return false;
+}
+
+/* A part that a pod asks for by other means than a number of GPUs is of an nvidia.com/gpu. */
+static int64_t gpu_milli(const struct sy_cluster *c, const struct sy_pod_spec *spec,
+                         sy_sid resource, int64_t units)
 {
     const struct sy_gpu_request *g = &spec->gpu;
     uint16_t each = g->milli > g->memory_milli ? g->milli : g->memory_milli;
 
+    if (!units && (!g->count || resource != c->names.nvidia_gpu || asks_for_units(c, spec)))
+        return 0;
     return g->count ? (int64_t)g->count * each : units * SY_GPU_WHOLE_MILLI;
 }
 
@@ -61,7 +79,7 @@ void sy_shares_amounts(const struct sy_cluster *c, const struct sy_pod_spec *spe
         amount = least(amount < 0 ? 0 : amount, SY_CHARGE_MAX / SY_GPU_WHOLE_MILLI);
         if (s->resources[r].name == c->names.pods)
             amount = 1;
-        ret->of[r] = is_gpu(c, r) ? gpu_milli(spec, amount) : amount;
+        ret->of[r] = is_gpu(c, r) ? gpu_milli(c, spec, s->resources[r].name, amount) : amount;
     }
 }
 
@@ -432,9 +450,7 @@ void sy_shares_deserved(struct sy_cluster *c, struct sy_queue_amounts *ret)
 
 double sy_shares_number(const struct sy_cluster *c, uint32_t resource, int64_t amount)
 {
-    bool is_milli = is_gpu(c, resource) || c->shares.resources[resource].name == c->names.cpu;
-
-    return is_milli ? (double)amount / 1000 : (double)amount;
+    return is_counted_in_milli(c, resource) ? (double)amount / 1000 : (double)amount;
 }
 
 const char *sy_shares_text(const struct sy_cluster *c, uint32_t resource, int64_t amount,
@@ -478,6 +494,11 @@ static uint32_t count_resource(struct sy_shares *s, sy_sid name)
     return s->resources_len++;
 }
 
+static int64_t from_milli(const struct sy_cluster *c, uint32_t r, int64_t milli)
+{
+    return is_counted_in_milli(c, r) ? milli : milli / 1000;
+}
+
 static void add_queue(struct sy_cluster *c, const struct sy_queue_options *o)
 {
     struct sy_shares *s = &c->shares;
@@ -497,8 +518,9 @@ static void add_queue(struct sy_cluster *c, const struct sy_queue_options *o)
         uint32_t r = count_resource(s, sy_strings_addz(c->strings, o->resources[i].name));
         if (r == SY_QUEUE_RESOURCES_MAX)
             continue;
-        q.guaranteed.of[r] = o->resources[i].guaranteed;
-        q.limit.of[r] = o->resources[i].limit;
+        q.guaranteed.of[r] = from_milli(c, r, o->resources[i].guaranteed_milli);
+        if (o->resources[i].limit_milli != SY_NO_LIMIT)
+            q.limit.of[r] = from_milli(c, r, o->resources[i].limit_milli);
         if (!q.borrows && q.guaranteed.of[r])
             q.limit.of[r] = least(q.limit.of[r], q.guaranteed.of[r]);
     }

@@ -29,11 +29,11 @@ enum {
 #define SY_NO_LIMIT      INT64_MAX /* a limit that is not there */
 #define SY_DEFAULT_QUEUE "default" /* of the queue of pods that no other one claims */
 
-/* Amounts are in the unit that sy_amount has, but GPUs (nvidia.com/gpu) in thousandths. */
+/* In thousandths: of cores, bytes, GPUs, units. */
 struct sy_queue_resource {
     const char *name;
-    int64_t guaranteed; /* 0: nothing */
-    int64_t limit;      /* SY_NO_LIMIT: none */
+    int64_t guaranteed_milli; /* 0: nothing */
+    int64_t limit_milli;      /* SY_NO_LIMIT: none */
 };
 
 struct sy_queue_options {
@@ -59,6 +59,7 @@ struct sy_queues_options {
     uint32_t len; /* SY_QUEUES_MAX at most; 0: no queues */
 };
 
+/* In the unit that struct sy_amount has, but GPUs in thousandths. */
 struct sy_queue_amounts {
     int64_t of[SY_QUEUE_RESOURCES_MAX]; /* by index in sy_shares.resources */
 };

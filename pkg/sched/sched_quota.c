@@ -6,9 +6,11 @@
 #include "sched/sched_int.h"
 
 #include "base/mem.h"
+#include "sched/queues.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A condition's reason. Not "Unschedulable": more nodes would not help, so no autoscaler is to be
  * misled. */
@@ -190,6 +192,26 @@ void sy_sched_wake_quota(struct sy_sched *s)
         struct sy_gang *gang = &s->gangs.all.p[g];
         if (gang->state == SY_GANG_WAITING && gang->waits_for_quota)
             sy_gangs_touch(&s->gangs, g, true);
+    }
+}
+
+void sy_sched_queues_waiting(struct sy_sched *s, struct sy_queue_waiting *ret)
+{
+    memset(ret, 0, s->cluster.shares.all.len * sizeof(*ret));
+    for (uint32_t i = 0; i < s->entries.all.len && s->cluster.shares.is_on; i++) {
+        const struct sy_entry *e = sy_sched_entry(s, i);
+        uint32_t g = e->pod == SY_NO_ENTRY ? SY_NONE : sy_gangs_of(&s->gangs, e->pod);
+        if (!e->is_counted)
+            continue;
+        struct sy_queue_waiting *w = &ret[e->queue];
+        if (e->state == SY_ENTRY_WAITING)
+            *(sy_sched_shape_of(s, e)->waits_for_quota ? &w->quota : &w->room) += 1;
+        else if (e->state == SY_ENTRY_GANG && g != SY_NONE && s->gangs.all.p[g].waits_for_quota)
+            w->quota++;
+        else if (e->state == SY_ENTRY_GANG)
+            w->gang++;
+        else
+            w->turn++;
     }
 }
 

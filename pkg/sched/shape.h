@@ -45,7 +45,7 @@ struct sy_shape {
     sy_time_ns recorded_ns; /* the last decision whose points were recorded */
     char *message;          /* why no node fits; owned */
     bool message_is_local;  /* no global filter had a say */
-    uint64_t refusing; /* bit i: the profile's filter i has a say in the message */
+    uint64_t refusing;      /* bit i: the profile's filter i has a say in the message */
     uint64_t message_generation;
     uint64_t message_epoch;
     /* The last time that preemption could not help: the same again while nothing changed. */

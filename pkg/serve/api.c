@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "serve/api_explain.h"
 #include "serve/api_nodes.h"
+#include "serve/api_queues.h"
 
 enum { ANSWER_MAX_BYTES = 64 << 20, ERROR_MAX_BYTES = 16 << 10 };
 
@@ -151,6 +152,21 @@ static void handle_balance(void *arg, struct sy_exchange *x)
     check_then(arg, x, answer_balance);
 }
 
+static void answer_queues(struct sy_api *a, struct sy_exchange *x)
+{
+    struct sy_buf out;
+
+    sy_buf_init(&out, ANSWER_MAX_BYTES);
+    sy_api_queues_write(a->options.sched, &out);
+    reply(x, &out);
+    sy_buf_done(&out);
+}
+
+static void handle_queues(void *arg, struct sy_exchange *x)
+{
+    check_then(arg, x, answer_queues);
+}
+
 struct sy_api *sy_api_new(struct sy_server *server, const struct sy_api_options *options)
 {
     struct sy_api *a = sy_xcalloc(1, sizeof(*a));
@@ -159,6 +175,7 @@ struct sy_api *sy_api_new(struct sy_server *server, const struct sy_api_options 
     sy_server_handle(server, "/steelyard/v1/explain", handle_explain, a);
     sy_server_handle(server, "/steelyard/v1/nodes", handle_nodes, a);
     sy_server_handle(server, "/steelyard/v1/balance", handle_balance, a);
+    sy_server_handle(server, "/steelyard/v1/queues", handle_queues, a);
     return a;
 }
 

