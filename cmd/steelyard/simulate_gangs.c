@@ -81,8 +81,6 @@ static void put_json(const struct simulation *s, struct sy_buf *out)
             {"nodes_gone", f->nodes_gone},
             {"members_deleted", f->members_deleted},
             {"evicted", f->evicted},
-            {"partial", 0}, /* or the run had failed */
-            {"overcommitted", 0},
         };
         sy_json_object(&j, NULL);
         for (size_t k = 0; k < SY_ARRAY_LEN(counts); k++)

@@ -187,7 +187,12 @@ static int load(struct trace_simulation *s)
         /* One table shows all. */
         if (s->traces[i].pods_are_objects && !s->departures)
             s->is_listed = true;
-        if (s->gangs > 0)
+        if (s->gangs > 0 && s->traces[i].pods_are_objects)
+            r = sy_err_set(&err, -EINVAL,
+                           "%s: --gangs is for tables; objects say themselves what "
+                           "is a gang",
+                           s->files[i]);
+        else if (s->gangs > 0)
             sy_openb_make_gangs(&s->traces[i].list, s->gangs, 1);
     }
     if (r == 0)

@@ -52,8 +52,8 @@ struct gang {
 };
 
 struct node {
-    uint32_t outage;
-    bool is_up, is_gone;
+    uint32_t outage; /* serial: an event of an older one says nothing */
+    bool is_gone;
 };
 
 struct owner {
@@ -427,7 +427,6 @@ static void mend_node(void *arg, uint32_t node, uint32_t outage SY_UNUSED)
     struct node *n = &w->nodes.p[node];
 
     n->outage++;
-    n->is_up = true;
     set_there(w, 1);
     if (n->is_gone)
         sy_sim_node_gone(w->sim, node, false);
@@ -474,7 +473,6 @@ static void break_node(void *arg, uint32_t node, uint32_t b SY_UNUSED)
     double down_s = NOTICE_S + exponential(w, NODE_DOWN_S);
 
     n->outage++;
-    n->is_up = false;
     n->is_gone = chance(w, 40);
     set_there(w, -1);
     w->figures.nodes_failed++;
@@ -507,7 +505,7 @@ static void begin(struct gangs_world *w)
 
     sy_rng_seed(&w->rng, w->options.seed);
     for (uint32_t i = 0; i < w->options.nodes; i++) {
-        sy_vec_push(&w->nodes, (struct node){.is_up = true});
+        sy_vec_push(&w->nodes, (struct node){0});
         sy_sim_node_add(w->sim, room, MAX_PODS);
         later(w, exponential(w, NODE_UP_S), break_node, i, 0);
     }

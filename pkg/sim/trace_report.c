@@ -494,13 +494,13 @@ int sy_trace_html(const struct sy_trace_comparison *c, struct sy_buf *out)
         "1fr));gap:1.5rem}svg{width:100%%;height:auto}pre{overflow-x:auto}"
         ".legend i{display:inline-block;width:1em;height:.7em}.legend span{margin-right:1em}"
         "</style></head><body><h1>steelyard simulate: traces</h1>"
-        "<p>%u trace%s, %u seed%s, GPUs asked for up to %g %% of all%s. Means over the "
-        "seeds.</p>\n",
-        c->traces_len, c->traces_len == 1 ? "" : "s", c->seeds_len, c->seeds_len == 1 ? "" : "s",
-        100 * c->tune,
-        c->is_listed    ? "; pods come and leave as listed"
-        : c->departures ? "; pods end and leave"
-                        : "");
+        "<p>%u trace%s, %u seed%s, ",
+        c->traces_len, c->traces_len == 1 ? "" : "s", c->seeds_len, c->seeds_len == 1 ? "" : "s");
+    if (c->is_listed)
+        sy_buf_adds(out, "pods come and leave as listed. Means over the seeds.</p>\n");
+    else
+        sy_buf_addf(out, "GPUs asked for up to %g %% of all%s. Means over the seeds.</p>\n",
+                    100 * c->tune, c->departures ? "; pods end and leave" : "");
     legend(c, out);
     bars(c, out);
     if (!c->departures && !c->waits) {

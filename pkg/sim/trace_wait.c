@@ -197,6 +197,11 @@ static struct sy_trace_waits take_together(struct waits *w)
     return f;
 }
 
+static double share(double area, int64_t capacity, double seconds)
+{
+    return capacity ? 100 * area / ((double)capacity * seconds) : 0;
+}
+
 static void finish(struct waiting *w)
 {
     struct trace_run *r = w->r;
@@ -215,15 +220,13 @@ static void finish(struct waiting *w)
     r->result.singles = take_together(&singles);
     r->result.gangs = take_together(&gangs);
     r->result.lasted_s = w->last.to_s;
-    if (w->last.to_s > 0) {
-        double of = 100 / w->last.to_s;
-        if (r->capacity_milli)
-            r->result.mean_allocated = of * w->last.gpu / (double)r->capacity_milli;
-        if (r->cpu_capacity_milli)
-            r->result.mean_cpu = of * w->last.cpu / (double)r->cpu_capacity_milli;
-        if (r->memory_capacity_bytes)
-            r->result.mean_memory = of * w->last.memory / (double)r->memory_capacity_bytes;
-    }
+    if (!(w->last.to_s > 0)) /* all at once, and no end: what there is counts */
+        w->last = (struct areas){1, (double)r->used_milli, (double)r->cpu_used_milli,
+                                 (double)r->memory_used_bytes};
+    const struct areas *of = &w->last;
+    r->result.mean_allocated = share(of->gpu, r->capacity_milli, of->to_s);
+    r->result.mean_cpu = share(of->cpu, r->cpu_capacity_milli, of->to_s);
+    r->result.mean_memory = share(of->memory, r->memory_capacity_bytes, of->to_s);
     for (uint32_t x = 0; x <= SY_TRACE_PERCENT_MAX; x++)
         r->result.allocated[x] = -1;
 }

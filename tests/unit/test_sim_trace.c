@@ -291,6 +291,22 @@ static void test_as_listed(void **state SY_UNUSED)
     sy_openb_done(&o);
 }
 
+/* All at once and for good: what is allocated is that of the end. */
+static void test_listed_without_times(void **state SY_UNUSED)
+{
+    struct sy_openb o = {0};
+    struct sy_trace_result r;
+
+    read_small(&o, COLUMNS "a,1000,1,1,1000\nb,1000,1,2,1000\nc,1000,1,2,1000\n");
+    run_small(&o, (struct sy_trace_options){.is_listed = true}, &r);
+    assert_int_equal(r.placed, 2);
+    assert_int_equal(r.singles.never, 1);
+    close_to(r.mean_allocated, 75, 0.001);
+    close_to(r.mean_cpu, 12.5, 0.001);
+    close_to(r.lasted_s, 0, 0.001);
+    sy_openb_done(&o);
+}
+
 static void test_waiting_with_departures(void **state)
 {
     const struct sy_openb *trace = *state;
@@ -326,6 +342,7 @@ int main(void)
         cmocka_unit_test(test_published),
         cmocka_unit_test(test_a_gang_is_placed_whole_or_dropped),
         cmocka_unit_test(test_as_listed),
+        cmocka_unit_test(test_listed_without_times),
         cmocka_unit_test(test_waiting_with_departures),
     };
     return cmocka_run_group_tests(tests, make_trace, free_trace);
