@@ -106,7 +106,11 @@ CFG_clang_CC       := $(CLANG)
 CFG_clang_CFLAGS   := $(BASE) -O2 $(HARD) -Werror
 CFG_clang_LINK     := $(HARD_LINK)
 
-CFGS := release asan tsan fuzz gcc clang
+CFG_cov_CC         := gcc
+CFG_cov_CFLAGS     := $(BASE) -O0 --coverage -fprofile-update=atomic
+CFG_cov_LINK       := $(LINK) --coverage
+
+CFGS := release asan tsan fuzz gcc clang cov
 
 # make SANITIZE=address|thread builds the program and the tests that way.
 ifeq ($(SANITIZE),thread)
@@ -193,13 +197,17 @@ build/version: FORCE
 
 pick = $(if $(T),$(foreach p,$(1),$(if $(findstring $(T),$(notdir $(p))),$(p))),$(1))
 UNIT_BINS    := $(call pick,$(UNIT_SRCS:tests/unit/%.c=build/$(UNIT_CFG)/unit/%))
+# Those whose own header is of the core.
+CORE_UNITS   := $(shell grep -lE '^\#include "(model|cluster|policy|sched)/' $(UNIT_SRCS) /dev/null)
+VALGRIND_BINS := $(call pick,$(CORE_UNITS:tests/unit/%.c=build/release/unit/%))
+COV_BINS     := $(call pick,$(UNIT_SRCS:tests/unit/%.c=build/cov/unit/%))
 TORTURE_BINS := $(foreach b,$(UNIT_BINS),$(if $(findstring torture,$(notdir $(b))),$(b)))
 FUZZ_BINS    := $(call pick,$(FUZZ_SRCS:tests/fuzz/%.c=build/fuzz/bin/%))
 BENCH_BINS   := $(call pick,$(BENCH_SRCS:tests/bench/%.c=build/release/bench/%))
 
 # ---- targets -------------------------------------------------------------------------------------
 
-.PHONY: all help deps lint fmt unit torture fuzz simulate simulate-issue simulate-long integration test demo simulate-gangs bench oracle e2e-upstream install \
+.PHONY: all help deps lint fmt unit torture coverage valgrind fuzz simulate simulate-issue simulate-long integration test demo simulate-gangs bench oracle e2e-upstream install \
         image man clean \
         unit-build fuzz-build lint-gcc lint-clang lint-format lint-tidy lint-layers lint-banned \
         hardened-programs lint-hardening lint-selftest lint-shell lint-go lint-docs lint-checks objects-gcc objects-clang
@@ -260,9 +268,17 @@ unit: $(UNIT_BINS) ## unit tests under ASan and UBSan (T=name picks)
 torture: $(TORTURE_BINS) ## tests that fail every allocation in turn
 	@hack/run-unit torture $(TORTURE_BINS)
 
+coverage: $(COV_BINS) ## lines that the unit tests execute, by package (COVERAGE_FILES=1: by file)
+	@find build/cov -name '*.gcda' -delete
+	@RESULTS_DIR=build/cov/results UNIT_TIMEOUT=600 hack/run-unit unit $(COV_BINS)
+	@hack/coverage build/cov/obj
+
+valgrind: $(VALGRIND_BINS) ## the unit tests of the core under memcheck
+	@hack/run-valgrind $(VALGRIND_BINS)
+
 fuzz-build: $(FUZZ_BINS)
-fuzz: $(FUZZ_BINS) ## each fuzz target for FUZZ_TIME seconds (5) or FUZZ_RUNS runs
-	@FUZZ_TIME=$(FUZZ_TIME) FUZZ_RUNS=$(FUZZ_RUNS) hack/run-fuzz $(FUZZ_BINS)
+fuzz: $(FUZZ_BINS) ## each fuzz target for FUZZ_TIME seconds (5) or FUZZ_RUNS runs; TIME=90|30m|8h: all, until then
+	$(if $(TIME),@hack/fuzz-long $(TIME) $(FUZZ_BINS),@FUZZ_TIME=$(FUZZ_TIME) FUZZ_RUNS=$(FUZZ_RUNS) hack/run-fuzz $(FUZZ_BINS))
 
 SIMULATION := build/$(CFG)/simulation
 simulate: $(SIMULATION) ## the scheduler in a virtual cluster with faults (SEED=, SEEDS=200, STEPS=20000)

@@ -23,7 +23,8 @@ start_cluster --nodes 2 --node-cpu 8 --kube-scheduler=false --apiserver-arg feat
 k() { "$kubectl" "$@"; }
 mapfile -t nodes < <(k get nodes -o jsonpath='{range .items[*]}{.metadata.name}{"\n"}{end}')
 
-check "the manifests are accepted" k apply -f "$root/manifests/rbac" >/dev/null
+k apply -f "$root/manifests/rbac" >"$WORK/applied"
+check "the manifests are accepted" grep -q steelyard:scheduling "$WORK/applied"
 account=system:serviceaccount:kube-system:steelyard
 cp "$KUBECONFIG" "$WORK/own"
 k --kubeconfig "$WORK/own" config set-credentials own \
@@ -89,8 +90,8 @@ check "and one whose resource a class serves" within 30 bound_is by-name 1
 
 k create serviceaccount viewer >/dev/null
 k create clusterrolebinding viewer --clusterrole steelyard-viewer --serviceaccount default:viewer >/dev/null
-check "who may ask is asked for" "$STEELYARD" top nodes --server "https://127.0.0.1:$port" \
-    --token "$(k create token viewer)" >/dev/null
+"$STEELYARD" top nodes --server "https://127.0.0.1:$port" --token "$(k create token viewer)" >"$WORK/top" || true
+check "who may ask is answered" grep -q "${nodes[0]}" "$WORK/top"
 asked() { (($(jq -r 'select(.objectRef.apiGroup == "'"$1"'") | .verb' "$audit" | grep -c list) > 0)); }
 check "metrics-server is asked" within 20 asked metrics.k8s.io
 check "Koordinator is asked" within 20 asked slo.koordinator.sh
