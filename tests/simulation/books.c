@@ -34,6 +34,8 @@ struct view {
     uint32_t nodes_known;
     SY_VEC(uint32_t) begun; /* gangs of which something was decided in this turn */
     uint64_t turns;
+    sy_time_ns turned_at;
+    sy_time_ns unsteady_at; /* it paused or stood still */
 };
 
 /* Binds of one pod that may still land. */
@@ -449,9 +451,9 @@ static void check_gangs(struct books *b, struct view *v)
 }
 
 static void check_entry(struct books *b, const struct sy_sched_inside *in, uint32_t slot,
-                        uint32_t id, bool is_active)
+                        uint32_t id, bool is_steady)
 {
-    static const int64_t LONGEST_NS = 60 * SY_NS_PER_S;
+    static const int64_t LONGEST_NS = 60 * SY_NS_PER_S, LATE_NS = 3 * SY_NS_PER_S;
     const struct sy_pod_slot *p = &in->cluster->pods.p[slot];
     sy_time_ns now = vtime_now();
 
@@ -466,13 +468,20 @@ static void check_entry(struct books *b, const struct sy_sched_inside *in, uint3
     if (e->pod != slot || e->state == SY_ENTRY_FREE)
         books_wrong(b, RULE_QUEUE, "pod u%u is pending, and its entry is %s", id,
                     e->pod != slot ? "another's" : "in no queue");
-    bool has_deadline = e->state == SY_ENTRY_BACKOFF || e->state == SY_ENTRY_WAITING;
-    if (has_deadline && e->until_ns > now + LONGEST_NS)
+    if (e->state != SY_ENTRY_BACKOFF && e->state != SY_ENTRY_WAITING)
+        return;
+    if (e->until_ns > now + LONGEST_NS)
         books_wrong(b, RULE_QUEUE, "pod u%u is not to be looked at for %.0f s", id,
                     (double)(e->until_ns - now) / 1e9);
-    if (is_active && has_deadline && e->until_ns + SY_NS_PER_S < now && !b->decisions)
+    if (is_steady && e->until_ns + LATE_NS < now)
         books_wrong(b, RULE_QUEUE, "pod u%u was to be looked at %.0f s ago", id,
                     (double)(now - e->until_ns) / 1e9);
+}
+
+/* It has been at work for a while without a pause, so what is due has been done. */
+static bool is_steady(const struct view *v)
+{
+    return vtime_now() - v->unsteady_at > 5 * SY_NS_PER_S;
 }
 
 /* The scheduler's pods are those that it was shown, and each is in its place. */
@@ -496,7 +505,7 @@ static void check_pods(struct books *b, struct view *v)
             books_wrong(b, RULE_STATE, "pod u%u is kept as %s, but was shown otherwise", id,
                         is_bound ? "bound" : "not bound");
         if (s->is_known && s->is_ours && s->node == NO_NODE && !s->is_terminating)
-            check_entry(b, &in, i, id, daemon_is_active(v->daemon));
+            check_entry(b, &in, i, id, is_steady(v));
     }
     if (count != v->known.len)
         books_wrong(b, RULE_STATE, "%u pods are kept, but %zu were shown", count, v->known.len);
@@ -535,6 +544,9 @@ void books_turn(struct books *b, struct daemon *d)
 {
     struct view *v = view_of(b, d);
 
+    if (!daemon_is_active(d) || vtime_now() - v->turned_at > 2 * SY_NS_PER_S)
+        v->unsteady_at = vtime_now();
+    v->turned_at = vtime_now();
     if (v->begun.len)
         check_gangs(b, v);
     check_pods(b, v);

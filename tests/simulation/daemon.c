@@ -14,7 +14,7 @@ struct daemon {
     struct daemon_options options;
     struct sy_app_options app_options;
     struct vnet *net;
-    struct vclient client;
+    struct vclient *client;
     struct sy_app *app;
     struct sy_strings *strings;
     struct sy_sched *sched;
@@ -65,7 +65,7 @@ struct sy_sched *__wrap_sy_sched_new(struct sy_strings *strings,
 static void note_active(struct daemon *d, bool active)
 {
     if (d->is_active != active)
-        trace("client %u: %s", d->client.number, active ? "schedules" : "pauses");
+        trace("client %u: %s", d->client->number, active ? "schedules" : "pauses");
     d->is_active = active;
 }
 
@@ -88,8 +88,8 @@ static void on_loop_stop(void *arg)
 {
     struct daemon *d = arg;
 
-    trace("client %u: ends", d->client.number);
-    vloop_freeze(d->client.loop, INT64_MAX);
+    trace("client %u: ends", d->client->number);
+    vloop_freeze(d->client->loop, INT64_MAX);
     d->options.on_end(d->options.arg, d);
 }
 
@@ -102,15 +102,14 @@ struct daemon *daemon_new(struct vnet *net, uint32_t number, const struct daemon
     d->app_options = (struct sy_app_options){
         .source = {.file = options->config}, .version = "simulation", .compiler = "any"};
     d->net = net;
-    d->client = (struct vclient){.number = number, .arg = d};
+    d->client = vnet_client_new(net, number, d);
     trace("client %u: starts", number);
-    vnet_expect(net, &d->client);
     being_made = d;
     if (sy_app_new(&d->app_options, &d->app))
         abort(); /* it has said why */
     sy_log_configure(level, false);
-    d->client.loop = vloop_newest();
-    vloop_own(d->client.loop, d, on_loop_turn, on_loop_stop);
+    d->client->loop = vloop_newest();
+    vloop_own(d->client->loop, d, on_loop_turn, on_loop_stop);
     return d;
 }
 
@@ -118,10 +117,19 @@ void daemon_kill(struct daemon *d)
 {
     if (!d)
         return;
-    trace("client %u: is killed", d->client.number);
-    vnet_kill(d->net, &d->client);
+    trace("client %u: is killed", d->client->number);
+    vnet_kill(d->net, d->client, d->options.elects);
     sy_app_free(d->app);
     free(d);
+}
+
+void daemon_reload(struct daemon *d)
+{
+    enum sy_log_level level = sy_log_least();
+
+    trace("client %u: SIGHUP", d->client->number);
+    vloop_signal(d->client->loop, SIGHUP);
+    sy_log_configure(level, false);
 }
 
 void daemon_retire(struct daemon *d)
@@ -130,13 +138,13 @@ void daemon_retire(struct daemon *d)
     if (d->is_retired)
         return;
     d->is_retired = true;
-    trace("client %u: SIGTERM", d->client.number);
-    vloop_signal(d->client.loop, SIGTERM);
+    trace("client %u: SIGTERM", d->client->number);
+    vloop_signal(d->client->loop, SIGTERM);
 }
 
 struct vclient *daemon_client(struct daemon *d)
 {
-    return &d->client;
+    return d->client;
 }
 
 struct sy_sched *daemon_sched(struct daemon *d)

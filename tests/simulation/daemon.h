@@ -12,6 +12,7 @@ struct daemon;
 
 struct daemon_options {
     const char *config; /* path of its configuration */
+    bool elects;        /* it leads by a lease, or not at all */
     /* Each decision, before it is carried out. */
     void (*on_decision)(void *arg, struct daemon *d, const struct sy_decision *decision);
     /* The end of each turn of its loop. */
@@ -24,6 +25,8 @@ struct daemon_options {
 struct daemon *daemon_new(struct vnet *net, uint32_t number, const struct daemon_options *options);
 /* As if killed: nothing is said to anybody. */
 void daemon_kill(struct daemon *d);
+/* SIGHUP: it reads its configuration again. */
+void daemon_reload(struct daemon *d);
 /* SIGTERM. */
 void daemon_retire(struct daemon *d);
 struct vclient *daemon_client(struct daemon *d);

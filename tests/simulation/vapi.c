@@ -25,6 +25,7 @@ struct vapi {
     uint64_t compacted; /* events up to this version are forgotten */
     uint32_t next_node_serial;
     struct vlease lease;
+    SY_VEC(struct vlease) own_leases; /* by client */
     enum vlie lie;
     vapi_change_fn *on_change;
     void *arg;
@@ -127,6 +128,9 @@ void vapi_free(struct vapi *a)
     sy_vec_done(&a->place);
     sy_vec_done(&a->by_name);
     free(a->lease.text);
+    for (size_t i = 0; i < a->own_leases.len; i++)
+        free(a->own_leases.p[i].text);
+    sy_vec_done(&a->own_leases);
     free(a);
 }
 
@@ -482,11 +486,24 @@ static void get_pod(struct vapi *a, const struct vrequest *rq, uint32_t pod, str
 static void handle_lease(struct vapi *a, const struct vrequest *rq, struct vanswer *ret)
 {
     enum vevent_type type = a->lease.text ? VEVENT_MODIFIED : VEVENT_ADDED;
+    struct vlease *lease = &a->lease;
 
-    if (strcmp(rq->method, "GET") == 0)
-        vlease_get(&a->lease, vlease_is_hidden(&a->lease, a->lie, rq->client), ret);
-    else if (vlease_put(&a->lease, rq, a->rv + 1, ret))
-        record(a, (a->rv++, lease_version(a, type)));
+    /* Each client has one of its own. */
+    while (a->lie == LIE_LEASE && a->own_leases.len <= rq->client)
+        sy_vec_push(&a->own_leases, (struct vlease){0});
+    if (a->lie == LIE_LEASE)
+        lease = &a->own_leases.p[rq->client];
+    if (strcmp(rq->method, "GET") == 0) {
+        vlease_get(lease, ret);
+        return;
+    }
+    if (!vlease_put(lease, rq, a->rv + 1, ret))
+        return;
+    a->rv++;
+    if (a->lie == LIE_LEASE)
+        vlease_copy(&a->lease, lease);
+    else
+        record(a, lease_version(a, type));
 }
 
 /* Only its version is asked for. */
@@ -595,7 +612,7 @@ static void gather(struct vapi *a, enum vkind kind, vmessages *ret)
                 sy_vec_push(ret, (struct vmessage){
                                      .version = node_version(a, i, VEVENT_ADDED, a->nodes[i].rv)});
         }
-    } else if (kind == VKIND_LEASES && a->lease.text) {
+    } else if (kind == VKIND_LEASES && a->lease.text && a->lie != LIE_LEASE) {
         sy_vec_push(ret, (struct vmessage){.version = lease_version(a, VEVENT_ADDED)});
     } else if (kind == VKIND_PODS) {
         for (size_t i = 0; i < a->alive.len; i++) {
@@ -657,8 +674,7 @@ static bool is_hidden(const struct version *v, enum vlie lie)
            (lie == LIE_HIDE_GONE && v->type == VEVENT_DELETED);
 }
 
-void vapi_frame(struct vapi *a, struct version *v, enum sy_encoding enc, uint32_t client,
-                struct vmessage *ret)
+void vapi_frame(struct vapi *a, struct version *v, enum sy_encoding enc, struct vmessage *ret)
 {
     static const char *const TYPES[] = {"ADDED", "MODIFIED", "DELETED"};
     struct sy_buf b;
@@ -666,15 +682,8 @@ void vapi_frame(struct vapi *a, struct version *v, enum sy_encoding enc, uint32_
     *ret = (struct vmessage){.version = version_ref(v)};
     if (is_hidden(v, a->lie))
         return;
-    struct sy_str object = vcodec_object(v, a->lie, enc);
-    char *changed = v->kind == VKIND_LEASES && vlease_is_hidden(&a->lease, a->lie, client)
-                        ? vlease_hide(v->text[enc])
-                        : NULL;
-    if (changed)
-        object = sy_str_from(changed);
     sy_buf_init(&b, BODY_MOST);
-    vcodec_frame(&b, enc, TYPES[v->type], KINDS[v->kind].kind, "v1", object);
-    free(changed);
+    vcodec_frame(&b, enc, TYPES[v->type], KINDS[v->kind].kind, "v1", vcodec_object(v, a->lie, enc));
     ret->len = b.len;
     ret->p = sy_buf_take(&b);
 }
@@ -705,7 +714,7 @@ void vapi_frame_error(int status, enum sy_encoding enc, struct vmessage *ret)
 }
 
 int vapi_watch(struct vapi *a, enum vkind kind, bool initial, uint64_t rv, enum sy_encoding enc,
-               uint32_t client, vmessages *ret)
+               vmessages *ret)
 {
     struct vmessage m;
 
@@ -718,7 +727,7 @@ int vapi_watch(struct vapi *a, enum vkind kind, bool initial, uint64_t rv, enum 
         say_begin(ret, VMARK_LIST_BEGIN);
         gather(a, kind, &items);
         for (size_t i = 0; i < items.len; i++) {
-            vapi_frame(a, items.p[i].version, enc, client, &m);
+            vapi_frame(a, items.p[i].version, enc, &m);
             sy_vec_push(ret, m);
             vmessage_done(&items.p[i]);
         }
@@ -738,7 +747,7 @@ int vapi_watch(struct vapi *a, enum vkind kind, bool initial, uint64_t rv, enum 
     for (size_t i = 0; i < a->history.len; i++) {
         if (a->history.p[i]->kind != kind || a->history.p[i]->rv <= rv)
             continue;
-        vapi_frame(a, a->history.p[i], enc, client, &m);
+        vapi_frame(a, a->history.p[i], enc, &m);
         sy_vec_push(ret, m);
     }
     return 0;

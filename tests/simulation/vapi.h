@@ -87,7 +87,7 @@ enum vlie {
     LIE_HIDE_GONE,  /* some deletions, likewise */
     LIE_REFUSED,    /* some binds that are carried out are answered with 403 */
     LIE_BOUND,      /* some binds that are not carried out are answered with 201 */
-    LIE_LEASE,      /* the lease is shown as given back to all but who holds it */
+    LIE_LEASE,      /* each client has a lease to itself */
     LIE_DEAF,       /* when the faults are over requests are refused for ever */
     LIES,
 };
@@ -174,10 +174,8 @@ void vapi_list(struct vapi *a, enum vkind kind, const char *api_path, enum sy_en
 /* The first part of a watch: initial events (with their bookmark) or what happened since rv.
  * Returns 0, or 410 when history does not reach back that far, or 504 when rv is not there yet. */
 int vapi_watch(struct vapi *a, enum vkind kind, bool initial, uint64_t rv, enum sy_encoding enc,
-               uint32_t client, vmessages *ret);
-/* client: who is told. */
-void vapi_frame(struct vapi *a, struct version *v, enum sy_encoding enc, uint32_t client,
-                struct vmessage *ret);
+               vmessages *ret);
+void vapi_frame(struct vapi *a, struct version *v, enum sy_encoding enc, struct vmessage *ret);
 void vapi_frame_bookmark(struct vapi *a, enum vkind kind, bool ends_initial, enum sy_encoding enc,
                          struct vmessage *ret);
 void vapi_frame_error(int status, enum sy_encoding enc, struct vmessage *ret);

@@ -17,21 +17,6 @@ static struct json_object *at(struct json_object *o, const char *key)
     return x;
 }
 
-bool vlease_is_hidden(const struct vlease *l, enum vlie lie, uint32_t client)
-{
-    return lie == LIE_LEASE && l->holder && l->holder != client;
-}
-
-char *vlease_hide(const char *text)
-{
-    struct json_object *o = json_tokener_parse(text);
-
-    json_object_object_add(at(o, "spec"), "holderIdentity", json_object_new_string(""));
-    char *hidden = sy_xstrdup(json_object_to_json_string(o));
-    json_object_put(o);
-    return hidden;
-}
-
 static void answer(struct vanswer *ret, int status, const char *text)
 {
     ret->status = status;
@@ -40,15 +25,19 @@ static void answer(struct vanswer *ret, int status, const char *text)
     sy_buf_adds(&ret->body, text);
 }
 
-void vlease_get(const struct vlease *l, bool is_hidden, struct vanswer *ret)
+void vlease_get(const struct vlease *l, struct vanswer *ret)
 {
-    if (!l->text) {
+    if (l->text)
+        answer(ret, 200, l->text);
+    else
         vanswer_status(ret, 404, "NotFound", 0);
-        return;
-    }
-    char *hidden = is_hidden ? vlease_hide(l->text) : NULL;
-    answer(ret, 200, hidden ? hidden : l->text);
-    free(hidden);
+}
+
+void vlease_copy(struct vlease *to, const struct vlease *from)
+{
+    free(to->text);
+    *to = *from;
+    to->text = sy_xstrdup(from->text);
 }
 
 bool vlease_put(struct vlease *l, const struct vrequest *rq, uint64_t rv, struct vanswer *ret)

@@ -12,10 +12,7 @@ struct vlease {
     uint32_t holder; /* the client that wrote who holds it; 0: nobody does */
 };
 
-/* Whether the lie in force is told to this client. */
-bool vlease_is_hidden(const struct vlease *l, enum vlie lie, uint32_t client);
-/* The same text with nobody as the holder; owned by the caller. */
-char *vlease_hide(const char *text);
-void vlease_get(const struct vlease *l, bool is_hidden, struct vanswer *ret);
+void vlease_get(const struct vlease *l, struct vanswer *ret);
+void vlease_copy(struct vlease *to, const struct vlease *from);
 /* POST and PUT. Whether it is another now, of version rv. */
 bool vlease_put(struct vlease *l, const struct vrequest *rq, uint64_t rv, struct vanswer *ret);

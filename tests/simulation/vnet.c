@@ -74,7 +74,7 @@ struct vnet {
     struct sy_rng rng;
     struct vfaults faults;
     struct vnet_events events;
-    struct vclient *expected;
+    SY_VEC(struct vclient *) clients;
     struct call_list all;
     struct call_list watches;
     struct vevent bookmarks;
@@ -329,7 +329,7 @@ static void push_change(struct vcall *c, struct version *v)
         delay += between(n, 0, 8 * SY_NS_PER_S);
     int copies = chance(n, n->faults.duplicated) ? 2 : 1;
     while (copies--) {
-        vapi_frame(n->api, v, c->enc, c->client->number, &m);
+        vapi_frame(n->api, v, c->enc, &m);
         push_piece(c, (struct piece){.m = m}, delay);
     }
     arm_deliver(c);
@@ -399,7 +399,7 @@ static void serve_stream(struct vcall *c)
         bool is_initial = vapi_param(c->path, "sendInitialEvents", room, sizeof(room));
         text = vapi_param(c->path, "timeoutSeconds", room, sizeof(room));
         seconds = number(text, text ? strlen(text) : 0, 300);
-        error = vapi_watch(n->api, c->kind, is_initial, rv, c->enc, c->client->number, &pieces);
+        error = vapi_watch(n->api, c->kind, is_initial, rv, c->enc, &pieces);
         if (is_initial && chance(n, n->faults.slow_list))
             c->gap_ns = between(n, 0, 2 * SY_NS_PER_S);
     } else {
@@ -606,7 +606,7 @@ int sy_http_new(struct sy_loop *loop, const struct sy_http_config *config SY_UNU
     struct sy_http *h = sy_xcalloc(1, sizeof(*h));
 
     h->net = the_net;
-    h->client = the_net->expected;
+    h->client = the_net->clients.p[the_net->clients.len - 1];
     h->loop = loop;
     TAILQ_INIT(&h->calls);
     *ret = h;
@@ -742,17 +742,22 @@ void vnet_free(struct vnet *n)
     }
     vevent_disarm(&n->bookmarks);
     vapi_free(n->api);
+    for (size_t i = 0; i < n->clients.len; i++)
+        free(n->clients.p[i]);
+    sy_vec_done(&n->clients);
     free(n);
     the_net = NULL;
 }
 
-void vnet_kill(struct vnet *n, struct vclient *client)
+void vnet_kill(struct vnet *n, struct vclient *client, bool may_be_late)
 {
     struct vcall *c, *next;
 
     for (c = TAILQ_FIRST(&n->all); c; c = next) {
         next = TAILQ_NEXT(c, all);
         if (c->client != client || !vevent_is_armed(&c->arrive))
+            continue;
+        if (may_be_late && !c->request.is_stream && chance(n, 500))
             continue;
         vevent_disarm(&c->arrive);
         c->has_answer = false;
@@ -816,9 +821,13 @@ struct vfaults *vnet_faults(struct vnet *n)
     return &n->faults;
 }
 
-void vnet_expect(struct vnet *n, struct vclient *c)
+struct vclient *vnet_client_new(struct vnet *n, uint32_t number_of_it, void *arg)
 {
-    n->expected = c;
+    struct vclient *c = sy_xcalloc(1, sizeof(*c));
+
+    *c = (struct vclient){.number = number_of_it, .arg = arg};
+    sy_vec_push(&n->clients, c);
+    return c;
 }
 
 void vnet_plan(struct vnet *n, const char *method, const char *part, enum vfate fate,

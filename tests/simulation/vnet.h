@@ -38,6 +38,7 @@ enum vfate {
     FATE_THROTTLED, /* 429 */
 };
 
+/* Lives as long as the network: what it has sent may outlive it. */
 struct vclient {
     uint32_t number; /* from 1 */
     struct sy_loop *loop;
@@ -64,10 +65,11 @@ struct vnet *vnet_new(uint64_t seed, const struct vnet_events *events);
 void vnet_free(struct vnet *n);
 struct vapi *vnet_api(struct vnet *n);
 struct vfaults *vnet_faults(struct vnet *n);
-/* The next HTTP client made is of this one. */
-void vnet_expect(struct vnet *n, struct vclient *c);
-/* It is about to be freed, as if killed: what it has sent is carried out at once or never. */
-void vnet_kill(struct vnet *n, struct vclient *c);
+/* The next HTTP client made is of this one. arg: its owner. */
+struct vclient *vnet_client_new(struct vnet *n, uint32_t number, void *arg);
+/* It is about to be freed, as if killed: what it has sent is carried out at once or never, or, when
+ * it may be late, as it would have been. */
+void vnet_kill(struct vnet *n, struct vclient *c, bool may_be_late);
 /* Down: connections are refused, and what was under way is lost. */
 void vnet_set_down(struct vnet *n, bool is_down);
 /* Breaks about `chance` in a thousand watches. */

@@ -5,6 +5,7 @@
 #include "trace.h"
 #include "vtime.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +13,16 @@
 
 enum { REPLICAS = 2, PODS_MOST = 90, SETTLE_S = 180, SETTLE_STEPS = 400000 };
 
+struct settings {
+    bool is_whole; /* all plugins; else those that look at nodes and pods alone */
+    bool preempts, elects;
+    uint32_t in_flight;
+    int64_t bind_timeout_s;
+};
+
 struct world {
     struct world_options options;
+    struct settings settings;
     struct sy_rng rng;
     struct vnet *net;
     struct vapi *api;
@@ -52,6 +61,67 @@ static bool one_in(struct world *w, uint32_t n)
 static int64_t between(struct world *w, int64_t from, int64_t to)
 {
     return from + (int64_t)sy_rng_below(&w->rng, (uint64_t)(to - from) + 1);
+}
+
+/* ---- its configuration ---- */
+
+/* path: "" for a new one. */
+static void write_file(char path[32], const char *text)
+{
+    bool is_new = !path[0];
+
+    if (is_new)
+        snprintf(path, 32, "/tmp/simulation-XXXXXX");
+    int fd = is_new ? mkstemp(path) : open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+
+    if (!f || fputs(text, f) < 0 || fclose(f) != 0) {
+        perror("simulation: a file in /tmp");
+        exit(2);
+    }
+}
+
+/* Each resource that is watched is work for each step, so most runs do without those that stay
+ * empty here. */
+static void write_config(struct world *w)
+{
+    const struct settings *s = &w->settings;
+    static const char KUBECONFIG[] = "apiVersion: v1\n"
+                                     "kind: Config\n"
+                                     "clusters: [{name: c, cluster: {server: 'https://virtual'}}]\n"
+                                     "users: [{name: u, user: {token: t}}]\n"
+                                     "contexts: [{name: x, context: {cluster: c, user: u}}]\n"
+                                     "current-context: x\n";
+    static const char *const LEFT_OUT[] = {
+        "VolumeBinding",    "VolumeRestrictions", "VolumeZone",      "NodeVolumeLimits",
+        "DynamicResources", "PodTopologySpread",  "InterPodAffinity"};
+    struct sy_buf b;
+
+    write_file(w->kubeconfig, KUBECONFIG);
+    sy_buf_init(&b, 1 << 16);
+    sy_buf_addf(&b,
+                "apiVersion: steelyard.dev/v1\n"
+                "kind: SteelyardConfiguration\n"
+                "clientConnection: {kubeconfig: %s}\n"
+                "server: {port: off}\n"
+                "logging: {level: error}\n"
+                "leaderElection: {leaderElect: %s}\n"
+                "binding: {maxInFlight: %u, timeout: %llds}\n"
+                "profiles:\n"
+                "- schedulerName: steelyard\n"
+                "  plugins:\n",
+                w->kubeconfig, s->elects ? "true" : "false", s->in_flight,
+                (long long)s->bind_timeout_s);
+    sy_buf_adds(&b, "    multiPoint:\n      disabled: [{name: Nothing}");
+    for (size_t i = 0; i < SY_ARRAY_LEN(LEFT_OUT) && !s->is_whole; i++)
+        sy_buf_addf(&b, ", {name: %s}", LEFT_OUT[i]);
+    if (!s->preempts)
+        sy_buf_adds(&b, ", {name: DefaultPreemption}");
+    sy_buf_adds(&b, "]\n");
+    write_file(w->config, b.p);
+    sy_buf_done(&b);
+    w->daemon_options.config = w->config;
+    w->daemon_options.elects = s->elects;
 }
 
 /* ---- the scheduler ---- */
@@ -151,6 +221,15 @@ static struct daemon *some_daemon(struct world *w, uint32_t *ret_at)
     return w->is_ended[*ret_at] ? NULL : w->daemons[*ret_at];
 }
 
+static void reload(struct world *w, struct daemon *d)
+{
+    w->settings.is_whole = one_in(w, 4);
+    w->settings.preempts = one_in(w, 2);
+    w->settings.in_flight = 1 + below(w, 128);
+    write_config(w);
+    daemon_reload(d);
+}
+
 /* ---- nodes ---- */
 
 static struct vroom random_room(struct world *w)
@@ -181,7 +260,13 @@ static void act_node(struct world *w)
         trace("node-%02u comes as another", slot);
         return;
     }
-    switch (below(w, w->has_shrinking ? 6 : 4)) {
+    /* What is out of order is put in order sooner than the other way around. */
+    uint32_t what = below(w, w->has_shrinking ? 6 : 4);
+    if (!n->is_ready && !one_in(w, 3))
+        what = 0;
+    else if (n->is_cordoned && !one_in(w, 3))
+        what = 2;
+    switch (what) {
     case 0:
     case 1:
         n->is_ready = !n->is_ready;
@@ -194,7 +279,7 @@ static void act_node(struct world *w)
     case 3:
         trace("node-%02u is deleted", slot);
         vapi_node_delete(w->api, slot);
-        if (one_in(w, 2))
+        if (!one_in(w, 3))
             vapi_node_create(w->api, slot, room_of(w, slot));
         return;
     case 4:
@@ -234,14 +319,16 @@ static void create_pods(struct world *w)
     uint32_t count = one_in(w, 8) ? 1 + below(w, 20) : 1, len;
     struct vpod p = random_pod(w);
 
-    if (w->has_gangs && one_in(w, 4)) {
+    vapi_pods_alive(w->api, &len);
+    if (len >= PODS_MOST)
+        return;
+    if (w->has_gangs && one_in(w, 8)) {
         p.gang = ++w->next_gang;
         p.is_ours = true;
         count = 2 + below(w, 5);
         p.gang_min = count - below(w, 2);
         trace("gang-%u of %u, at least %u, comes", p.gang, count, p.gang_min);
     }
-    vapi_pods_alive(w->api, &len);
     for (uint32_t i = 0; i < count && len + i < PODS_MOST; i++) {
         uint32_t id = vapi_pod_create(w->api, &p);
         trace("pod u%u comes%s", id, p.is_ours ? "" : ", of another scheduler");
@@ -320,11 +407,11 @@ static void act_pod(struct world *w)
 {
     uint32_t id = random_pod_id(w), dice = below(w, 100);
 
-    if (id == NO_POD || dice < 25)
+    if (id == NO_POD || dice < 22)
         create_pods(w);
-    else if (dice < 72)
+    else if (dice < 74)
         run_kubelet(w, id);
-    else if (dice < 78)
+    else if (dice < 79)
         delete_pod(w, id);
     else if (dice < 84 && vapi_pod(w->api, id)->is_gated) {
         vapi_pod(w->api, id)->is_gated = false;
@@ -381,7 +468,7 @@ static void act_fault(struct world *w)
     struct daemon *d = some_daemon(w, &at);
     struct vclient *c = d ? daemon_client(d) : NULL;
 
-    switch (below(w, 13)) {
+    switch (below(w, 14)) {
     case 0:
         trace("watches break");
         vnet_cut_watches(w->net, 500);
@@ -428,6 +515,10 @@ static void act_fault(struct world *w)
             daemon_retire(d);
         break;
     case 10:
+        if (d)
+            reload(w, d);
+        break;
+    case 11:
         trace("the API server goes down");
         vnet_set_down(w->net, true);
         vevent_arm(&w->recover, between(w, 1, 15000) * SY_NS_PER_MS);
@@ -459,74 +550,14 @@ static void act(void *arg)
     }
     if (dice < 15)
         act_fault(w);
-    else if (dice < 60)
+    else if (dice < 40)
         act_node(w);
     else
         act_pod(w);
     vevent_arm(&w->act, between(w, 0, 2 * w->pace_ns));
 }
 
-static void write_file(char path[32], const char *text)
-{
-    snprintf(path, 32, "/tmp/simulation-XXXXXX");
-    int fd = mkstemp(path);
-    FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
-
-    if (!f || fputs(text, f) < 0 || fclose(f) != 0) {
-        perror("simulation: a file in /tmp");
-        exit(2);
-    }
-}
-
-struct settings {
-    bool is_whole; /* all plugins; else those that look at nodes and pods alone */
-    bool preempts, elects;
-    uint32_t in_flight;
-    int64_t bind_timeout_s;
-};
-
-/* Each resource that is watched is work for each step, so most runs do without those that stay
- * empty here. */
-static void write_config(struct world *w, const struct settings *s)
-{
-    static const char KUBECONFIG[] = "apiVersion: v1\n"
-                                     "kind: Config\n"
-                                     "clusters: [{name: c, cluster: {server: 'https://virtual'}}]\n"
-                                     "users: [{name: u, user: {token: t}}]\n"
-                                     "contexts: [{name: x, context: {cluster: c, user: u}}]\n"
-                                     "current-context: x\n";
-    static const char *const LEFT_OUT[] = {
-        "VolumeBinding",    "VolumeRestrictions", "VolumeZone",      "NodeVolumeLimits",
-        "DynamicResources", "PodTopologySpread",  "InterPodAffinity"};
-    struct sy_buf b;
-
-    write_file(w->kubeconfig, KUBECONFIG);
-    sy_buf_init(&b, 1 << 16);
-    sy_buf_addf(&b,
-                "apiVersion: steelyard.dev/v1\n"
-                "kind: SteelyardConfiguration\n"
-                "clientConnection: {kubeconfig: %s}\n"
-                "server: {port: off}\n"
-                "logging: {level: error}\n"
-                "leaderElection: {leaderElect: %s}\n"
-                "binding: {maxInFlight: %u, timeout: %llds}\n"
-                "profiles:\n"
-                "- schedulerName: steelyard\n"
-                "  plugins:\n",
-                w->kubeconfig, s->elects ? "true" : "false", s->in_flight,
-                (long long)s->bind_timeout_s);
-    sy_buf_adds(&b, "    multiPoint:\n      disabled: [{name: Nothing}");
-    for (size_t i = 0; i < SY_ARRAY_LEN(LEFT_OUT) && !s->is_whole; i++)
-        sy_buf_addf(&b, ", {name: %s}", LEFT_OUT[i]);
-    if (!s->preempts)
-        sy_buf_adds(&b, ", {name: DefaultPreemption}");
-    sy_buf_adds(&b, "]\n");
-    write_file(w->config, b.p);
-    sy_buf_done(&b);
-    w->daemon_options.config = w->config;
-}
-
-static void found(struct world *w, const struct world_options *options)
+static void found(struct world *w, const struct world_options *options, bool is_strict)
 {
     struct vnet_events events = {
         .on_seen = on_seen,
@@ -543,9 +574,7 @@ static void found(struct world *w, const struct world_options *options)
     w->net = vnet_new(options->seed ^ 0x6e6574, &events);
     w->api = vnet_api(w->net);
     vapi_lie(w->api, options->lie);
-    w->has_rivals = one_in(w, 2);
-    w->has_shrinking = one_in(w, 2);
-    w->books = books_new(w->net, !w->has_rivals && !w->has_shrinking);
+    w->books = books_new(w->net, is_strict);
     w->replicas = 1;
     w->next_client = 1;
     w->next_name = 1;
@@ -561,22 +590,24 @@ static void found(struct world *w, const struct world_options *options)
     };
 }
 
-static void make(struct world *w)
+static void make(struct world *w, bool has_rivals, bool has_shrinking)
 {
     static const uint32_t IN_FLIGHT[] = {1, 4, 128};
 
+    w->has_rivals = has_rivals;
+    w->has_shrinking = has_shrinking;
     w->nodes = 2 + below(w, 10);
     w->has_gangs = one_in(w, 2);
     w->has_priorities = one_in(w, 2);
     w->replicas = one_in(w, 2) ? REPLICAS : 1;
-    struct settings s = {
+    w->settings = (struct settings){
         .is_whole = one_in(w, 4),
         .preempts = one_in(w, 2),
         .elects = w->replicas > 1,
         .in_flight = IN_FLIGHT[below(w, 3)],
         .bind_timeout_s = between(w, 1, 10),
     };
-    write_config(w, &s);
+    write_config(w);
     for (uint32_t i = 0; i < w->nodes; i++)
         vapi_node_create(w->api, i, room_of(w, i));
     change_weather(w);
@@ -629,12 +660,15 @@ static uint64_t settle(struct world *w)
     return steps;
 }
 
-struct world *world_bare(bool is_loud)
+struct world *world_bare(bool is_loud, bool elects)
 {
     struct world *w = sy_xcalloc(1, sizeof(*w));
 
-    found(w, &(struct world_options){.seed = 1, .is_loud = is_loud});
-    write_config(w, &(struct settings){.preempts = true, .in_flight = 128, .bind_timeout_s = 10});
+    found(w, &(struct world_options){.seed = 1, .is_loud = is_loud}, elects);
+    w->settings = (struct settings){
+        .preempts = true, .elects = elects, .in_flight = 128, .bind_timeout_s = 10};
+    w->replicas = elects ? REPLICAS : 1;
+    write_config(w);
     start_daemons(w);
     return w;
 }
@@ -673,14 +707,26 @@ struct daemon *world_daemon(struct world *w)
     return w->daemons[0];
 }
 
+struct daemon *world_leader(struct world *w)
+{
+    for (uint32_t i = 0; i < w->replicas; i++) {
+        if (w->daemons[i] && daemon_client(w->daemons[i])->number == vapi_leader(w->api))
+            return w->daemons[i];
+    }
+    return NULL;
+}
+
 void world_start_daemon(struct world *w)
 {
     start_daemons(w);
 }
 
-void world_kill_daemon(struct world *w)
+void world_kill_daemon(struct world *w, struct daemon *d)
 {
-    kill_daemon(w, 0);
+    for (uint32_t i = 0; i < w->replicas; i++) {
+        if (w->daemons[i] == d)
+            kill_daemon(w, i);
+    }
 }
 
 void world_pass(struct world *w, int64_t ns)
@@ -698,8 +744,9 @@ struct world_result world_run(const struct world_options *options)
     struct world_result r = {0};
     const char *text;
 
-    found(w, options);
-    make(w);
+    bool has_rivals = options->seed & 1, has_shrinking = options->seed & 2;
+    found(w, options, !has_rivals && !has_shrinking);
+    make(w, has_rivals, has_shrinking);
     while (r.step < options->steps && !is_wrong(w)) {
         vtime_step();
         r.step++;

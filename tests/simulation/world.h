@@ -25,14 +25,16 @@ struct world_result {
 /* A whole run out of the seed. */
 struct world_result world_run(const struct world_options *options);
 
-/* For stories: a world without nodes, pods, people and faults, in which a scheduler has started. */
+/* For stories: a world without nodes, pods, people and faults, in which a scheduler has started, or
+ * two that elect a leader. */
 struct world;
-struct world *world_bare(bool is_loud);
+struct world *world_bare(bool is_loud, bool elects);
 void world_free(struct world *w);
 struct vapi *world_api(struct world *w);
 struct vnet *world_net(struct world *w);
 struct books *world_books(struct world *w);
-struct daemon *world_daemon(struct world *w); /* NULL: it is down */
+struct daemon *world_daemon(struct world *w); /* the first; NULL: it is down */
+struct daemon *world_leader(struct world *w); /* that holds the lease, or NULL */
 void world_start_daemon(struct world *w);
-void world_kill_daemon(struct world *w);
+void world_kill_daemon(struct world *w, struct daemon *d);
 void world_pass(struct world *w, int64_t ns);
