@@ -344,20 +344,21 @@ static uint64_t label_number(const struct sy_cluster *c, const struct sy_node *n
     return number;
 }
 
-/* The resource that the node has GPUs by; 0 for none. */
-static sy_sid resource_of(const struct sy_cluster *c, const struct sy_node *node)
+static sy_sid first_gpus(const struct sy_cluster *c, struct sy_amounts amounts)
 {
     for (uint32_t i = 0; i < c->names.gpus_len; i++) {
-        if (sy_amounts_has(node->allocatable, c->names.gpus[i]))
+        if (sy_amounts_get(amounts, c->names.gpus[i]) > 0)
             return c->names.gpus[i];
     }
-    if (sy_amounts_has(node->allocatable, c->gpus.koordinator))
-        return c->gpus.koordinator;
-    for (uint32_t i = 0; i < c->names.gpus_len; i++) {
-        if (sy_amounts_has(node->capacity, c->names.gpus[i]))
-            return c->names.gpus[i];
-    }
-    return 0;
+    return sy_amounts_get(amounts, c->gpus.koordinator) > 0 ? c->gpus.koordinator : 0;
+}
+
+/* The resource that the node has GPUs by, even if none of them works; 0 for none. */
+static sy_sid resource_of(const struct sy_cluster *c, const struct sy_node *node)
+{
+    sy_sid resource = first_gpus(c, node->allocatable);
+
+    return resource ? resource : first_gpus(c, node->capacity);
 }
 
 /* How many sevenths of a GPU a slice of MIG is: the 3 of nvidia.com/mig-3g.20gb, or what the 1c of

@@ -12,30 +12,9 @@
 #define KOORDINATOR_ALLOCATED "scheduling.koordinator.sh/device-allocated"
 #define INTEL_GROUPS_LABEL    "gpu.intel.com/pci-groups"
 
-enum {
-    ALLOCATED_MAX_BYTES = 256 * 1024, /* of all annotations together, the API server says */
-    ALLOCATED_DEPTH = 16,
-    PERCENT = 100,
-};
+enum { ALLOCATED_MAX_BYTES = 256 * 1024 }; /* of all annotations together, the API server says */
 
 /* -- what Koordinator gave -- */
-
-static struct json_object *parse_object(struct sy_str text)
-{
-    struct json_tokener *tok =
-        text.len && text.len <= ALLOCATED_MAX_BYTES ? json_tokener_new_ex(ALLOCATED_DEPTH) : NULL;
-
-    if (!tok)
-        return NULL;
-    struct json_object *tree = json_tokener_parse_ex(tok, text.p, (int)text.len);
-    bool is_whole = json_tokener_get_error(tok) == json_tokener_success &&
-                    json_tokener_get_parse_end(tok) == text.len;
-    json_tokener_free(tok);
-    if (is_whole && json_object_is_type(tree, json_type_object))
-        return tree;
-    json_object_put(tree);
-    return NULL;
-}
 
 /* A quantity, written as a number or a text; 0 when there is none that can be read. */
 static int64_t amount_of(struct json_object *resources, const char *name)
@@ -49,11 +28,6 @@ static int64_t amount_of(struct json_object *resources, const char *name)
     if (sy_quantity_parse(text, SY_SCALE_UNIT, &amount, NULL) < 0 || amount < 0)
         return 0;
     return amount;
-}
-
-static uint16_t percent_to_milli(int64_t percent)
-{
-    return percent >= PERCENT ? SY_GPU_WHOLE_MILLI : (uint16_t)(percent * 10);
 }
 
 /* Adds one allocation. Whether it is one of a device that the ledger can have. */
@@ -72,12 +46,13 @@ static bool take_allocation(struct json_object *from, uint64_t *devices, struct 
     json_object_object_get_ex(from, "resources", &resources);
     if (!json_object_is_type(resources, json_type_object))
         return true;
-    uint16_t milli = percent_to_milli(amount_of(resources, "koordinator.sh/gpu-core"));
-    uint16_t part = percent_to_milli(amount_of(resources, "koordinator.sh/gpu-memory-ratio"));
-    int64_t bytes = amount_of(resources, "koordinator.sh/gpu-memory");
-    r->milli = milli > r->milli ? milli : r->milli;
-    r->memory_milli = part > r->memory_milli ? part : r->memory_milli;
-    r->memory_bytes = bytes > r->memory_bytes ? bytes : r->memory_bytes;
+    struct sy_gpu_request part = {
+        .milli = sy_gpu_milli_of_percent(amount_of(resources, "koordinator.sh/gpu-core")),
+        .memory_milli =
+            sy_gpu_milli_of_percent(amount_of(resources, "koordinator.sh/gpu-memory-ratio")),
+        .memory_bytes = amount_of(resources, "koordinator.sh/gpu-memory"),
+    };
+    sy_gpu_request_raise(r, &part);
     return true;
 }
 
@@ -85,11 +60,14 @@ static bool take_allocation(struct json_object *from, uint64_t *devices, struct 
  * each. */
 static uint64_t koordinator_allocated(struct sy_str text, struct sy_gpu_request *ret)
 {
-    struct json_object *tree SY_CLEANUP(sy_wire_free_json) = parse_object(text);
+    struct json_object *tree SY_CLEANUP(sy_wire_free_json) = NULL;
     struct sy_gpu_request r = {0};
     struct json_object *gpus;
+    const char *why;
     uint64_t devices = 0;
 
+    if (text.len <= ALLOCATED_MAX_BYTES)
+        tree = sy_wire_parse_json(text, &why);
     if (!tree || !json_object_object_get_ex(tree, "gpu", &gpus) ||
         !json_object_is_type(gpus, json_type_array))
         return 0;

@@ -248,7 +248,7 @@ static struct sy_str trim(struct sy_str s)
 
 /* json-c stops without an error at a NUL byte outside of strings, so what it has read is checked.
  */
-static struct json_object *parse(struct sy_str raw, const char **ret_why)
+struct json_object *sy_wire_parse_json(struct sy_str raw, const char **ret_why)
 {
     struct json_tokener *tok = json_tokener_new_ex(DEPTH_MAX);
 
@@ -286,7 +286,7 @@ int sy_wire_read_json(struct sy_decode *d, const struct wire_message *m, struct 
         return sy_err_set(err, -EBADMSG, "malformed JSON: nothing there");
     if (raw.len > INT32_MAX)
         return sy_err_set(err, -E2BIG, "JSON object of %zu bytes is too large", raw.len);
-    struct json_object *tree = parse(raw, &why);
+    struct json_object *tree = sy_wire_parse_json(raw, &why);
     if (!tree)
         return *why ? sy_err_set(err, -EBADMSG, "malformed JSON: %s", why)
                     : sy_err_set(err, -ENOMEM, "out of memory");

@@ -427,6 +427,9 @@ int sy_wire_read_pb(struct sy_decode *d, const struct wire_message *m, struct sy
 struct json_object;
 int sy_wire_read_json(struct sy_decode *d, const struct wire_message *m, struct sy_str raw,
                       void *out, struct json_object **ret_tree, struct sy_err *err) SY_NODISCARD;
+/* One object and nothing after it, nested no deeper than any that is decoded. The caller's to put;
+ * NULL with *ret_why when it is none, or there is no memory (then *ret_why stays). */
+struct json_object *sy_wire_parse_json(struct sy_str raw, const char **ret_why);
 void sy_wire_free_json(struct json_object **tree); /* NULL inside is fine; for SY_CLEANUP */
 
 /* Either of them by encoding, after resetting d->scratch. */

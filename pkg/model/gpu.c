@@ -52,11 +52,6 @@ static void gather(const struct sy_strings *strings, struct sy_amounts requests,
     }
 }
 
-static uint16_t percent_to_milli(int64_t percent)
-{
-    return percent >= PERCENT ? SY_GPU_WHOLE_MILLI : (uint16_t)(percent * 10);
-}
-
 static uint16_t bounded_count(int64_t count)
 {
     return count < UINT16_MAX ? (uint16_t)count : UINT16_MAX;
@@ -82,8 +77,8 @@ static struct sy_gpu_request koordinator(const struct asked *a)
         return NOWHERE;
     return (struct sy_gpu_request){
         .count = bounded_count(count),
-        .milli = percent_to_milli(core / count),
-        .memory_milli = percent_to_milli(part / count),
+        .milli = sy_gpu_milli_of_percent(core / count),
+        .memory_milli = sy_gpu_milli_of_percent(part / count),
         .memory_bytes = a->koordinator_memory_bytes / count,
     };
 }
@@ -98,13 +93,13 @@ static struct sy_gpu_request hami_of(const struct asked *a)
 {
     return (struct sy_gpu_request){
         .count = bounded_count(a->gpus ? a->gpus : 1),
-        .milli = percent_to_milli(a->hami_cores),
-        .memory_milli = percent_to_milli(a->hami_memory_part),
+        .milli = sy_gpu_milli_of_percent(a->hami_cores),
+        .memory_milli = sy_gpu_milli_of_percent(a->hami_memory_part),
         .memory_bytes = mib_to_bytes(a->hami_memory_mib),
     };
 }
 
-static void at_least(struct sy_gpu_request *r, const struct sy_gpu_request *other)
+void sy_gpu_request_raise(struct sy_gpu_request *r, const struct sy_gpu_request *other)
 {
     r->milli = other->milli > r->milli ? other->milli : r->milli;
     r->memory_milli = other->memory_milli > r->memory_milli ? other->memory_milli : r->memory_milli;
@@ -129,7 +124,7 @@ static struct sy_gpu_request hami(const struct sy_strings *strings,
         struct sy_gpu_request part = hami_of(&a);
         if (!asks_hami(&a))
             part.milli = SY_GPU_WHOLE_MILLI;
-        at_least(&r, &part);
+        sy_gpu_request_raise(&r, &part);
         if (c->kind == SY_CONTAINER_INIT)
             init = part.count > init ? part.count : init;
         else

@@ -40,6 +40,15 @@ static inline bool sy_gpu_is_whole(const struct sy_gpu_request *r)
     return r->milli == SY_GPU_WHOLE_MILLI;
 }
 
+/* Of percents as HAMi and Koordinator have them, those of one GPU: 100 and more is all of it. */
+static inline uint16_t sy_gpu_milli_of_percent(int64_t percent)
+{
+    return percent >= 100 ? SY_GPU_WHOLE_MILLI : (uint16_t)(percent * 10);
+}
+
+/* Raises what r asks of each GPU to what other asks. */
+void sy_gpu_request_raise(struct sy_gpu_request *r, const struct sy_gpu_request *other);
+
 /* Milli-GPUs in all. */
 static inline int64_t sy_gpu_total_milli(const struct sy_gpu_request *r)
 {

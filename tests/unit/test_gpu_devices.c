@@ -403,6 +403,26 @@ static void test_mig(void **state)
     sy_sched_pod_deleted(f->s, SY_STR("uid-q"), f->now);
     assert_string_equal(decide(f, make_pod(f, "whole", 2, 1000))->gpus, "0,1");
     assert_int_equal(sy_gpus_sums(f->c, n).used_milli, 2428);
+    struct sy_group_sums pool[SY_POOLS_MAX + 1], all;
+    sy_pools_count(f->c, pool, &all);
+    assert_int_equal(all.used[SY_LOAD_GPU], 2428);
+    assert_int_equal(all.total[SY_LOAD_GPU], 2999);
+}
+
+/* A node whose GPUs are all cut up reports none whole, and may have another vendor's. */
+static void test_none_is_no_resource(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_node node = core_node(&f->k, "n", 64000, 256000, 0);
+    struct sy_amounts none = amounts_of(f, "nvidia.com/gpu", 0);
+
+    node.allocatable = sy_amounts_max(&f->k.arena, amounts_of(f, "amd.com/gpu", 2), none);
+    uint32_t n = put(f, node);
+    assert_string_equal(free_of(f, n), "1000 1000");
+    assert_string_equal(decide(f, vendor_pod(f, "p", "amd.com/gpu", 1))->gpus, "0");
+    node.allocatable = sy_amounts_max(&f->k.arena, none, amounts_of(f, "nvidia.com/mig-1g.5gb", 7));
+    node.capacity = node.allocatable;
+    assert_null(sy_gpus_of(f->c, put(f, node)));
 }
 
 static void test_mig_names(void **state)
@@ -479,6 +499,7 @@ int main(void)
         CASE(test_other_vendors),
         CASE(test_two_vendors_on_a_node),
         CASE(test_mig),
+        CASE(test_none_is_no_resource),
         CASE(test_mig_names),
         CASE(test_hami_containers),
     };
