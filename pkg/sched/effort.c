@@ -15,6 +15,7 @@ enum {
     TERM_POD_NS = 9,
     LOCAL_NODE_NS = 9,
     LOCAL_PER_TERM = 16, /* that count as one term */
+    TERMS_PER_DISK = 8,  /* held against each disk of each pod of each node */
 };
 static const int64_t COSTLY_NS = 10 * SY_NS_PER_MS, MOST_NS = 250 * SY_NS_PER_MS;
 
@@ -56,6 +57,18 @@ static uint64_t of_node_term(const struct sy_node_term *t)
     return (uint64_t)t->exprs_len + t->fields_len;
 }
 
+static uint64_t of_disks(const struct sy_pod_spec *spec)
+{
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; i < spec->volumes_len; i++) {
+        uint8_t kind = spec->volumes[i].kind;
+        if (kind != SY_VOLUME_CLAIM && kind != SY_VOLUME_EPHEMERAL)
+            n += TERMS_PER_DISK;
+    }
+    return n;
+}
+
 /* What is asked of a node alone. */
 static uint64_t count_local(const struct sy_pod_spec *spec)
 {
@@ -74,7 +87,7 @@ struct sy_effort_estimate sy_effort_of(const struct sy_pod_spec *spec, uint32_t 
                                        uint32_t pods)
 {
     uint64_t local = count_local(spec);
-    uint64_t across = of_terms(spec->affinity, spec->affinity_len) +
+    uint64_t across = of_disks(spec) + of_terms(spec->affinity, spec->affinity_len) +
                       of_terms(spec->anti_affinity, spec->anti_affinity_len) +
                       of_weighted(spec->preferred_affinity, spec->preferred_affinity_len) +
                       of_weighted(spec->preferred_anti_affinity, spec->preferred_anti_affinity_len);

@@ -157,6 +157,13 @@ static void test_all_lists_count(void **state)
         weighted[i] = (struct sy_weighted_affinity_term){1, terms.affinity[i]};
         spread[i] = (struct sy_spread_constraint){.selector = terms.affinity[i].selector};
     }
+    struct sy_volume *disks = sy_arena_array(&f->k.arena, 100, sizeof(*disks));
+    struct sy_volume *claims = sy_arena_array(&f->k.arena, 8000, sizeof(*claims));
+    for (uint32_t i = 0; i < 8000; i++) {
+        if (i < 100)
+            disks[i] = (struct sy_volume){.kind = SY_VOLUME_GCE_PD};
+        claims[i] = (struct sy_volume){.kind = SY_VOLUME_CLAIM};
+    }
     struct sy_node_term node_term = {.exprs = reqs, .exprs_len = 8000};
     struct sy_node_term by_field = {.fields = reqs, .fields_len = 8000};
     struct sy_preferred_node_term preferred = {.weight = 1, .term = node_term};
@@ -176,7 +183,8 @@ static void test_all_lists_count(void **state)
         {.host_ports_len = 8000},
         {.requests = {.requests = {.len = 8000}}},
         {.node_selector = {.len = 8000}},
-        {.volumes_len = 8000},
+        {.volumes = disks, .volumes_len = 100},
+        {.volumes = claims, .volumes_len = 8000},
         {.claims_len = 8000},
         {.device_resources_len = 8000},
     };
