@@ -247,18 +247,18 @@ uint32_t sy_trace_come(struct trace_run *r, uint32_t of_list, double at_s, doubl
     return arrival;
 }
 
+static bool ends_before(const struct trace_run *r, uint32_t a, uint32_t b)
+{
+    return r->pods.p[a].ends_s < r->pods.p[b].ends_s;
+}
+
 static void push_end(struct trace_run *r, uint32_t pod)
 {
     sy_vec_push(&r->ends, pod);
     size_t i = r->ends.len - 1;
-    for (; i && r->pods.p[pod].ends_s < r->pods.p[r->ends.p[(i - 1) / 2]].ends_s; i = (i - 1) / 2)
+    for (; i && ends_before(r, pod, r->ends.p[(i - 1) / 2]); i = (i - 1) / 2)
         r->ends.p[i] = r->ends.p[(i - 1) / 2];
     r->ends.p[i] = pod;
-}
-
-static bool ends_before(const struct trace_run *r, uint32_t a, uint32_t b)
-{
-    return r->pods.p[a].ends_s < r->pods.p[b].ends_s;
 }
 
 uint32_t sy_trace_pop_end(struct trace_run *r)
@@ -594,6 +594,10 @@ static void add_residents(struct trace_run *r)
         sy_vec_push(&r->pods, pod);
         charge(r, &pod, 1);
         tell_pod(r, (uint32_t)r->pods.len - 1);
+        if (p->lasts_s > 0 && (r->o->departures || r->o->is_listed)) {
+            r->pods.p[r->pods.len - 1].ends_s = p->lasts_s;
+            push_end(r, (uint32_t)r->pods.len - 1);
+        }
     }
     r->residents_len = (uint32_t)r->pods.len;
 }

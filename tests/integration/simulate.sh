@@ -227,6 +227,29 @@ printf 'name,cpu_milli,memory_mib,num_gpu,gpu_milli\np,1000,1024,1,1000\n' >"$WO
 jq -e '.traces[0].policies[0].runs[0] | .pods == 4 and .placed == 1' "$WORK/t.json" >/dev/null ||
     die "a snapshot's nodes under a list: $(<"$WORK/t.json")"
 
+# One that runs on the only node for a while, and one that comes in the meantime.
+cat >"$WORK/runs.yaml" <<'YAML'
+kind: Node
+apiVersion: v1
+metadata: {name: n}
+status: {capacity: {cpu: 1, memory: 1Gi}}
+---
+kind: Pod
+apiVersion: v1
+metadata: {name: first, annotations: {simulate.steelyard.dev/runs-for: 100s}}
+spec: {nodeName: n, containers: [{name: c, resources: {requests: {cpu: 1}}}]}
+---
+kind: Pod
+apiVersion: v1
+metadata: {name: second, annotations: {simulate.steelyard.dev/runs-for: 50s}}
+spec: {containers: [{name: c, resources: {requests: {cpu: 500m}}}]}
+YAML
+"$STEELYARD" simulate --nodes "$WORK/runs.yaml" --pods "$WORK/runs.yaml" --seeds 1 --policy default --json \
+    >"$WORK/t.json"
+jq -e '.traces[0].policies[0].runs[0] | .placed == 1 and .singles.max_s == 100 and .lasted_s == 150
+    and (.mean_cpu_percent - 100 * 125 / 150 | fabs < 0.001)' "$WORK/t.json" >/dev/null ||
+    die "a pod that runs from the start: $(<"$WORK/t.json")"
+
 # A PodGroup says how many there must be, whatever the pods say: three do not fit.
 sed -e 's/steelyard.dev.pod-group":"g"/scheduling.x-k8s.io\/pod-group":"g"/' -e 's/"objects":5/"objects":6/' \
     -e '2i {"apiVersion":"scheduling.x-k8s.io/v1alpha1","kind":"PodGroup","metadata":{"name":"g","namespace":"x","uid":"g"},"spec":{"minMember":3}}' \
