@@ -19,6 +19,9 @@ const struct sy_option sy_config_gangs_options[] = {
      .help = "wait after a gang's first failed attempt, doubled with each; 0s: as for pods"},
     {"backoffMax", SY_OPTION_DURATION, AT(backoff_max_ns), .is_live = true, .initial = "0s",
      .least = 0, .most = HOUR, .help = "longest such wait; 0s: as for pods"},
+    {"firstClaim", SY_OPTION_DURATION, AT(first_claim_ns), .is_live = true, .initial = "30s",
+     .least = 0, .most = HOUR,
+     .help = "how long the place of a gang's member that went is kept for the gang; 0s: not"},
     {0},
 };
 

@@ -252,6 +252,9 @@ static void try_member(struct attempt *a, uint32_t i)
         out = sy_shape_best(a->shapes, shape);
         if (a->plan->exact)
             a->plan->differences += sy_shape_check(a->shapes, shape);
+        uint32_t wish =
+            out.node != SY_NONE && a->plan->wish ? a->plan->wish(a->plan->arg, k, shape) : SY_NONE;
+        out.node = wish != SY_NONE ? wish : out.node;
     }
     if (out.node == SY_NONE) {
         note_failure(a, i, shape, &out);
@@ -317,6 +320,8 @@ static bool try_domain(struct sy_shapes *s, struct sy_gang_plan *plan, sy_sid do
         plan->candidates.p[i].failed = false;
     }
     plan->domains_tried++;
+    if (plan->begin)
+        plan->begin(plan->arg);
     try_members(&a);
     plan->fits = a.placed == plan->needed;
     bool is_further = plan->fits || !plan->message || a.placed > plan->placed;

@@ -29,6 +29,10 @@ struct sy_gang_plan {
      * had; then nothing is held. release takes that back. */
     bool (*hold)(void *arg, const struct sy_gang_candidate *candidate, uint32_t node);
     void (*release)(void *arg, const struct sy_gang_candidate *candidate);
+    /* NULL, or called when a try begins with nothing placed, and for each member that fits
+     * somewhere: a node where it fits and shall go rather than to the best, or SY_NONE. */
+    void (*begin)(void *arg);
+    uint32_t (*wish)(void *arg, const struct sy_gang_candidate *candidate, struct sy_shape *shape);
     void *arg;
 
     /* What became of it. */

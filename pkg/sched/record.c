@@ -92,16 +92,22 @@ static void fill_node(struct sy_record_node *to, const struct sy_ranked *from,
             from->points[i] == SY_POINTS_NONE ? SY_RECORD_NO_POINTS : bounded(from->points[i] / 10);
 }
 
+void sy_record_placed_in_gang(struct sy_record *record, const struct sy_cluster *c, uint32_t node,
+                              sy_time_ns now)
+{
+    record->kind = SY_RECORD_PLACED;
+    record->at_ns = now;
+    record->nodes_len = 1;
+    record->nodes[0].name = c->nodes[node].node.name;
+}
+
 void sy_record_placed(struct sy_record *record, const struct sy_shapes *s, struct sy_shape *shape,
                       uint32_t node, sy_time_ns now)
 {
     struct sy_node_weight weight;
     struct sy_rank rank;
 
-    record->kind = SY_RECORD_PLACED;
-    record->at_ns = now;
-    record->nodes_len = 1;
-    record->nodes[0].name = s->cluster->nodes[node].node.name;
+    sy_record_placed_in_gang(record, s->cluster, node, now);
     if (shape->recorded_ns == now)
         return;
     shape->recorded_ns = now;

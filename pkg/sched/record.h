@@ -67,5 +67,9 @@ const struct sy_record *sy_records_get(const struct sy_records *r, const struct 
  * next to nothing. */
 void sy_record_placed(struct sy_record *record, const struct sy_shapes *s, struct sy_shape *shape,
                       uint32_t node, sy_time_ns now);
+/* The same without runners-up and points: for a gang, whose members are chosen all at once. O(1).
+ */
+void sy_record_placed_in_gang(struct sy_record *record, const struct sy_cluster *c, uint32_t node,
+                              sy_time_ns now);
 /* Marks all string ids held here. */
 void sy_records_mark(const struct sy_records *r, struct sy_strings *strings);

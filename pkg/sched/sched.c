@@ -124,6 +124,7 @@ struct sy_sched *sy_sched_new(struct sy_strings *strings, const struct sy_sched_
         sy_histogram_init(&s->stats.sli_s[i], 0.01, 2, 20);
     sy_histogram_init(&s->stats.attempts, 1, 2, 5);
     sy_histogram_init(&s->stats.victims, 1, 2, 7);
+    sy_histogram_init(&s->stats.gang_wait_s, 0.01, 2, 20);
     return s;
 }
 
@@ -136,6 +137,7 @@ void sy_sched_free(struct sy_sched *s)
     sy_vec_done(&s->reserved);
     sy_claim_works_done(&s->claims, &s->cluster);
     sy_gangs_done(&s->gangs);
+    sy_vec_done(&s->first_claims);
     sy_records_done(&s->records);
     sy_shapes_done(&s->shapes);
     sy_cluster_done(&s->cluster);
@@ -275,10 +277,11 @@ int sy_sched_pod(struct sy_sched *s, const struct sy_pod *pod, sy_time_ns now)
     return 0;
 }
 
-static void forget_pod(struct sy_sched *s, uint32_t slot)
+static void forget_pod(struct sy_sched *s, uint32_t slot, sy_time_ns now)
 {
     uint32_t i = s->cluster.pods.p[slot].user;
 
+    sy_sched_member_leaves(s, slot, now);
     if (i != SY_NONE) {
         struct sy_entry *e = sy_sched_entry(s, i);
         if (e->state == SY_ENTRY_BINDING) {
@@ -296,9 +299,8 @@ void sy_sched_pod_deleted(struct sy_sched *s, struct sy_str uid, sy_time_ns now)
 {
     uint32_t slot = sy_cluster_pod_find(&s->cluster, uid);
 
-    (void)now;
     if (slot != SY_NONE)
-        forget_pod(s, slot);
+        forget_pod(s, slot, now);
 }
 
 void sy_sched_pods_replace_begin(struct sy_sched *s)
@@ -310,9 +312,9 @@ void sy_sched_pods_replace_end(struct sy_sched *s, sy_time_ns now)
 {
     uint32_t at = 0;
 
-    (void)now;
+    sy_sched_keep_stand_ins(s);
     for (uint32_t slot; (slot = sy_cluster_pods_next_unseen(&s->cluster, &at)) != SY_NONE;)
-        forget_pod(s, slot);
+        forget_pod(s, slot, now);
 }
 
 /* -- nodes -- */
@@ -449,8 +451,7 @@ static uint32_t take_kept_place(struct sy_sched *s, const struct sy_entry *e)
     return node;
 }
 
-/* One scheduling cycle: the pod is bound or told why not. */
-static void attempt(struct sy_sched *s, uint32_t i, sy_time_ns now)
+static void place_or_refuse(struct sy_sched *s, uint32_t i, sy_time_ns now)
 {
     struct sy_entry *e = sy_sched_entry(s, i);
     sy_time_ns started = sy_sched_measure(s);
@@ -470,6 +471,10 @@ static void attempt(struct sy_sched *s, uint32_t i, sy_time_ns now)
         out = sy_shape_best(&s->shapes, shape);
     if (s->options.exact)
         s->stats.exact_differences += sy_shape_check(&s->shapes, shape);
+    if (!is_kept && out.node != SY_NONE) {
+        uint32_t first = sy_sched_use_first_claim(s, e->pod, shape);
+        out.node = first != SY_NONE ? first : out.node;
+    }
     double took_s = (double)(sy_sched_measure(s) - started) / 1e9;
     sy_histogram_add(&s->stats.algorithm_s, took_s);
     if (out.node == SY_NONE) {
@@ -490,6 +495,19 @@ static void attempt(struct sy_sched *s, uint32_t i, sy_time_ns now)
         return;
     }
     sy_sched_reserve(s, i, out.node, now);
+}
+
+/* One scheduling cycle: the pod is bound or told why not. */
+static void attempt(struct sy_sched *s, uint32_t i, sy_time_ns now)
+{
+    uint32_t gang =
+        s->first_claims.len ? sy_gangs_of(&s->gangs, sy_sched_entry(s, i)->pod) : SY_NONE;
+
+    if (gang != SY_NONE)
+        sy_sched_lift_first_claims(s, &s->gangs.all.p[gang]);
+    place_or_refuse(s, i, now);
+    if (gang != SY_NONE)
+        sy_sched_restore_first_claims(s, &s->gangs.all.p[gang]);
 }
 
 /* -- time -- */
@@ -529,6 +547,8 @@ static void wake_nominees(struct sy_sched *s)
     for (size_t n = 0; n < s->shapes.nominees.len; n++) {
         const struct sy_nominee *nominee = &s->shapes.nominees.p[n];
         uint32_t i = s->cluster.pods.p[nominee->pod].user;
+        if (i == SY_NONE)
+            continue; /* a stand-in */
         struct sy_entry *e = sy_sched_entry(s, i);
         uint64_t generation = s->cluster.node_generation[nominee->node];
         if (e->state != SY_ENTRY_WAITING || e->nominated_seen == generation)
@@ -576,6 +596,7 @@ static sy_time_ns next_deadline(struct sy_sched *s)
         next = sy_time_earlier(next, s->next_wake_ns);
     if (s->reserved.len)
         next = sy_time_earlier(next, s->next_volume_ns);
+    next = sy_time_earlier(next, sy_sched_next_first_claim(s));
     return s->gangs.used ? sy_time_earlier(next, s->gangs.next_ns) : next;
 }
 
@@ -600,6 +621,7 @@ sy_time_ns sy_sched_run(struct sy_sched *s, bool active, uint32_t max_cycles, sy
         sy_sched_check_volumes(s, now);
         sy_pools_follow(&s->cluster);
         sy_sched_wake_quota(s);
+        sy_sched_end_first_claims(s, now);
         sy_sched_wake_gangs(s, now);
         wake_nominees(s);
         wake_relieved(s, now);
@@ -695,6 +717,7 @@ void sy_sched_mark(struct sy_sched *s)
     sy_shapes_mark(&s->shapes);
     sy_cluster_mark(&s->cluster);
     sy_gangs_mark(&s->gangs);
+    sy_sched_first_claims_mark(s);
     sy_learner_mark(&s->learner, s->strings);
     sy_records_mark(&s->records, s->strings);
     for (uint32_t i = 0; i < s->options.profiles_len; i++) {

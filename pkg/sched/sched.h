@@ -217,7 +217,10 @@ struct sy_sched_stats {
     uint64_t incoming_added, incoming_woken, incoming_backoff, incoming_swept;
     uint64_t preemption_attempts, preemption_victims; /* attempts that chose victims, and those */
     struct sy_histogram victims;                      /* preemption_victims: of each such attempt */
-    uint64_t rescued_by_sweep;                        /* scheduled after only the sweep woke them */
+    uint64_t gangs_placed, gangs_refused, gangs_error; /* attempts for whole gangs, by their end */
+    uint64_t first_claims;                             /* places that were kept for a gang */
+    struct sy_histogram gang_wait_s; /* from its oldest member's first sight to a place for all */
+    uint64_t rescued_by_sweep;       /* scheduled after only the sweep woke them */
     uint64_t shape_hits, shape_builds, nodes_evaluated;
     uint64_t exact_differences;
     /* Pods of many terms (effort.h): cycles, those that had to let others go first, and looks at
@@ -231,6 +234,10 @@ struct sy_sched_stats {
 };
 /* Counters since the start and gauges of now; borrowed, changes with the next call. */
 const struct sy_sched_stats *sy_sched_stats(const struct sy_sched *s);
+/* Gangs that have not the members or the room that they need. O(gangs). */
+uint32_t sy_sched_gangs_waiting(const struct sy_sched *s);
+/* Places that are kept for a gang's member to come, now. O(1). */
+uint32_t sy_sched_first_claims_len(const struct sy_sched *s);
 /* One for each profile, in their order. */
 const struct sy_profile_stats *sy_sched_profile_stats(const struct sy_sched *s, uint32_t *ret_len);
 

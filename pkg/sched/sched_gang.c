@@ -148,9 +148,29 @@ void sy_sched_settle_gangs(struct sy_sched *s, sy_time_ns now)
         settle_gang(s, g, now);
 }
 
+struct planner {
+    struct sy_sched *s;
+    const struct sy_gang *gang;
+};
+
+static void begin_try(void *arg)
+{
+    struct planner *by = arg;
+
+    sy_sched_unuse_first_claims(by->s, by->gang);
+}
+
+static uint32_t wish_for_member(void *arg, const struct sy_gang_candidate *k,
+                                struct sy_shape *shape)
+{
+    struct planner *by = arg;
+
+    return sy_sched_use_first_claim(by->s, k->pod, shape);
+}
+
 static void release_member(void *arg, const struct sy_gang_candidate *k)
 {
-    struct sy_sched *s = arg;
+    struct sy_sched *s = ((struct planner *)arg)->s;
     struct sy_entry *e = sy_sched_entry(s, k->entry);
 
     sy_sched_drop_claims(s, e);
@@ -160,7 +180,7 @@ static void release_member(void *arg, const struct sy_gang_candidate *k)
 
 static bool hold_member(void *arg, const struct sy_gang_candidate *k, uint32_t node)
 {
-    struct sy_sched *s = arg;
+    struct sy_sched *s = ((struct planner *)arg)->s;
     const struct sy_pod_spec *spec = &s->cluster.pods.p[k->pod].spec->spec;
     char *error = NULL;
 
@@ -172,7 +192,7 @@ static bool hold_member(void *arg, const struct sy_gang_candidate *k, uint32_t n
     if (sy_sched_hold(s, k->entry, node, &error))
         return true;
     free(error);
-    release_member(s, k);
+    release_member(arg, k);
     return false;
 }
 
@@ -221,6 +241,9 @@ static void back_off(const struct sy_sched *s, struct sy_gang *gang, sy_time_ns 
 static void bind_gang(struct sy_sched *s, struct sy_gang *gang, const struct sy_gang_plan *plan,
                       sy_time_ns now)
 {
+    sy_time_ns waited_since = now;
+
+    s->stats.gangs_placed++;
     gang->attempts = 0;
     gang->retry_ns = 0;
     gang->give_up_ns = now + timeout_of(s, gang);
@@ -233,8 +256,15 @@ static void bind_gang(struct sy_sched *s, struct sy_gang *gang, const struct sy_
         sy_sched_leave(s, k->entry);
         e->attempts++;
         e->attempt_ns = now;
+        waited_since = sy_time_earlier(waited_since, e->queued_ns);
+        struct sy_record *record = sy_records_new(&s->records, &s->cluster, k->pod);
+        if (record) {
+            record->attempts = e->attempts;
+            sy_record_placed_in_gang(record, &s->cluster, k->node, now);
+        }
         sy_sched_proceed(s, k->entry, k->node, now);
     }
+    sy_histogram_add(&s->stats.gang_wait_s, (double)(now - waited_since) / 1e9);
 }
 
 /* "gang X: 5 of 8 members fit; member P: 0/500 nodes are available: ...", owned by the caller. */
@@ -257,7 +287,7 @@ static char *gang_message(struct sy_sched *s, const struct sy_gang *gang,
 /* The blocking member says what happened; others that did not fit either are unschedulable as well,
  * as many as are lacking; the rest wait. */
 static void say_no_room(struct sy_sched *s, const struct sy_gang *gang,
-                        const struct sy_gang_plan *plan, const char *text)
+                        const struct sy_gang_plan *plan, const char *text, sy_time_ns now)
 {
     const char *reason = plan->is_error ? "SchedulerError" : "Unschedulable";
     uint32_t lacking = plan->needed - plan->placed - 1;
@@ -270,6 +300,8 @@ static void say_no_room(struct sy_sched *s, const struct sy_gang *gang,
         struct sy_entry *e = sy_sched_entry(s, plan->candidates.p[c].entry);
         if (c == plan->blocker)
             continue;
+        sy_sched_record_refusal(s, e, SY_RECORD_REFUSED,
+                                plan->candidates.p[c].failed ? text : others, now);
         if (plan->candidates.p[c].failed && lacking) {
             lacking--;
             say_in_gang(s, e, reason, text);
@@ -295,15 +327,17 @@ static void fail_gang(struct sy_sched *s, struct sy_gang *gang, const struct sy_
         }
     }
 
-    say_no_room(s, gang, plan, text);
+    say_no_room(s, gang, plan, text, now);
     sy_sched_tell_group_failed(s, gang, plan->is_error ? "SchedulerError" : "Unschedulable", text);
     sy_sched_record_refusal(s, first, plan->is_error ? SY_RECORD_FAILED : SY_RECORD_REFUSED, text,
                             now);
     free(text);
     if (plan->is_error) {
+        s->stats.gangs_error++;
         s->stats.attempts_error++;
         sy_sched_stats_of(s, first)->attempts_error++;
     } else {
+        s->stats.gangs_refused++;
         s->stats.attempts_unschedulable++;
         sy_sched_stats_of(s, first)->attempts_unschedulable++;
     }
@@ -348,12 +382,15 @@ void sy_sched_attempt_gang(struct sy_sched *s, uint32_t i, sy_time_ns now)
     struct sy_gang *gang = &s->gangs.all.p[g];
     sy_time_ns started = sy_sched_measure(s);
     struct sy_gang_count n;
+    struct planner by = {s, gang};
     struct nominations nominated = {0};
     struct sy_gang_plan plan = {
         .exact = s->options.exact,
         .hold = hold_member,
         .release = release_member,
-        .arg = s,
+        .begin = begin_try,
+        .wish = wish_for_member,
+        .arg = &by,
     };
 
     sy_sched_enter_gang(s, i);
@@ -372,6 +409,7 @@ void sy_sched_attempt_gang(struct sy_sched *s, uint32_t i, sy_time_ns now)
         return;
     }
     lift_nominations(s, &plan, &nominated);
+    sy_sched_lift_first_claims(s, gang);
     sy_gang_plan(&s->shapes, &plan);
     s->stats.exact_differences += plan.differences;
     sy_histogram_add(&s->stats.algorithm_s, (double)(sy_sched_measure(s) - started) / 1e9);
@@ -379,10 +417,12 @@ void sy_sched_attempt_gang(struct sy_sched *s, uint32_t i, sy_time_ns now)
         gang->victims.len = 0;
         bind_gang(s, gang, &plan, now);
     } else {
+        sy_sched_unuse_first_claims(s, gang);
         if (sy_gang_is_room_being_made(gang, &s->cluster))
             restore_nominations(s, &nominated);
         fail_gang(s, gang, &plan, n.placed, now);
     }
+    sy_sched_restore_first_claims(s, gang);
     sy_vec_done(&nominated.all);
     sy_gangs_touch(&s->gangs, g, false);
     sy_gang_plan_done(&plan);
@@ -462,4 +502,13 @@ void sy_sched_wake_gangs(struct sy_sched *s, sy_time_ns now)
             gang_deadline(s, gang->until_ns);
         gang_deadline(s, gang->give_up_ns);
     }
+}
+
+uint32_t sy_sched_gangs_waiting(const struct sy_sched *s)
+{
+    uint32_t n = 0;
+
+    for (size_t g = 0; g < s->gangs.all.len; g++)
+        n += s->gangs.all.p[g].state && s->gangs.all.p[g].state != SY_GANG_OPEN;
+    return n;
 }

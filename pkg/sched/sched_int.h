@@ -19,6 +19,16 @@
 
 enum { SY_SCHED_NOTE_MAX_BYTES = 1024 };
 
+/* A place that a gang's member has left, kept for the gang. */
+struct sy_first_claim {
+    uint32_t stand_in; /* slot of a pod that is nominated there in place of the one to come */
+    uint32_t node;
+    sy_sid ns, name; /* of the gang */
+    uint8_t source;
+    bool is_used; /* by the attempt that is going on */
+    sy_time_ns until_ns;
+};
+
 struct sy_sched {
     char gpu_text[SY_GPU_DEVICES_TEXT_MAX]; /* of the last decision to bind */
     struct sy_strings *strings;
@@ -48,6 +58,7 @@ struct sy_sched {
     struct sy_claim_works claims;
     uint64_t devices_generation; /* of the cluster's devices, when they were last checked */
     struct sy_gangs gangs;
+    SY_VEC(struct sy_first_claim) first_claims;
     uint64_t gangs_relief; /* entries of the cluster's relief log that waiting gangs know of */
     uint64_t next_serial;
     uint64_t looked_at_generation; /* of the cluster, when waiting shapes were last looked at */
@@ -212,6 +223,27 @@ bool sy_sched_goes_with_gang(const struct sy_sched *s, const struct sy_entry *e)
 /* Looks after gangs whose time has come, and those that room may have come for. O(gangs) when any
  * has. */
 void sy_sched_wake_gangs(struct sy_sched *s, sy_time_ns now);
+
+/* -- sched_first_claim.c -- */
+
+/* Before a pod is forgotten: keeps its place, where it was of a gang that is broken by that.
+ * O(gang) for a bound member of a gang. */
+void sy_sched_member_leaves(struct sy_sched *s, uint32_t slot, sy_time_ns now);
+/* Ends those whose time is over. O(claims). */
+void sy_sched_end_first_claims(struct sy_sched *s, sy_time_ns now);
+/* When the next one ends. O(claims). */
+sy_time_ns sy_sched_next_first_claim(const struct sy_sched *s);
+/* At the end of a list of all pods, in which they are not. */
+void sy_sched_keep_stand_ins(struct sy_sched *s);
+/* Around an attempt to place members: the gang's own claims are out of its way. Those that were
+ * used are over at the end. */
+void sy_sched_lift_first_claims(struct sy_sched *s, const struct sy_gang *gang);
+void sy_sched_restore_first_claims(struct sy_sched *s, const struct sy_gang *gang);
+/* A node that is kept for the pod's gang and where the pod fits, or SY_NONE; it counts as used. */
+uint32_t sy_sched_use_first_claim(struct sy_sched *s, uint32_t pod, struct sy_shape *shape);
+/* What was used is not, after all. */
+void sy_sched_unuse_first_claims(struct sy_sched *s, const struct sy_gang *gang);
+void sy_sched_first_claims_mark(const struct sy_sched *s);
 
 /* -- sched_groups.c -- */
 

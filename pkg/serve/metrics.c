@@ -83,6 +83,25 @@ static void add_refused(void *arg, const struct sy_refused_pods *refused)
                 NULL);
 }
 
+static void write_gangs(struct sy_expo *e, const struct sy_sched *sched)
+{
+    const struct sy_sched_stats *s = sy_sched_stats(sched);
+
+    counter(e, "steelyard_gang_attempts_total", "Attempts to place a whole gang, by their result.");
+    sy_expo_u64(e, s->gangs_placed, "result", "scheduled", NULL);
+    sy_expo_u64(e, s->gangs_refused, "result", "unschedulable", NULL);
+    sy_expo_u64(e, s->gangs_error, "result", "error", NULL);
+    gauge(e, "steelyard_gang_waiting", "Gangs that have not the members or the room they need.");
+    sy_expo_u64(e, sy_sched_gangs_waiting(sched), NULL);
+    one_histogram(e, "steelyard_gang_wait_seconds",
+                  "From the first sight of a gang's oldest member to a place for all of them.",
+                  &s->gang_wait_s);
+    gauge(e, "steelyard_gang_first_claims", "Places that are kept for members of broken gangs.");
+    sy_expo_u64(e, sy_sched_first_claims_len(sched), NULL);
+    one_counter(e, "steelyard_gang_first_claims_total", "Places that were kept so.",
+                s->first_claims);
+}
+
 static void write_scheduling(struct sy_expo *e, struct sy_sched *sched, const struct sy_figures *f)
 {
     const struct sy_sched_stats *s = sy_sched_stats(sched);
@@ -153,6 +172,8 @@ static void write_scheduling(struct sy_expo *e, struct sy_sched *sched, const st
                 "Number of pods that were successfully scheduled after only the periodic sweep of "
                 "unschedulable pods woke them.",
                 s->rescued_by_sweep);
+
+    write_gangs(e, sched);
 
     /* Its name until 1.3x, which dashboards have, and that since. */
     static const char *const CACHE_NAMES[] = {"scheduler_scheduler_cache_size",
