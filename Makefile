@@ -281,8 +281,8 @@ fuzz: $(FUZZ_BINS) ## each fuzz target for FUZZ_TIME seconds (5) or FUZZ_RUNS ru
 	$(if $(TIME),@hack/fuzz-long $(TIME) $(FUZZ_BINS),@FUZZ_TIME=$(FUZZ_TIME) FUZZ_RUNS=$(FUZZ_RUNS) hack/run-fuzz $(FUZZ_BINS))
 
 SIMULATION := build/$(CFG)/simulation
-simulate: $(SIMULATION) ## the scheduler in a virtual cluster with faults (SEED=, SEEDS=200, STEPS=20000)
-	@SEED=$(SEED) SEEDS=$(or $(SEEDS),200) STEPS=$(or $(STEPS),20000) hack/run-simulation $(SIMULATION)
+simulate: $(SIMULATION) build/asan/simulation ## the scheduler in a virtual cluster with faults (SEED=, SEEDS=200, STEPS=20000)
+	@SEED=$(SEED) SEEDS=$(or $(SEEDS),200) STEPS=$(or $(STEPS),20000) hack/run-simulation $(SIMULATION) build/asan/simulation
 simulate-issue: $(SIMULATION) ## one bug that other schedulers had, played with ours (NAME=; without it: their names)
 	@$(SIMULATION) $(if $(NAME),issue '$(NAME)',list)
 simulate-long: $(SIMULATION) ## the same until stopped, seed after seed, each with more steps

@@ -307,6 +307,23 @@ static struct vroom used_as_known(struct books *b, struct view *v, uint32_t node
     return sum;
 }
 
+/* Whether, as far as a client must know, another pod there has the port. */
+static bool has_port(struct books *b, struct view *v, uint32_t node, uint32_t port, uint32_t client)
+{
+    uint32_t len;
+    const uint32_t *alive = vapi_pods_alive(b->api, &len);
+
+    for (size_t i = 0; i < v->known.len; i++) {
+        if (v->pods.p[v->known.p[i]].node == node && vapi_pod(b->api, v->known.p[i])->port == port)
+            return true;
+    }
+    for (uint32_t i = 0; i < len; i++) {
+        if (vapi_pod(b->api, alive[i])->port == port && place_of(b, v, alive[i], client) == node)
+            return true;
+    }
+    return false;
+}
+
 static uint32_t number_of(const char *text, const char *prefix)
 {
     uint64_t n;
@@ -385,6 +402,9 @@ static void check_bind(struct books *b, struct view *v, const struct sy_decision
                     (long long)p->asks.memory_mib, (long long)n->room.memory_mib,
                     (long long)used.gpus, (long long)p->asks.gpus, (long long)n->room.gpus,
                     (long long)used.pods, (long long)n->room.pods);
+    if (p->port && has_port(b, v, node, p->port, client))
+        books_wrong(b, RULE_OVERCOMMIT, "pod u%u goes to node-%02u, where its port %u is taken",
+                    pod, node, p->port);
     uint32_t least;
     if (p->gang && !placed_of_gang(b, v, p->gang, &least))
         sy_vec_push(&v->begun, p->gang);
@@ -560,8 +580,7 @@ static bool has_room(struct books *b, const struct vpod *p)
 {
     for (uint32_t i = 0; i < NODES_MAX; i++) {
         const struct vnode *n = vapi_node(b->api, i);
-        if (n->exists && n->is_ready && !n->is_cordoned &&
-            vroom_fits(vapi_used(b->api, i), p->asks, n->room))
+        if (n->exists && n->is_ready && !n->is_cordoned && vapi_has_room(b->api, i, p))
             return true;
     }
     return false;

@@ -28,6 +28,7 @@ static const struct {
 } LIES_OF[LIES] = {
     [LIE_NONE] = {"none", RULES, 0},
     [LIE_ROOM] = {"room", RULE_OVERCOMMIT, 0},
+    [LIE_PORTS] = {"ports", RULE_OVERCOMMIT, 0},
     [LIE_NODES] = {"nodes", RULE_WHERE, 0},
     [LIE_GANG] = {"gang", RULE_GANG, 0},
     [LIE_OWNER] = {"owner", RULE_OWNER, 0},

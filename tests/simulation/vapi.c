@@ -220,6 +220,16 @@ struct vroom vapi_used(const struct vapi *a, uint32_t slot)
     return sum;
 }
 
+bool vapi_has_room(const struct vapi *a, uint32_t slot, const struct vpod *p)
+{
+    for (size_t i = 0; p->port && i < a->alive.len; i++) {
+        const struct vpod *o = &a->pods.p[a->alive.p[i]];
+        if (o->node == slot && o->port == p->port && o->phase != VPOD_ENDED)
+            return false;
+    }
+    return vroom_fits(vapi_used(a, slot), p->asks, a->nodes[slot].room);
+}
+
 /* ---- what people, controllers and kubelets do ---- */
 
 uint32_t vapi_pod_create(struct vapi *a, const struct vpod *pod)

@@ -43,6 +43,7 @@ struct vpod {
     uint32_t gang; /* 0: none */
     uint32_t gang_min;
     struct vroom asks;
+    uint32_t port; /* of the host; 0: none */
     int32_t priority;
     uint8_t phase; /* enum vpod_phase */
     bool exists;
@@ -80,6 +81,7 @@ struct version {
 enum vlie {
     LIE_NONE,
     LIE_ROOM,       /* nodes are shown twice as large as they are */
+    LIE_PORTS,      /* pods are shown without their host ports */
     LIE_NODES,      /* nodes are shown as ready and open */
     LIE_GANG,       /* gangs are shown without their minimum */
     LIE_OWNER,      /* other schedulers' pods on nodes are shown as ours, of low priority */
@@ -113,6 +115,8 @@ uint32_t vapi_leader(const struct vapi *a);
 bool vapi_had_leader(const struct vapi *a);
 /* What the pods on a node ask for together; terminated ones do not count. */
 struct vroom vapi_used(const struct vapi *a, uint32_t slot);
+/* Whether the pod may be there, beside what is: room and port. */
+bool vapi_has_room(const struct vapi *a, uint32_t slot, const struct vpod *p);
 bool vroom_fits(struct vroom used, struct vroom asks, struct vroom room);
 struct vroom vroom_add(struct vroom a, struct vroom b);
 struct vroom vroom_less(struct vroom a, struct vroom b);

@@ -196,6 +196,13 @@ static void pod_protobuf(struct sy_buf *b, const struct version *v, enum vlie li
     size_t spec = begin(b, 2);
     size_t container = begin(b, 2);
     put_text(b, 1, "main");
+    if (p->port && lie != LIE_PORTS) {
+        size_t port = begin(b, 6);
+        put_number(b, 2, p->port);
+        put_number(b, 3, p->port);
+        put_text(b, 4, "TCP");
+        end(b, port);
+    }
     size_t resources = begin(b, 8);
     put_room(b, 2, p->asks);
     end(b, resources);
@@ -245,7 +252,11 @@ static void pod_json(struct sy_buf *b, const struct version *v, enum vlie lie)
         if (lie != LIE_GANG)
             sy_buf_addf(b, ",\"annotations\":{\"steelyard.dev/min-member\":\"%s\"}", n.gang_min);
     }
-    sy_buf_adds(b, "},\"spec\":{\"containers\":[{\"name\":\"main\",\"resources\":{\"requests\":");
+    sy_buf_adds(b, "},\"spec\":{\"containers\":[{\"name\":\"main\",");
+    if (p->port && lie != LIE_PORTS)
+        sy_buf_addf(b, "\"ports\":[{\"hostPort\":%u,\"containerPort\":%u,\"protocol\":\"TCP\"}],",
+                    p->port, p->port);
+    sy_buf_adds(b, "\"resources\":{\"requests\":");
     add_room(b, p->asks);
     sy_buf_addf(b, "}}],\"schedulerName\":\"%s\",\"priority\":%d", scheduler_of(p, lie),
                 priority_of(p, lie));

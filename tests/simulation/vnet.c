@@ -492,6 +492,8 @@ static enum vfate roll(struct vnet *n)
         [FATE_ERROR_BEFORE] = f->error_before,
         [FATE_ERROR_AFTER] = f->error_after,
         [FATE_THROTTLED] = f->throttled,
+        [FATE_UNAUTHORIZED] = f->unauthorized,
+        [FATE_FORBIDDEN] = f->forbidden,
     };
 
     for (size_t i = 1; i < SY_ARRAY_LEN(chances); i++) {
@@ -518,13 +520,15 @@ static void meet(struct vcall *c, enum vfate fate)
 
     c->has_answer = fate != FATE_SWALLOWED && fate != FATE_MUTE;
     c->is_skipped = fate == FATE_LOST_BEFORE || fate == FATE_SWALLOWED ||
-                    fate == FATE_ERROR_BEFORE || fate == FATE_THROTTLED;
+                    fate == FATE_ERROR_BEFORE || fate >= FATE_THROTTLED;
     if (fate == FATE_LOST_BEFORE || fate == FATE_LOST_AFTER)
         c->code = -ECONNRESET;
     else if (fate == FATE_ERROR_BEFORE || fate == FATE_ERROR_AFTER)
         c->fake_status = chance(n, 500) ? 500 : 504;
     else if (fate == FATE_THROTTLED)
         c->fake_status = chance(n, 700) ? 429 : 503;
+    else if (fate == FATE_UNAUTHORIZED || fate == FATE_FORBIDDEN)
+        c->fake_status = fate == FATE_UNAUTHORIZED ? 401 : 403;
 }
 
 /* The server gives up by itself, and what it has not done by then it does not do any more, though

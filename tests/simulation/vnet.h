@@ -18,6 +18,7 @@ struct vfaults {
     uint32_t mute;                      /* no answer ever, after the server carried it out */
     uint32_t error_before, error_after; /* 500 or 504 */
     uint32_t throttled;                 /* 429 with Retry-After */
+    uint32_t unauthorized, forbidden;   /* 401, 403 */
     uint32_t slow;                      /* carried out seconds later */
     uint32_t slow_list;                 /* a list or initial state comes in drops */
     uint32_t duplicated;                /* a watch event comes twice */
@@ -36,6 +37,8 @@ enum vfate {
     FATE_ERROR_BEFORE, /* 500 */
     FATE_ERROR_AFTER,
     FATE_THROTTLED, /* 429 */
+    FATE_UNAUTHORIZED,
+    FATE_FORBIDDEN,
 };
 
 /* Lives as long as the network: what it has sent may outlive it. */

@@ -309,6 +309,8 @@ static struct vpod random_pod(struct world *w)
         .priority = w->has_priorities ? (int32_t)below(w, 4) * 100 : 0,
     };
 
+    if (one_in(w, 10))
+        p.port = 8000 + below(w, 3);
     if (one_in(w, 6))
         p.asks.gpus = between(w, 1, 4);
     return p;
@@ -324,6 +326,7 @@ static void create_pods(struct world *w)
         return;
     if (w->has_gangs && one_in(w, 8)) {
         p.gang = ++w->next_gang;
+        p.port = 0;
         p.is_ours = true;
         count = 2 + below(w, 5);
         p.gang_min = count - below(w, 2);
@@ -373,8 +376,8 @@ static void bind_as_rival(struct world *w, uint32_t id)
     uint32_t slot = below(w, w->nodes);
     const struct vnode *n = vapi_node(w->api, slot);
 
-    if (p->node != NO_NODE || p->is_gated || !n->exists ||
-        !vroom_fits(vapi_used(w->api, slot), p->asks, n->room) || (p->is_ours && !one_in(w, 8)))
+    if (p->node != NO_NODE || p->is_gated || !n->exists || !vapi_has_room(w->api, slot, p) ||
+        (p->is_ours && !one_in(w, 8)))
         return;
     p->node = slot;
     trace("a rival binds u%u to node-%02u", id, slot);
@@ -447,6 +450,8 @@ static void change_weather(struct world *w)
     f->error_before = often(w, 60);
     f->error_after = often(w, 60);
     f->throttled = often(w, 100);
+    f->unauthorized = often(w, 10);
+    f->forbidden = often(w, 20);
     f->slow = often(w, 60);
     f->slow_list = often(w, 300);
     f->duplicated = often(w, 100);
