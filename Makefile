@@ -145,6 +145,7 @@ build/$(1)/obj/%.o: %.c build/$(1)/flags
 	$$(Q)$$(CFG_$(1)_CC) $$(CFG_$(1)_CFLAGS) $$(CPPFLAGS_$$(firstword $$(subst /, ,$$<))) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
 
 build/$(1)/obj/cmd/%.o: build/version
+build/$(1)/obj/pkg/serve/ui.o: $$(wildcard pkg/serve/ui/*)
 
 build/$(1)/libsteelyard.a: $$(PKG_SRCS:%.c=build/$(1)/obj/%.o) build/$(1)/sources
 	@rm -f $$@

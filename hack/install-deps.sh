@@ -8,7 +8,7 @@ set -euo pipefail
 
 packages=(build-essential pkg-config libcurl4-openssl-dev libjson-c-dev libyaml-dev libssl-dev
     libcmocka-dev libevent-dev libnghttp2-dev clang clang-format clang-tidy libclang-rt-14-dev git
-    ca-certificates jq curl prometheus valgrind shellcheck buildah bubblewrap)
+    ca-certificates jq curl prometheus valgrind shellcheck buildah bubblewrap chromium)
 go_least=26
 
 missing=()

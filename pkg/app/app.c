@@ -725,7 +725,8 @@ static void start_endpoints(struct app *a)
                                                                   .check = checks,
                                                                   .arg = a});
     a->access = sy_access_new(a->kube);
-    a->api = sy_api_new(a->server, &(struct sy_api_options){.sched = a->sched,
+    a->api = sy_api_new(a->server, &(struct sy_api_options){.loop = a->loop,
+                                                            .sched = a->sched,
                                                             .strings = a->strings,
                                                             .gate = sy_access_check,
                                                             .gate_arg = a->access,
@@ -821,6 +822,7 @@ static void end(struct app *a)
     sy_groups_free(a->groups);
     sy_measure_free(a->measure);
     sy_access_free(a->access);
+    sy_api_stop(a->api);
     if (a->server)
         sy_server_free(a->server);
     sy_tls_server_free(a->tls);

@@ -35,8 +35,15 @@ struct route {
     void *arg;
 };
 
+struct sy_stream {
+    struct connection *connection;
+    void (*on_end)(void *arg);
+    void *arg;
+};
+
 struct connection {
     struct sy_server *server;
+    struct sy_stream *stream;       /* its answer has no end */
     struct connection *prev, *next; /* oldest activity first */
     struct event *first_byte; /* until it is known what the peer speaks: then there is a `bev` */
     struct bufferevent *bev;
@@ -64,6 +71,7 @@ struct sy_server {
 struct sy_exchange {
     struct connection *connection; /* NULL: gone; deferred ones only */
     struct sy_request request;     /* borrows from `head` */
+    const char *header;            /* one more; static */
     bool is_head;
     bool is_replied;
     bool is_deferred;
@@ -103,6 +111,12 @@ static void connection_link(struct connection *c)
 
 static void connection_free(struct connection *c)
 {
+    if (c->stream) {
+        struct sy_stream *s = c->stream;
+        c->stream = NULL;
+        s->on_end(s->arg);
+        free(s);
+    }
     connection_unlink(c);
     c->server->connections--;
     sy_timer_free(c->deadline);
@@ -190,8 +204,9 @@ static void write_reply(struct sy_exchange *x, int status, const char *content_t
                         "Content-Length: %zu\r\n"
                         "Cache-Control: no-store\r\n"
                         "X-Content-Type-Options: nosniff\r\n"
-                        "%s%s%s\r\n",
+                        "%s%s%s%s%s\r\n",
                         status, status_text(status), content_type, body.len,
+                        x->header ? x->header : "", x->header ? "\r\n" : "",
                         status == 405 ? "Allow: GET, HEAD\r\n" : "",
                         status == 401 ? "WWW-Authenticate: Bearer\r\n" : "",
                         c->close_when_sent ? "Connection: close\r\n" : "");
@@ -210,6 +225,54 @@ void sy_reply(struct sy_exchange *x, int status, const char *content_type, struc
         write_reply(x, status, content_type, body);
     if (!x->is_in_handler)
         exchange_free(x);
+}
+
+void sy_exchange_add_header(struct sy_exchange *x, const char *line)
+{
+    x->header = line;
+}
+
+struct sy_stream *sy_reply_stream(struct sy_exchange *x, const char *content_type,
+                                  void (*on_end)(void *arg), void *arg)
+{
+    struct connection *c = x->connection;
+    struct sy_stream *s;
+
+    if (!c || x->is_head || x->is_replied) {
+        sy_reply(x, 200, content_type, SY_STR(""));
+        return NULL;
+    }
+    s = sy_xmalloc(sizeof(*s));
+    *s = (struct sy_stream){c, on_end, arg};
+    c->stream = s;
+    c->is_draining = true; /* it has nothing more to say; that it closes is to be seen */
+    bufferevent_enable(c->bev, EV_READ);
+    evbuffer_add_printf(bufferevent_get_output(c->bev),
+                        "HTTP/1.1 200 OK\r\nContent-Type: %s\r\nCache-Control: no-store\r\n"
+                        "X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n",
+                        content_type);
+    c->is_answering = true;
+    give_time(c, SY_SERVER_REQUEST_TIMEOUT_S);
+    x->is_replied = true;
+    if (!x->is_in_handler)
+        exchange_free(x);
+    return s;
+}
+
+void sy_stream_send(struct sy_stream *s, struct sy_str bytes)
+{
+    struct connection *c = s->connection;
+    struct evbuffer *out = bufferevent_get_output(c->bev);
+
+    if (evbuffer_get_length(out) + bytes.len > SY_SERVER_STREAM_MAX_BYTES ||
+        evbuffer_add(out, bytes.p, bytes.len) < 0) {
+        connection_free(c);
+        return;
+    }
+    if (!c->is_answering) {
+        c->is_answering = true;
+        give_time(c, SY_SERVER_REQUEST_TIMEOUT_S);
+    }
 }
 
 void sy_exchange_defer(struct sy_exchange *x)
@@ -318,7 +381,7 @@ static void on_read(struct bufferevent *bev, void *arg)
         evbuffer_drain(bufferevent_get_input(bev), evbuffer_get_length(bufferevent_get_input(bev)));
         return;
     }
-    if (c->is_answering || !answer_one(c))
+    if (c->is_answering || !answer_one(c) || c->stream)
         return;
     /* The rest of the input waits until the answer is taken: see on_written(). */
     bufferevent_disable(bev, EV_READ);
@@ -332,6 +395,10 @@ static void on_written(struct bufferevent *bev, void *arg)
     if (!c->is_answering)
         return;
     c->is_answering = false;
+    if (c->stream) {
+        sy_timer_disarm(c->deadline);
+        return;
+    }
     if (c->close_when_sent) {
         /* Closing with input unread would reset the connection and could take the answer along. */
         if (c->ssl)
@@ -348,6 +415,19 @@ static void on_written(struct bufferevent *bev, void *arg)
     give_time(c, SY_SERVER_IDLE_TIMEOUT_S);
     bufferevent_enable(bev, EV_READ);
     on_read(bev, c);
+}
+
+void sy_stream_end(struct sy_stream *s)
+{
+    struct connection *c = s->connection;
+
+    c->stream = NULL;
+    free(s);
+    c->close_when_sent = true;
+    if (c->is_answering)
+        return; /* it is closed when what was sent is taken */
+    c->is_answering = true;
+    on_written(c->bev, c);
 }
 
 static void on_progress(struct evbuffer *out SY_UNUSED, const struct evbuffer_cb_info *info,

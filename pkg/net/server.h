@@ -58,3 +58,19 @@ void sy_exchange_defer(struct sy_exchange *x);
 /* body is copied; HEAD sends its length only. A second reply to an exchange that was not deferred
  * is dropped. */
 void sy_reply(struct sy_exchange *x, int status, const char *content_type, struct sy_str body);
+/* A line for the head of the reply ("Name: value"), a static string, before sy_reply(). One. */
+void sy_exchange_add_header(struct sy_exchange *x, const char *line);
+
+/* An answer without an end, for what is told as it happens. It starts with status 200 and ends with
+ * the connection. x: as for sy_reply(), which this is in place of. on_end is called once when the
+ * peer has gone, was cut because it did not take what it was sent (SY_SERVER_STREAM_MAX_BYTES
+ * behind, or nothing in SY_SERVER_REQUEST_TIMEOUT_S), or the server is freed; not after
+ * sy_stream_end(). NULL: the peer has gone already, or asked for the head only. Loop thread. */
+enum { SY_SERVER_STREAM_MAX_BYTES = 8 << 20 };
+struct sy_stream;
+struct sy_stream *sy_reply_stream(struct sy_exchange *x, const char *content_type,
+                                  void (*on_end)(void *arg), void *arg);
+/* Copied. May call on_end before it returns; the stream is gone then. */
+void sy_stream_send(struct sy_stream *s, struct sy_str bytes);
+/* Ends the answer, after what was sent. */
+void sy_stream_end(struct sy_stream *s);

@@ -11,6 +11,8 @@
 #include "serve/api_explain.h"
 #include "serve/api_nodes.h"
 #include "serve/api_queues.h"
+#include "serve/live.h"
+#include "serve/ui.h"
 
 enum { ANSWER_MAX_BYTES = 64 << 20, ERROR_MAX_BYTES = 16 << 10 };
 
@@ -18,6 +20,7 @@ static const char JSON_TYPE[] = "application/json";
 
 struct sy_api {
     struct sy_api_options options;
+    struct sy_live *live;
 };
 
 /* A request whose sender is being checked. */
@@ -167,16 +170,43 @@ static void handle_queues(void *arg, struct sy_exchange *x)
     check_then(arg, x, answer_queues);
 }
 
+static void answer_stream(struct sy_api *a, struct sy_exchange *x)
+{
+    sy_live_add(a->live, x);
+}
+
+static void handle_stream(void *arg, struct sy_exchange *x)
+{
+    check_then(arg, x, answer_stream);
+}
+
 struct sy_api *sy_api_new(struct sy_server *server, const struct sy_api_options *options)
 {
     struct sy_api *a = sy_xcalloc(1, sizeof(*a));
 
     a->options = *options;
+    a->live = sy_live_new(&(struct sy_live_options){
+        .loop = options->loop,
+        .sched = options->sched,
+        .strings = options->strings,
+        .now = options->now,
+        .wall_now = options->wall_now,
+    });
+    sy_ui_add(server);
+    sy_server_handle(server, "/steelyard/v1/stream", handle_stream, a);
     sy_server_handle(server, "/steelyard/v1/explain", handle_explain, a);
     sy_server_handle(server, "/steelyard/v1/nodes", handle_nodes, a);
     sy_server_handle(server, "/steelyard/v1/balance", handle_balance, a);
     sy_server_handle(server, "/steelyard/v1/queues", handle_queues, a);
     return a;
+}
+
+void sy_api_stop(struct sy_api *a)
+{
+    if (!a)
+        return;
+    sy_live_free(a->live);
+    a->live = NULL;
 }
 
 void sy_api_free(struct sy_api *a)

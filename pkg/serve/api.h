@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The endpoints for people and programs that ask what the scheduler does and why: GET
+ * The endpoints for people and programs that ask what the scheduler does and why: the dashboard's
+ * page at /ui/, open, and what it and others ask for: GET /steelyard/v1/stream (serve/live.h) and
  * /steelyard/v1/explain, /steelyard/v1/nodes and /steelyard/v1/balance, as docs/explain.md
  * describes their JSON. Each request must carry a bearer token, over TLS or from this machine;
  * whether its holder may is for the gate to say, and without a "yes" nothing is answered. */
@@ -19,6 +20,7 @@ typedef void sy_gate_fn(void *arg, const char *token, const char *path, sy_gate_
                         void *done_arg);
 
 struct sy_api_options {
+    struct sy_loop *loop;             /* borrowed */
     struct sy_sched *sched;           /* borrowed, as all here */
     const struct sy_strings *strings; /* of sched */
     sy_gate_fn *gate;
@@ -33,4 +35,6 @@ struct sy_api;
 /* Adds the endpoints to a server, which must be freed before what is returned; checks that are
  * under way must have ended before too. Loop thread. Free with sy_api_free(). */
 struct sy_api *sy_api_new(struct sy_server *server, const struct sy_api_options *options);
+/* Ends what is being told to dashboards: before the server is freed. NULL allowed. */
+void sy_api_stop(struct sy_api *a);
 void sy_api_free(struct sy_api *a); /* NULL allowed */

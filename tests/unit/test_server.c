@@ -32,6 +32,9 @@ struct fixture {
     bool was_private;
     struct sy_timer *later;
     struct sy_exchange *waiting;
+    struct sy_stream *stream;
+    int stream_says, stream_ends;
+    bool is_greedy;
 };
 
 static void hello(void *arg, struct sy_exchange *x)
@@ -96,6 +99,49 @@ static void deferred_and_at_once(void *arg SY_UNUSED, struct sy_exchange *x)
     sy_reply(x, 200, "text/plain", SY_STR("at once\n"));
 }
 
+static void on_stream_end(void *arg)
+{
+    struct fixture *f = arg;
+
+    f->stream = NULL;
+    f->stream_ends++;
+}
+
+static void say_more(void *arg)
+{
+    struct fixture *f = arg;
+    static char much[1 << 20];
+
+    if (!f->stream)
+        return;
+    if (f->stream_says == 3) {
+        sy_stream_end(f->stream);
+        f->stream = NULL;
+        return;
+    }
+    f->stream_says++;
+    if (f->is_greedy)
+        sy_stream_send(f->stream, (struct sy_str){much, sizeof(much)});
+    else
+        sy_stream_send(f->stream, SY_STR("more\n"));
+    if (f->is_greedy)
+        f->stream_says = 0; /* without an end */
+    sy_timer_arm(f->later, SY_NS_PER_MS);
+}
+
+static void stream(void *arg, struct sy_exchange *x)
+{
+    struct fixture *f = arg;
+
+    f->calls++;
+    sy_timer_free(f->later);
+    f->later = sy_timer_new(f->loop, say_more, f);
+    f->is_greedy = sy_exchange_query(x, "much") != NULL;
+    f->stream = sy_reply_stream(x, "text/plain", on_stream_end, f);
+    if (f->stream)
+        sy_timer_arm(f->later, SY_NS_PER_MS);
+}
+
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
@@ -108,6 +154,7 @@ static int setup(void **state)
     sy_server_handle(f->server, "/large", large, f);
     sy_server_handle(f->server, "/secret", secret, f);
     sy_server_handle(f->server, "/later", later, f);
+    sy_server_handle(f->server, "/stream", stream, f);
     sy_server_handle(f->server, "/both", deferred_and_at_once, f);
     f->later = sy_timer_new(f->loop, answer_later, f);
     *state = f;
@@ -483,6 +530,52 @@ static void parameters_are_capped(void **state SY_UNUSED)
     assert_null(sy_request_param(&r, "q"));
 }
 
+static void a_stream_tells_until_it_ends(void **state)
+{
+    struct fixture *f = *state;
+    struct peer p = {.send = "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n", .keep_open = true};
+
+    serve(f, &p);
+    assert_non_null(strstr(p.got, "Connection: close\r\n\r\nmore\nmore\nmore\n"));
+    free(p.got);
+    assert_int_equal(f->stream_ends, 0);
+    expect(f, "HEAD /stream HTTP/1.1\r\n\r\n", "HTTP/1.1 200 OK\r\n", NULL);
+    assert_int_equal(f->calls, 2);
+    assert_null(f->stream);
+}
+
+/* Has the loop turn until the stream is over, or long enough. */
+static void turn_until_the_stream_ends(struct fixture *f)
+{
+    for (int i = 0; i < 10000 && !f->stream_ends; i++)
+        expect(f, "GET /hello HTTP/1.1\r\n\r\n", "HTTP/1.1 200", NULL);
+    assert_int_equal(f->stream_ends, 1);
+    assert_null(f->stream);
+}
+
+static void a_stream_ends_when_nobody_listens(void **state)
+{
+    struct fixture *f = *state;
+    struct peer p = {
+        .send = "GET /stream?much HTTP/1.1\r\nHost: x\r\n\r\n", .keep_open = true, .read_max = 10};
+
+    serve(f, &p);
+    free(p.got);
+    turn_until_the_stream_ends(f);
+}
+
+static void who_does_not_read_is_cut(void **state)
+{
+    struct fixture *f = *state;
+    static const char REQUEST[] = "GET /stream?much HTTP/1.1\r\nHost: x\r\n\r\n";
+    int fd = dial(sy_server_port(f->server));
+
+    assert_true(fd >= 0);
+    assert_int_equal(send(fd, REQUEST, sizeof(REQUEST) - 1, 0), sizeof(REQUEST) - 1);
+    turn_until_the_stream_ends(f);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -499,6 +592,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(tokens_are_handed_on, setup, teardown),
         cmocka_unit_test_setup_teardown(an_answer_may_come_later, setup, teardown),
         cmocka_unit_test_setup_teardown(a_late_answer_to_nobody_is_dropped, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_stream_tells_until_it_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_stream_ends_when_nobody_listens, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_does_not_read_is_cut, setup, teardown),
         cmocka_unit_test(parameters_are_capped),
     };
 
