@@ -106,6 +106,10 @@ static void read_row(struct json_object *node, struct row *r)
         .reliability = ask_number(weight, "reliability"),
     };
     read_resources(ask_get_object(node, "resources"), ask_get_object(node, "gpus"), r);
+    struct json_object *failure = ask_get_object(node, "failure");
+    const char *state = failure ? ask_text(failure, "state") : "Healthy";
+    if (strcmp(state, "Healthy") != 0)
+        r->status = state;
 }
 
 static void print_share(bool is_there, double share, bool is_measured)

@@ -24,6 +24,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "net/tls_server.h"
+#include "sched/health.h"
 #include "sched/inputs.h"
 #include "serve/api.h"
 #include "serve/serve.h"
@@ -61,6 +62,8 @@ struct settings {
     struct sy_pools_options pools;
     struct sy_config_queues_room queues_room;
     struct sy_queues_options queues;
+    struct sy_config_failures_room failures_room;
+    struct sy_failure_options failures;
 };
 
 struct app {
@@ -77,6 +80,8 @@ struct app {
     struct sy_outbox *outbox;
     struct sy_feed *feeds[SY_FEEDS];
     struct sy_groups *groups;   /* NULL: PodGroups are not read */
+    struct sy_config_failures_room failure_keys; /* as it was started with */
+    struct sy_feed *leases;     /* of nodes; nothing waits for it; NULL: not wanted */
     struct sy_measure *measure; /* NULL: nothing measures load */
     struct sy_leader *leader;   /* NULL: there is no election */
     struct sy_server *server;
@@ -202,6 +207,8 @@ static void sweep_strings(struct app *a)
         if (a->feeds[i])
             sy_feed_mark(a->feeds[i]);
     }
+    if (a->leases)
+        sy_feed_mark(a->leases);
     uint32_t freed = sy_strings_sweep(a->strings);
     a->strings_kept = len - freed;
     a->strings_swept += freed;
@@ -228,8 +235,10 @@ static bool knows_devices(struct app *a)
     return knows;
 }
 
-static void tell_what_is_missing(struct app *a)
+static void tell_what_is_missing(struct app *a, sy_time_ns now)
 {
+    sy_sched_leases_live(
+        a->sched, a->leases && sy_feed_is_synced(a->leases) && sy_feed_is_live(a->leases), now);
     sy_sched_devices_known(a->sched, knows_devices(a));
     sy_sched_hold_preemption(a->sched, is_missing(a->feeds[SY_FEED_BUDGETS]));
     sy_sched_namespaces_unknown(a->sched,
@@ -243,7 +252,7 @@ static void on_turn(void *arg)
 
     sy_outbox_apply(a->outbox, a->sched, now);
     bool active = is_active(a);
-    tell_what_is_missing(a);
+    tell_what_is_missing(a, now);
     sy_time_ns next = sy_sched_run(a->sched, active, CYCLES_PER_TURN, now);
     if (active && sy_sched_has_work(a->sched))
         sy_deferred_trigger(a->turn);
@@ -337,6 +346,7 @@ static struct sy_feed_options feed_options(struct app *a)
         .strings = a->strings,
         .join = sy_measure_join(a->measure),
         .names = &sy_sched_cluster(a->sched)->names,
+        .node_annotations = a->failure_keys.keys,
         .on_input = want_turn,
         .on_error = on_feed_error,
         .arg = a,
@@ -398,7 +408,13 @@ static int start_feeds(struct app *a, struct sy_err *err)
         sy_feed_start(a->feeds[i]);
     }
     start_groups(a);
-    return 0;
+    const struct sy_config_failures *failures = &a->started.failures;
+    if (a->leases || !a->now.config.failures.is_on || !failures->suspect_after_ns)
+        return 0;
+    int r = sy_feed_new(SY_FEED_NODE_LEASES, &options, &a->leases, err);
+    if (!r)
+        sy_feed_start(a->leases);
+    return r;
 }
 
 /* ---- figures ---- */
@@ -422,6 +438,8 @@ static void collect(void *arg, struct sy_figures *ret)
         if (a->feeds[i])
             sy_feed_figures(a->feeds[i], ret);
     }
+    if (a->leases)
+        sy_feed_figures(a->leases, ret);
     sy_outbox_figures(a->outbox, ret);
     ret->writes_withheld = s->writes_withheld;
     if (a->leader)
@@ -544,6 +562,8 @@ static struct sy_sched_options sched_options(struct settings *settings)
         .gangs = sy_config_gangs(&settings->config.gangs),
         .start_half_life_ns = models->start_half_life_ns,
         .failure_half_life_ns = models->failure_half_life_ns,
+        .failures = sy_config_failures(&settings->config.failures, &settings->failures_room,
+                                       &settings->failures),
         .clock = sy_clock_boot_ns,
     };
 }
@@ -791,6 +811,8 @@ static int start(struct app *a, struct sy_err *err)
     if (r || (r = start_server(a, err)) || (r = start_kube(a, err)) ||
         (r = start_profiles(a, err)) || (r = start_outbox(a, err)))
         return r;
+    (void)sy_config_failures(&a->started.failures, &a->failure_keys,
+                             &(struct sy_failure_options){0});
     start_sched(a);
     if (a->server)
         start_endpoints(a);
@@ -820,6 +842,7 @@ static void end(struct app *a)
     for (int i = 0; i < SY_FEEDS; i++)
         sy_feed_free(a->feeds[i]);
     sy_groups_free(a->groups);
+    sy_feed_free(a->leases);
     sy_measure_free(a->measure);
     sy_access_free(a->access);
     sy_api_stop(a->api);

@@ -347,6 +347,13 @@ static const struct sy_option GPUS[] = {
                                .help = "what the ledger of GPUs keeps; docs/gpu.md"                \
     }
 
+#define FAILURES                                                                                   \
+    {                                                                                              \
+        "failures", SY_OPTION_MAP, AT(failures), .fields = sy_config_failures_options,             \
+                                                 .check_map = sy_config_failures_check,            \
+                                                 .help = "nodes that fail; docs/failures.md"       \
+    }
+
 static const struct sy_option EXPLAIN[] = {
     {"records", SY_OPTION_INT, AT(records_max), .is_live = true, .initial = "20000", .least = 0,
      .most = 1000000, .help = "decisions kept, the newest, some 400 bytes each; 0: none"},
@@ -414,6 +421,7 @@ static const struct sy_option CONFIG[] = {
     LOAD,
     GPUS_MAP,
     GANGS,
+    FAILURES,
     MODELS,
     {0},
 };
@@ -454,6 +462,7 @@ static const struct sy_option KUBE_OURS[] = {
     LOAD,
     GPUS_MAP,
     GANGS,
+    FAILURES,
     MODELS,
     {0},
 };

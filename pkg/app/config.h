@@ -5,6 +5,7 @@
  * reference. Wiring belongs in app.c. */
 #pragma once
 
+#include "app/failure_config.h"
 #include "app/gang_config.h"
 #include "app/leader_config.h"
 #include "app/load_config.h"
@@ -84,6 +85,7 @@ struct sy_config {
     struct sy_config_models models;
     struct sy_config_gangs gangs;
     struct sy_option_list queues; /* struct sy_config_queue */
+    struct sy_config_failures failures;
 };
 
 /* One flag given: the option that it sets, as "server.port". */

@@ -7,6 +7,8 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "model/group.h"
+#include "sched/health.h"
 #include "sched/inputs.h"
 
 enum { OBJECT_ARENA_MAX_BYTES = 64 << 20 };
@@ -24,6 +26,7 @@ struct resource {
     const char *loss;
     bool (*is_needed_by)(const struct sy_profile *p); /* NULL: always needed */
     int kind;                                         /* enum sy_storage_kind or one like it */
+    bool is_quiet; /* upsert() itself says what the scheduler may act on */
 };
 
 struct sy_feed {
@@ -188,6 +191,32 @@ static void begin_workloads(struct sy_feed *f)
 static void end_workloads(struct sy_feed *f, sy_time_ns now SY_UNUSED)
 {
     sy_sched_workloads_replace_end(f->options.sched, (enum sy_workload_kind)f->resource->kind);
+}
+
+static int upsert_lease(struct sy_feed *f, enum sy_encoding enc, struct sy_str raw, sy_time_ns now)
+{
+    struct sy_node_lease lease;
+    int r = sy_decode_lease(&f->decode, enc, raw, &lease, NULL);
+
+    if (!r && lease.node &&
+        sy_sched_node_lease(f->options.sched, lease.node, lease.renewed_wall_ns, lease.duration_ns,
+                            now))
+        f->options.on_input(f->options.arg);
+    return r;
+}
+
+/* A node says itself that it is gone. */
+static void ignore_removal(struct sy_feed *f SY_UNUSED, const struct sy_meta *meta SY_UNUSED,
+                           sy_time_ns now SY_UNUSED)
+{
+}
+
+static void ignore_begin(struct sy_feed *f SY_UNUSED)
+{
+}
+
+static void ignore_end(struct sy_feed *f SY_UNUSED, sy_time_ns now SY_UNUSED)
+{
 }
 
 static int upsert_budget(struct sy_feed *f, enum sy_encoding enc, struct sy_str raw,
@@ -358,7 +387,7 @@ static const char UNSPREAD[] = "its pods are not spread by default constraints";
                                      .is_needed_by = (needed_by),                                  \
                                      .kind = (which)}
 
-static const struct resource RESOURCES[SY_FEEDS] = {
+static const struct resource RESOURCES[SY_FEEDS + 1] = {
     [SY_FEED_NODES] = {.name = "nodes",
                        .path = "/api/v1/nodes",
                        .upsert = upsert_node,
@@ -407,6 +436,15 @@ static const struct resource RESOURCES[SY_FEEDS] = {
     GROUPS(SY_GROUP_COSCHEDULE, "scheduling.x-k8s.io"),
     GROUPS(SY_GROUP_VOLCANO, "scheduling.volcano.sh"),
     GROUPS(SY_GROUP_KAI, "scheduling.run.ai"),
+    [SY_FEED_NODE_LEASES] = {.name = "leases",
+                             .path =
+                                 "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases",
+                             .upsert = upsert_lease,
+                             .remove = ignore_removal,
+                             .replace_begin = ignore_begin,
+                             .replace_end = ignore_end,
+                             .loss = "nodes whose leases are not renewed are not suspected",
+                             .is_quiet = true},
 };
 
 bool sy_feed_is_needed(enum sy_feed_kind kind, const struct sy_profile *profiles, uint32_t len)
@@ -439,7 +477,8 @@ static int on_object(void *arg, enum sy_event_type type, enum sy_encoding enc, s
     } else {
         r = f->resource->upsert(f, enc, raw, now_ns(f));
     }
-    f->options.on_input(f->options.arg);
+    if (!f->resource->is_quiet)
+        f->options.on_input(f->options.arg);
     return r;
 }
 
@@ -470,6 +509,20 @@ static void on_error(void *arg, const struct sy_err *err, int64_t retry_in_ns)
     f->options.on_error(f->options.arg, f->resource->name, f->resource->loss, err, retry_in_ns);
 }
 
+/* Of groups and of recovery together, made at the first call. */
+static const char *const *pod_annotations(void)
+{
+    enum { ROOM = 64 };
+    static const char *all[ROOM];
+    uint32_t len = 0;
+
+    for (uint32_t i = 0; sy_group_annotations[i] && len < ROOM - 1; i++)
+        all[len++] = sy_group_annotations[i];
+    for (uint32_t i = 0; sy_recovery_annotations[i] && len < ROOM - 1; i++)
+        all[len++] = sy_recovery_annotations[i];
+    return all;
+}
+
 int sy_feed_new(enum sy_feed_kind kind, const struct sy_feed_options *options, struct sy_feed **ret,
                 struct sy_err *err)
 {
@@ -482,7 +535,9 @@ int sy_feed_new(enum sy_feed_kind kind, const struct sy_feed_options *options, s
     sy_decode_init(&f->decode, options->strings, OBJECT_ARENA_MAX_BYTES);
     f->decode.names = *options->names;
     if (f->resource->upsert == upsert_pod)
-        f->decode.annotation_keys = sy_group_annotations;
+        f->decode.annotation_keys = pod_annotations();
+    else if (f->resource->upsert == upsert_node)
+        f->decode.annotation_keys = options->node_annotations;
     if (options->api)
         f->path = sy_xasprintf("/apis/%s/podgroups", options->api);
     f->options.api = NULL;

@@ -22,6 +22,7 @@ enum sy_feed_kind {
     SY_FEED_DEVICES = SY_FEED_STORAGE + SY_STORAGE_KINDS,
     SY_FEED_GROUPS = SY_FEED_DEVICES + SY_DEVICES_KINDS,
     SY_FEEDS = SY_FEED_GROUPS + SY_GROUP_SOURCES,
+    SY_FEED_NODE_LEASES = SY_FEEDS, /* beside these: no decision waits for it */
 };
 
 struct sy_feed;
@@ -33,6 +34,7 @@ struct sy_feed_options {
     struct sy_load_join *join;             /* NULL: nobody wants the nodes' addresses */
     const struct sy_resource_names *names; /* of strings; copied */
     const char *api;                       /* of PodGroups: "GROUP/VERSION" that has them; copied */
+    const char *const *node_annotations;   /* to keep, NULL-terminated; for the feed's life */
     /* Something changed that the scheduler may act on. */
     void (*on_input)(void *arg);
     /* Each error that makes the feed wait. resource: "pods". loss: what does not work without it,

@@ -8,13 +8,22 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/vec.h"
+#include "sched/health.h"
 
 static const size_t OBJECT_MAX_BYTES = (size_t)64 << 20;
+/* A budget that does not let a pod go may do so then, where the server does not say when. */
+static const int64_t BUDGET_RETRY_NS = 10 * SY_NS_PER_S;
 
 struct ended {
     uint64_t ticket;
     enum sy_bind_result result;
     char *error; /* owned, or NULL */
+};
+
+/* A pod that was to go and has not. */
+struct spared {
+    char *uid;        /* owned */
+    int64_t after_ns; /* it may be tried again then */
 };
 
 /* A write for a pod's volumes. */
@@ -39,7 +48,7 @@ struct sy_outbox {
     struct sy_decode decode;
     SY_VEC(struct claimed) claimed;
     SY_VEC(struct ended) ended;
-    SY_VEC(char *) spared; /* UIDs, owned: victims whose eviction failed */
+    SY_VEC(struct spared) spared;
     SY_VEC(struct wrote) wrote;
     char *group_apis[SY_GROUP_SOURCES]; /* owned, or NULL */
     bool events;
@@ -86,9 +95,14 @@ static void on_evict_failed(void *arg, const char *uid, const struct sy_err *err
 {
     struct sy_outbox *o = arg;
 
-    sy_log_warn("a pod could not be preempted; it may be chosen again", "uid", uid, "error",
+    struct spared s = {.after_ns = (int64_t)err->retry_after_ms * SY_NS_PER_MS};
+
+    if (err->http_status == 429 && !s.after_ns)
+        s.after_ns = BUDGET_RETRY_NS;
+    sy_log_warn("a pod could not be evicted; it may be chosen again", "uid", uid, "error",
                 sy_err_text(err, -1));
-    sy_vec_push(&o->spared, sy_xstrdup(uid));
+    s.uid = sy_xstrdup(uid);
+    sy_vec_push(&o->spared, s);
     o->on_result(o->arg);
 }
 
@@ -169,7 +183,7 @@ void sy_outbox_free(struct sy_outbox *o)
         free(o->ended.p[i].error);
     sy_vec_done(&o->ended);
     for (size_t i = 0; i < o->spared.len; i++)
-        free(o->spared.p[i]);
+        free(o->spared.p[i].uid);
     sy_vec_done(&o->spared);
     for (size_t i = 0; i < o->wrote.len; i++)
         free(o->wrote.p[i].error);
@@ -230,6 +244,11 @@ void sy_outbox_set_group_api(struct sy_outbox *o, uint8_t source, const char *ap
 void sy_outbox_decide(void *arg, const struct sy_decision *d)
 {
     struct sy_outbox *o = arg;
+    static const enum sy_evict_how HOW[] = {
+        [SY_REMOVE_BY_PREEMPTION] = SY_EVICT_PREEMPT,
+        [SY_REMOVE_BY_EVICTION] = SY_EVICT_BUDGETED,
+        [SY_REMOVE_BY_FORCE] = SY_EVICT_FORCE,
+    };
     const char *gpus[] = {SY_GPU_DEVICES_ANNOTATION, d->gpu_devices, NULL};
 
     switch (d->kind) {
@@ -247,7 +266,8 @@ void sy_outbox_decide(void *arg, const struct sy_decision *d)
                                 d->name, d->uid, d->message);
         break;
     case SY_DECIDE_EVICT:
-        sy_actions_preempt(o->actions, d->ns, d->name, d->uid, d->message, d->generation);
+        sy_actions_evict(o->actions, HOW[d->removal], d->ns, d->name, d->uid, d->message,
+                         d->generation);
         break;
     case SY_DECIDE_VOLUME:
         write_volume(o, d->ticket, d->volume);
@@ -309,8 +329,8 @@ void sy_outbox_apply(struct sy_outbox *o, struct sy_sched *sched, sy_time_ns now
     }
     o->claimed.len = 0;
     for (size_t i = 0; i < o->spared.len; i++) {
-        sy_sched_evict_failed(sched, sy_str_from(o->spared.p[i]), now);
-        free(o->spared.p[i]);
+        sy_sched_evict_later(sched, sy_str_from(o->spared.p[i].uid), o->spared.p[i].after_ns, now);
+        free(o->spared.p[i].uid);
     }
     o->spared.len = 0;
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 /* What the API server does not say about a pod. */
-enum { KEPT_FLAGS = SY_POD_ASSUMED | SY_POD_EVICTED };
+enum { KEPT_FLAGS = SY_POD_ASSUMED | SY_POD_EVICTED | SY_POD_HOLD };
 static const size_t SCRATCH_MAX_BYTES = (size_t)64 << 20;
 
 static void add_column(struct sy_cluster *c, sy_sid resource);
@@ -36,6 +36,7 @@ void sy_cluster_done(struct sy_cluster *c)
     }
     free(c->nodes);
     free(c->node_flags);
+    free(c->node_health);
     free(c->node_generation);
     free(c->used_nonzero_cpu_milli);
     free(c->used_nonzero_memory_bytes);
@@ -116,6 +117,14 @@ void sy_cluster_set_factors(struct sy_cluster *c, uint32_t node, float performan
     touch_node(c, node, false);
 }
 
+void sy_cluster_set_health(struct sy_cluster *c, uint32_t node, enum sy_node_health health)
+{
+    if (c->node_health[node] == health)
+        return;
+    c->node_health[node] = (uint8_t)health;
+    touch_node(c, node, health == SY_HEALTH_GOOD);
+}
+
 void sy_cluster_set_start(struct sy_cluster *c, uint32_t node, float start_s)
 {
     if (c->start_s[node] == start_s)
@@ -172,6 +181,7 @@ static void grow_nodes(struct sy_cluster *c)
     } while (0)
     GROW(c->nodes);
     GROW(c->node_flags);
+    GROW(c->node_health);
     GROW(c->node_generation);
     GROW(c->used_nonzero_cpu_milli);
     GROW(c->used_nonzero_memory_bytes);
@@ -222,6 +232,7 @@ static uint32_t ensure_node(struct sy_cluster *c, sy_sid name)
     n->first_pod = SY_NONE;
     n->pods_len = 0;
     c->node_flags[slot] = 0;
+    c->node_health[slot] = SY_HEALTH_GOOD;
     c->performance[slot] = c->reliability[slot] = 1;
     c->start_s[slot] = 0;
     sy_turns_forget(c, slot);

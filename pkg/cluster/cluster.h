@@ -59,6 +59,14 @@ enum sy_node_flags {
     SY_NODE_SEEN = 1 << 3, /* in the replacement that is going on */
 };
 
+/* Whether pods are placed on a node, in the judgement of who follows failures (sched/failure.h). */
+enum sy_node_health {
+    SY_HEALTH_GOOD,
+    SY_HEALTH_SUSPECT,
+    SY_HEALTH_NOT_READY,
+    SY_HEALTH_HELD_DOWN, /* it has come back, and is to prove itself */
+};
+
 struct sy_node_slot {
     struct sy_arena arena; /* holds `node` */
     struct sy_node node;   /* valid while ALIVE; name always */
@@ -77,6 +85,7 @@ enum sy_pod_flags {
     SY_POD_RUNNING = 1 << 5,
     SY_POD_NEVER_PREEMPTS = 1 << 6,
     SY_POD_EVICTED = 1 << 7, /* we have asked for its deletion */
+    SY_POD_HOLD = 1 << 8,    /* no pod, but room that is held for one (sched/holds.h) */
 };
 
 struct sy_pod_slot {
@@ -86,6 +95,7 @@ struct sy_pod_slot {
     const char *uid;
     uint64_t uid_hash;
     uint64_t owner;       /* sy_cluster_owner_hash() of its controlling owner */
+    uint64_t claimant;    /* what is held for one pod others with the same may take; 0: none */
     uint64_t gpu_devices; /* as bits: its annotation's, or what it gets as assumed; 0: not known */
     int64_t generation;   /* metadata.generation */
     int64_t created_wall_ns;
@@ -133,6 +143,7 @@ struct sy_cluster {
     uint32_t nodes_room;
     struct sy_node_slot *nodes;
     uint8_t *node_flags;
+    uint8_t *node_health; /* enum sy_node_health */
     uint64_t *node_generation;
     uint32_t columns_len;
     struct sy_column columns[SY_COLUMNS_MAX];
@@ -275,6 +286,9 @@ uint32_t sy_cluster_nodes_next_unseen(const struct sy_cluster *c, uint32_t *at);
 /* The node counts as changed. relief: the change may let a pod fit that did not before. For files
  * of this folder and for who keeps more about nodes. */
 void sy_cluster_touch(struct sy_cluster *c, uint32_t node, bool relief);
+
+/* Says whether pods are placed there. */
+void sy_cluster_set_health(struct sy_cluster *c, uint32_t node, enum sy_node_health health);
 
 /* Sets the factors of the dynamic weight that are learned, in [0,1]. */
 void sy_cluster_set_factors(struct sy_cluster *c, uint32_t node, float performance,

@@ -1032,7 +1032,13 @@ static void on_evict_failed(void *arg, const char *uid, const struct sy_err *err
 void sy_actions_preempt(struct sy_actions *a, const char *ns, const char *name, const char *uid,
                         const char *message, int64_t generation)
 {
-    sy_evictions_add(a->evictions, ns, name, uid, message, generation);
+    sy_actions_evict(a, SY_EVICT_PREEMPT, ns, name, uid, message, generation);
+}
+
+void sy_actions_evict(struct sy_actions *a, enum sy_evict_how how, const char *ns, const char *name,
+                      const char *uid, const char *message, int64_t generation)
+{
+    sy_evictions_add(a->evictions, how, ns, name, uid, message, generation);
 }
 
 void sy_actions_volume(struct sy_actions *a, const struct sy_volume_write *write)

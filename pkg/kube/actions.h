@@ -29,7 +29,7 @@ typedef void sy_bind_fn(void *arg, uint64_t ticket, enum sy_bind_outcome outcome
                         const struct sy_err *err, int64_t duration_ns);
 
 /* An eviction did not come about: the pod is still there, as far as is known. err is borrowed.
- * Never from inside sy_actions_preempt(). Must not free the actions. */
+ * Never from inside sy_actions_preempt() or _evict(). Must not free the actions. */
 typedef void sy_evict_failed_fn(void *arg, const char *uid, const struct sy_err *err);
 
 /* One write that a pod's volumes need before the pod is bound. Strings are copied. */
@@ -121,6 +121,21 @@ void sy_actions_condition(struct sy_actions *a, const char *ns, const char *name
  * are copied, message is cut as a note is. generation: of the pod, as observed; 0: not known. */
 void sy_actions_preempt(struct sy_actions *a, const char *ns, const char *name, const char *uid,
                         const char *message, int64_t generation);
+
+enum sy_evict_how {
+    SY_EVICT_PREEMPT, /* as sy_actions_preempt() */
+    /* POST .../eviction with the UID: the server respects budgets, writes DisruptionTarget and
+     * deletes with the pod's own grace period. Sent once: a refusal (429: a budget, with
+     * err->retry_after_ms) and what has no answer go to on_evict_failed. */
+    SY_EVICT_BUDGETED,
+    /* Phase Failed and DisruptionTarget=True (reason NodeFailed), then a deletion without grace, as
+     * PodGC has it: only for pods that run no more. Repeated as SY_RETRY_SAFE says. */
+    SY_EVICT_FORCE,
+};
+/* Makes a pod go, in one of these ways. 404 and 409 are success; all else as there. Source of the
+ * last: k8s.io/kubernetes pkg/controller/podgc/gc_controller.go (v1.37.2). */
+void sy_actions_evict(struct sy_actions *a, enum sy_evict_how how, const char *ns, const char *name,
+                      const char *uid, const char *message, int64_t generation);
 
 /* Keeps a volume for a claim, or tells a claim the node that its volume is made for, as the binder
  * of kube-scheduler's VolumeBinding does. Repeated as SY_RETRY_SAFE says. */

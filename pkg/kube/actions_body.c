@@ -298,15 +298,17 @@ void sy_body_condition(struct sy_buf *out, const char *uid, const char *reason, 
 /* ---- preemption ---------------------------------------------------------------------------------
  */
 
-void sy_body_disruption(struct sy_buf *out, const char *uid, const char *message,
+void sy_body_disruption(struct sy_buf *out, const char *uid, const char *message, bool has_failed,
                         int64_t now_wall_ns, int64_t generation)
 {
     add_json_field(out, "{\"metadata\":{\"uid\":", uid);
-    add_json_field(
-        out,
-        "},\"status\":{\"conditions\":[{\"type\":\"DisruptionTarget\",\"status\":\"True\","
-        "\"lastProbeTime\":null,\"reason\":\"PreemptionByScheduler\",\"message\":",
-        message);
+    sy_buf_adds(out, "},\"status\":{");
+    if (has_failed)
+        sy_buf_adds(out, "\"phase\":\"Failed\",");
+    sy_buf_adds(out, "\"conditions\":[{\"type\":\"DisruptionTarget\",\"status\":\"True\","
+                     "\"lastProbeTime\":null,");
+    add_json_field(out, "\"reason\":", has_failed ? "NodeFailed" : "PreemptionByScheduler");
+    add_json_field(out, ",\"message\":", message);
     add_transition(out, now_wall_ns, generation);
     sy_buf_adds(out, "}}");
 }
@@ -331,11 +333,22 @@ void sy_body_group(struct sy_buf *out, const struct sy_group_write *w, int64_t n
     sy_buf_adds(out, "}}");
 }
 
-void sy_body_delete(struct sy_buf *out, const char *uid)
+void sy_body_delete(struct sy_buf *out, const char *uid, bool at_once)
+{
+    sy_buf_adds(out, "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\",");
+    if (at_once)
+        sy_buf_adds(out, "\"gracePeriodSeconds\":0,");
+    add_json_field(out, "\"preconditions\":{\"uid\":", uid);
+    sy_buf_adds(out, "}}");
+}
+
+void sy_body_eviction(struct sy_buf *out, const char *ns, const char *name, const char *uid)
 {
     add_json_field(
-        out, "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\",\"preconditions\":{\"uid\":", uid);
-    sy_buf_adds(out, "}}");
+        out, "{\"apiVersion\":\"policy/v1\",\"kind\":\"Eviction\",\"metadata\":{\"name\":", name);
+    add_json_field(out, ",\"namespace\":", ns);
+    add_json_field(out, "},\"deleteOptions\":{\"preconditions\":{\"uid\":", uid);
+    sy_buf_adds(out, "}}}");
 }
 
 void sy_body_claim_ref(struct sy_buf *out, const struct sy_volume_write *w)

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "kube/decode.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { SY_NOTE_MAX = 1024 };
@@ -48,15 +49,18 @@ void sy_body_series(struct sy_buf *out, const struct sy_body_event *e);
 void sy_body_condition(struct sy_buf *out, const char *uid, const char *reason, const char *message,
                        const char *nominated_node, int64_t transition_wall_ns, int64_t generation);
 
-/* Strategic merge patch of pods/status: DisruptionTarget=True for preemption. now_wall_ns: when it
- * became so. generation: as above. */
-void sy_body_disruption(struct sy_buf *out, const char *uid, const char *message,
+/* Strategic merge patch of pods/status: DisruptionTarget=True, for preemption or, with phase
+ * Failed, because the node has failed. now_wall_ns: when it became so. generation: as above. */
+void sy_body_disruption(struct sy_buf *out, const char *uid, const char *message, bool has_failed,
                         int64_t now_wall_ns, int64_t generation);
 /* Patch of a PodGroup's status: the condition (to be merged strategically) or the phase.
  * now_wall_ns: when it became so. */
 void sy_body_group(struct sy_buf *out, const struct sy_group_write *w, int64_t now_wall_ns);
-/* DeleteOptions that hold for the pod with that UID only, with the pod's own grace period. */
-void sy_body_delete(struct sy_buf *out, const char *uid);
+/* DeleteOptions that hold for the pod with that UID only, with the pod's own grace period or none.
+ */
+void sy_body_delete(struct sy_buf *out, const char *uid, bool at_once);
+/* policy/v1 Eviction that holds for the pod with that UID only. */
+void sy_body_eviction(struct sy_buf *out, const char *ns, const char *name, const char *uid);
 
 /* Merge patch of a persistent volume: kept for the claim. */
 void sy_body_claim_ref(struct sy_buf *out, const struct sy_volume_write *w);

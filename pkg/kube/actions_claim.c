@@ -300,7 +300,7 @@ void sy_claim_writes_add(struct sy_claim_writes *v, uint64_t ticket,
     sy_buf_init(&w->deletion, BODY_MAX_BYTES);
     add_path(w, write);
     if (write->kind == SY_CLAIM_DELETE && *write->uid)
-        sy_body_delete(&w->deletion, write->uid);
+        sy_body_delete(&w->deletion, write->uid, false);
     sy_body_claim(&w->body, write, strings, &v->rng, sy_clock_wall_ns());
     TAILQ_INSERT_TAIL(&v->all, w, link);
     v->len++;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Each eviction is PATCH, then DELETE, both naming the UID, so that neither meets another pod of
- * that name and both may be repeated. A pod that is gone, or another by now, was what we wanted. */
+ * Each is PATCH, then DELETE, or one POST; all name the UID, so that none meets another pod of that
+ * name and all may be repeated. A pod that is gone, or another by now, was what we wanted. */
 #include "kube/actions_evict.h"
 
 #include <errno.h>
@@ -25,8 +25,9 @@ struct eviction {
     char *uid;
     char *message;
     int64_t generation;
+    enum sy_evict_how how;
     sy_http_id call; /* 0: waits */
-    bool is_marked;  /* the condition is written */
+    bool is_marked;  /* the status is written; an eviction needs none of ours */
 };
 TAILQ_HEAD(eviction_list, eviction);
 
@@ -75,28 +76,34 @@ static int send_step(struct sy_evictions *e, struct eviction *v, struct sy_err *
     sy_buf_init(&path, BODY_MAX);
     sy_buf_init(&body, BODY_MAX);
     if (e->is_paused)
-        return sy_err_set(err, -ECANCELED, "preempting %s/%s: writing is paused", v->ns, v->name);
+        return sy_err_set(err, -ECANCELED, "evicting %s/%s: writing is paused", v->ns, v->name);
     sy_buf_adds(&path, "/api/v1/namespaces/");
     sy_body_segment(&path, v->ns);
     sy_buf_adds(&path, "/pods/");
     sy_body_segment(&path, v->name);
-    if (v->is_marked) {
-        sy_body_delete(&body, v->uid);
+    if (v->how == SY_EVICT_BUDGETED) {
+        sy_buf_adds(&path, "/eviction");
+        sy_body_eviction(&body, v->ns, v->name, v->uid);
+    } else if (v->is_marked) {
+        sy_body_delete(&body, v->uid, v->how == SY_EVICT_FORCE);
     } else {
         sy_buf_adds(&path, "/status");
-        sy_body_disruption(&body, v->uid, v->message, sy_clock_wall_ns(), v->generation);
+        sy_body_disruption(&body, v->uid, v->message, v->how == SY_EVICT_FORCE, sy_clock_wall_ns(),
+                           v->generation);
     }
     if (path.failed || body.failed)
         return sy_err_set(err, -E2BIG, "the eviction of %.100s/%.100s is too large", v->ns,
                           v->name);
     struct sy_kube_call call = {
-        .method = v->is_marked ? "DELETE" : "PATCH",
+        .method = v->how == SY_EVICT_BUDGETED ? "POST"
+                  : v->is_marked              ? "DELETE"
+                                              : "PATCH",
         .path = path.p,
         .content_type =
             v->is_marked ? "application/json" : "application/strategic-merge-patch+json",
         .accept = "application/vnd.kubernetes.protobuf, application/json",
         .body = sy_buf_str(&body),
-        .retry = SY_RETRY_SAFE,
+        .retry = v->how == SY_EVICT_BUDGETED ? SY_RETRY_NONE : SY_RETRY_SAFE,
         .on_done = on_done,
         .arg = v,
     };
@@ -188,8 +195,8 @@ void sy_evictions_free(struct sy_evictions *e)
     free(e);
 }
 
-void sy_evictions_add(struct sy_evictions *e, const char *ns, const char *name, const char *uid,
-                      const char *message, int64_t generation)
+void sy_evictions_add(struct sy_evictions *e, enum sy_evict_how how, const char *ns,
+                      const char *name, const char *uid, const char *message, int64_t generation)
 {
     struct eviction *v = sy_xcalloc(1, sizeof(*v));
 
@@ -199,6 +206,8 @@ void sy_evictions_add(struct sy_evictions *e, const char *ns, const char *name, 
     v->uid = sy_xstrdup(uid);
     v->message = sy_body_cut(message, SY_NOTE_MAX);
     v->generation = generation;
+    v->how = how;
+    v->is_marked = how == SY_EVICT_BUDGETED;
     TAILQ_INSERT_TAIL(&e->waiting, v, link);
     e->len++;
     next(e);

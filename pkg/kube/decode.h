@@ -79,6 +79,14 @@ int sy_decode_devices(struct sy_decode *d, enum sy_devices_kind kind, enum sy_en
  * number from 1 counts as not said. */
 int sy_decode_group(struct sy_decode *d, uint8_t source, enum sy_encoding enc, struct sy_str raw,
                     struct sy_group_object *ret, struct sy_err *err) SY_NODISCARD;
+/* A node's Lease (coordination.k8s.io/v1, of namespace kube-node-lease). */
+struct sy_node_lease {
+    sy_sid node;             /* its name is the node's; 0 when absent */
+    int64_t renewed_wall_ns; /* in whole seconds; 0 when absent */
+    int64_t duration_ns;     /* as sent: any int32 of seconds */
+};
+int sy_decode_lease(struct sy_decode *d, enum sy_encoding enc, struct sy_str raw,
+                    struct sy_node_lease *ret, struct sy_err *err) SY_NODISCARD;
 
 /* The few fields of metav1.ObjectMeta that every object has. Text points into raw or d->arena. */
 struct sy_meta {

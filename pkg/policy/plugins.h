@@ -19,6 +19,7 @@ extern const struct sy_filter sy_filter_pod_topology_spread;
 extern const struct sy_filter sy_filter_inter_pod_affinity;
 extern const struct sy_filter sy_filter_dynamic_resources;
 extern const struct sy_filter sy_filter_node_declared_features;
+extern const struct sy_filter sy_filter_node_health;
 extern const struct sy_filter sy_filter_load_gate;
 extern const struct sy_filter sy_filter_node_load;
 extern const struct sy_filter sy_filter_gpu_devices;

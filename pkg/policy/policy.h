@@ -15,7 +15,7 @@ enum sy_code { SY_FIT, SY_UNSCHEDULABLE, SY_UNRESOLVABLE, SY_ERROR };
 
 enum {
     SY_REASONS_MAX = 16, /* per node and filter */
-    SY_FILTERS_MAX = 24,
+    SY_FILTERS_MAX = 32,
     SY_SCORERS_MAX = 24,
     SY_SCORE_MAX =
         100000, /* 100 points in thousandths; kube-scheduler's plugins use whole points */
@@ -106,6 +106,9 @@ struct sy_policy_texts {
     sy_sid gpu_overcommitted;
     sy_sid gpu_group_size; /* no group is large enough, whatever is on it */
     sy_sid gpu_group;
+    sy_sid health_suspect;
+    sy_sid health_not_ready;
+    sy_sid health_held_down;
     sy_sid claims_unsupported; /* a pod with resource claims would be bound without devices */
 };
 void sy_policy_texts_init(struct sy_policy_texts *t, struct sy_strings *strings);
@@ -293,5 +296,7 @@ void sy_profile_default(struct sy_profile *p, const char *scheduler_name);
 void sy_profile_kube(struct sy_profile *p, const char *scheduler_name);
 /* For clusters of GPUs: our filters, and GPUs kept usable before all else. docs/gpu.md. */
 void sy_profile_gpu(struct sy_profile *p, const char *scheduler_name);
+/* Adds NodeHealth to the filters, unless it is there. */
+void sy_profile_watch_health(struct sy_profile *p);
 /* Whether some scorer of the profile learns what pods come (sy_gpu_targets_learn()). */
 bool sy_profile_learns_gpus(const struct sy_profile *p);

@@ -15,7 +15,7 @@ static const struct sy_filter *const FILTERS[] = {
     &sy_filter_pod_topology_spread, &sy_filter_inter_pod_affinity,
     &sy_filter_dynamic_resources,   &sy_filter_node_declared_features,
     &sy_filter_load_gate,           &sy_filter_node_load,
-    &sy_filter_gpu_devices,
+    &sy_filter_gpu_devices,         &sy_filter_node_health,
 };
 
 static const struct sy_scorer *const SCORERS[] = {
@@ -103,7 +103,7 @@ static void add_scorer(struct sy_profile *p, const char *name, int32_t weight)
 void sy_profile_kube(struct sy_profile *p, const char *scheduler_name)
 {
     sy_profile_default(p, scheduler_name);
-    p->filters_len -= 3; /* those of our own are last */
+    p->filters_len -= 4; /* those of our own are last */
     p->scorers_len = 0;
     add_scorer(p, "TaintToleration", 3);
     add_scorer(p, "NodeAffinity", 2);
@@ -147,6 +147,16 @@ void sy_profile_gpu(struct sy_profile *p, const char *scheduler_name)
     add_scorer(p, "NodeAffinity", 2);
     add_scorer(p, "PodTopologySpread", 2);
     add_scorer(p, "InterPodAffinity", 2);
+}
+
+void sy_profile_watch_health(struct sy_profile *p)
+{
+    for (uint32_t i = 0; i < p->filters_len; i++) {
+        if (p->filters[i] == &sy_filter_node_health)
+            return;
+    }
+    if (p->filters_len < SY_FILTERS_MAX)
+        p->filters[p->filters_len++] = &sy_filter_node_health;
 }
 
 bool sy_profile_learns_gpus(const struct sy_profile *p)
@@ -211,6 +221,9 @@ void sy_policy_texts_init(struct sy_policy_texts *t, struct sy_strings *strings)
         .gpu_group_size =
             sy_strings_addz(strings, "node(s) had no group of GPUs that is large enough"),
         .gpu_group = sy_strings_addz(strings, "Insufficient GPUs in one group"),
+        .health_suspect = sy_strings_addz(strings, "node(s) were suspected to have failed"),
+        .health_not_ready = sy_strings_addz(strings, "node(s) were not ready"),
+        .health_held_down = sy_strings_addz(strings, "node(s) were held down after a failure"),
         .claims_unsupported = sy_strings_addz(
             strings, "resource claims, resource slices or device classes can not be read"),
     };

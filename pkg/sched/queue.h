@@ -45,6 +45,7 @@ struct sy_entry {
     sy_time_ns until_ns;
     sy_time_ns attempt_ns;          /* start of the attempt that is in flight */
     sy_time_ns bind_ns;             /* BINDING: when it was sent */
+    sy_time_ns failed_ns;           /* of the node whose pod it replaces; 0: none */
     uint32_t older, newer;          /* WAITING: list in order of until_ns */
     struct sy_volume_work *volumes; /* RESERVED: owned; until_ns is when it gives up */
     struct sy_claim_work *claims;   /* RESERVED and BINDING: dropped when it leaves that place */

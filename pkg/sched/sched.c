@@ -73,6 +73,8 @@ static void take_options(struct sy_sched *s, const struct sy_sched_options *opti
     for (uint32_t i = 0; i < options->profiles_len; i++) {
         learns_gpus |= sy_profile_learns_gpus(&options->profiles[i]);
         s->profiles[i] = options->profiles[i];
+        if (options->failures)
+            sy_profile_watch_health(&s->profiles[i]);
         s->profiles[i].scheduler_name = sy_xstrdup(options->profiles[i].scheduler_name);
         s->profile_names[i] = sy_strings_addz(s->strings, s->profiles[i].scheduler_name);
     }
@@ -83,6 +85,7 @@ static void take_options(struct sy_sched *s, const struct sy_sched_options *opti
     s->options.pools = NULL; /* borrowed for this call */
     s->options.gpu_resources = NULL;
     s->options.queues = NULL;
+    s->options.failures = NULL;
     s->entries.ageing.points_per_ns =
         options->ageing.points_per_minute / (60 * (double)SY_NS_PER_S);
     s->entries.ageing.most = options->ageing.most;
@@ -111,7 +114,10 @@ struct sy_sched *sy_sched_new(struct sy_strings *strings, const struct sy_sched_
                                options->gpu_resources_len);
     sy_shapes_init(&s->shapes, &s->cluster, SHAPE_CACHE_MAX_BYTES);
     sy_gangs_init(&s->gangs, strings);
+    sy_failures_init(&s->failures);
+    sy_recovery_init(&s->recovery, strings);
     take_options(s, options);
+    sy_failures_configure(&s->failures, &s->cluster, options->failures, 0);
     s->backoff.by_time = true;
     s->waiting_oldest = s->waiting_newest = SY_NO_ENTRY;
     s->next_volume_ns = INT64_MAX;
@@ -138,6 +144,8 @@ void sy_sched_free(struct sy_sched *s)
     sy_claim_works_done(&s->claims, &s->cluster);
     sy_gangs_done(&s->gangs);
     sy_vec_done(&s->first_claims);
+    sy_failures_done(&s->failures);
+    sy_recovery_done(&s->recovery);
     sy_records_done(&s->records);
     sy_shapes_done(&s->shapes);
     sy_cluster_done(&s->cluster);
@@ -196,7 +204,7 @@ static void enqueue(struct sy_sched *s, uint32_t slot, const struct sy_profile *
 
 const struct sy_profile *sy_sched_wanted_by(const struct sy_sched *s, const struct sy_pod_slot *p)
 {
-    if (p->node != SY_NONE || (p->flags & SY_POD_TERMINATING))
+    if (p->node != SY_NONE || (p->flags & (SY_POD_TERMINATING | SY_POD_HOLD)))
         return NULL;
     return sy_sched_profile_of(s, p->spec->spec.scheduler_name);
 }
@@ -260,6 +268,7 @@ int sy_sched_pod(struct sy_sched *s, const struct sy_pod *pod, sy_time_ns now)
         p->bound_ns = 0;
     }
     sy_gangs_pod(&s->gangs, slot, pod, change != 0);
+    sy_sched_failure_pod(s, slot, pod);
     if (p->user != SY_NONE) {
         pod_changed_in_queue(s, slot, change, now);
         if (p->user != SY_NONE && sy_sched_entry(s, p->user)->state == SY_ENTRY_GANG &&
@@ -306,6 +315,7 @@ void sy_sched_pod_deleted(struct sy_sched *s, struct sy_str uid, sy_time_ns now)
 void sy_sched_pods_replace_begin(struct sy_sched *s)
 {
     sy_cluster_pods_replace_begin(&s->cluster);
+    sy_sched_holds_seen(s);
 }
 
 void sy_sched_pods_replace_end(struct sy_sched *s, sy_time_ns now)
@@ -330,13 +340,14 @@ int sy_sched_node(struct sy_sched *s, const struct sy_node *node, sy_time_ns now
         return r;
     if ((change & SY_NODE_READINESS) && was_ready && !(s->cluster.node_flags[slot] & SY_NODE_READY))
         sy_learn_failure(&s->learner, &s->cluster, slot, now);
+    if (change)
+        sy_failures_node(&s->failures, &s->cluster, slot, now);
     return 0;
 }
 
 void sy_sched_node_deleted(struct sy_sched *s, sy_sid name, sy_time_ns now)
 {
-    (void)now;
-    (void)sy_cluster_node_delete(&s->cluster, name);
+    sy_sched_failure_node_gone(s, name, now);
 }
 
 void sy_sched_nodes_replace_begin(struct sy_sched *s)
@@ -617,6 +628,7 @@ static void keep_time(struct sy_sched *s, sy_time_ns now)
 sy_time_ns sy_sched_run(struct sy_sched *s, bool active, uint32_t max_cycles, sy_time_ns now)
 {
     keep_time(s, now);
+    sy_time_ns next_failure_ns = sy_sched_tend_failures(s, active, now);
     if (active) {
         sy_sched_check_volumes(s, now);
         sy_pools_follow(&s->cluster);
@@ -655,7 +667,7 @@ sy_time_ns sy_sched_run(struct sy_sched *s, bool active, uint32_t max_cycles, sy
     s->stats.shape_hits = s->shapes.hits;
     s->stats.shape_builds = s->shapes.builds;
     s->stats.nodes_evaluated = s->shapes.evaluated;
-    return active ? next_deadline(s) : s->next_decay_ns;
+    return sy_time_earlier(active ? next_deadline(s) : s->next_decay_ns, next_failure_ns);
 }
 
 bool sy_sched_has_work(const struct sy_sched *s)
@@ -672,6 +684,9 @@ void sy_sched_configure(struct sy_sched *s, const struct sy_sched_options *optio
 
     sy_sched_close_queues(s);
     take_options(s, options);
+    sy_failures_configure(&s->failures, &s->cluster, options->failures, now);
+    if (!options->failures)
+        sy_sched_drop_holds(s);
     for (uint32_t slot = 0; slot < s->cluster.pods.len; slot++) {
         struct sy_pod_slot *p = &s->cluster.pods.p[slot];
         if (!(p->flags & SY_POD_ALIVE))
@@ -718,6 +733,8 @@ void sy_sched_mark(struct sy_sched *s)
     sy_cluster_mark(&s->cluster);
     sy_gangs_mark(&s->gangs);
     sy_sched_first_claims_mark(s);
+    sy_failures_mark(&s->failures, s->strings);
+    sy_recovery_mark(&s->recovery, s->strings);
     sy_learner_mark(&s->learner, s->strings);
     sy_records_mark(&s->records, s->strings);
     for (uint32_t i = 0; i < s->options.profiles_len; i++) {

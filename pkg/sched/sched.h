@@ -35,6 +35,8 @@ struct sy_gang_options {
     int64_t first_claim_ns; /* how long a place that a member leaves is kept for its gang */
 };
 
+struct sy_failure_options; /* in sched/failure.h */
+
 struct sy_sched_options {
     const struct sy_profile *profiles; /* copied; at least one */
     uint32_t profiles_len;
@@ -49,9 +51,10 @@ struct sy_sched_options {
     const char *const *gpu_resources;
     uint32_t gpu_resources_len;
     struct sy_gang_options gangs;
-    struct sy_ageing ageing;      /* of the order in which pods are looked at */
-    int64_t start_half_life_ns;   /* of bind-to-running times; 0: 10 min */
-    int64_t failure_half_life_ns; /* of nodes' failures; 0: a day */
+    struct sy_ageing ageing;                   /* of the order in which pods are looked at */
+    int64_t start_half_life_ns;                /* of bind-to-running times; 0: 10 min */
+    int64_t failure_half_life_ns;              /* of nodes' failures; 0: a day */
+    const struct sy_failure_options *failures; /* copied; NULL: nobody judges nodes */
     bool exact; /* recompute every cached verdict and score and compare; counts differences */
     /* Measures only (durations in metrics), never decides. NULL: no durations. */
     sy_time_ns (*clock)(void);
@@ -61,11 +64,17 @@ enum sy_decision_kind {
     SY_DECIDE_BIND,      /* POST a binding; answer with sy_sched_bind_result(ticket) */
     SY_DECIDE_CONDITION, /* set PodScheduled=False with reason and message */
     SY_DECIDE_EVENT,     /* emit an event */
-    SY_DECIDE_EVICT,     /* preempt: set DisruptionTarget with `message`, then delete by UID; answer
-                            with     sy_sched_evict_failed() when that did not work out */
+    SY_DECIDE_EVICT,     /* make it go as `removal` says, by UID, for `message`; answer with
+                            sy_sched_evict_failed() or _later() when that did not work out */
     SY_DECIDE_VOLUME,    /* write `volume`; answer with sy_sched_volume_result(ticket) */
     SY_DECIDE_CLAIM,     /* write `claim`; answer with sy_sched_claim_result(ticket) */
     SY_DECIDE_GROUP,     /* write `group` to the status of the PodGroup `name` */
+};
+
+enum sy_removal {
+    SY_REMOVE_BY_PREEMPTION, /* condition DisruptionTarget, then a deletion */
+    SY_REMOVE_BY_EVICTION,   /* the eviction subresource, which respects budgets */
+    SY_REMOVE_BY_FORCE,      /* phase Failed with DisruptionTarget, then a deletion without grace */
 };
 
 /* One write that a pod's claims need before the pod is bound. Text as in the decision. */
@@ -99,6 +108,7 @@ struct sy_decision {
     const char *uid;
     int64_t generation;      /* of the pod, as the decision saw it; 0 when not known */
     const char *node;        /* BIND */
+    enum sy_removal removal; /* EVICT */
     const char *gpu_devices; /* BIND: goes with it as an annotation (model/gpu.h); NULL: none */
     const char *reporter;    /* EVENT: the scheduler name that it comes from */
     const char *type;        /* EVENT: "Normal" or "Warning" */

@@ -2,18 +2,21 @@
  *
  * The scheduler's own state, for the files that it is written in: sched.c (what comes in, cycles,
  * time), sched_queue.c (where an entry stands), sched_say.c (decisions that go out),
- * sched_reserve.c (claims before a bind, and binds), sched_preempt.c, sched_gang.c and
- * sched_groups.c. Nobody else includes it; neighbours that only look use inside.h. All of it runs
- * on the scheduler's thread; an entry is named by its index `i`, which stays, while pointers to
- * entries last until one is made. Where no cost is given it is O(log pending). */
+ * sched_reserve.c (claims before a bind, and binds), sched_preempt.c, sched_gang.c,
+ * sched_groups.c and sched_failure.c. Nobody else includes it; neighbours that only look use
+ * inside.h. All of it runs on the scheduler's thread; an entry is named by its index `i`, which
+ * stays, while pointers to entries last until one is made. Where no cost is given it is
+ * O(log pending). */
 #pragma once
 
 #include "sched/claims.h"
+#include "sched/failure.h"
 #include "sched/gang.h"
 #include "sched/gang_plan.h"
 #include "sched/inside.h"
 #include "sched/learn.h"
 #include "sched/queue.h"
+#include "sched/recovery.h"
 #include "sched/sched.h"
 #include "sched/shape.h"
 
@@ -59,6 +62,8 @@ struct sy_sched {
     uint64_t devices_generation; /* of the cluster's devices, when they were last checked */
     struct sy_gangs gangs;
     SY_VEC(struct sy_first_claim) first_claims;
+    struct sy_failures failures;
+    struct sy_recovery recovery;
     uint64_t gangs_relief; /* entries of the cluster's relief log that waiting gangs know of */
     uint64_t next_serial;
     uint64_t looked_at_generation; /* of the cluster, when waiting shapes were last looked at */
@@ -211,6 +216,23 @@ bool sy_sched_is_costly(const struct sy_sched *s, const struct sy_entry *e);
 /* Has an active entry, whose turn it would be, come back later if it, or the gang that it stands
  * for, costs much and others have not had their share, or costs too much. O(terms). */
 bool sy_sched_put_off(struct sy_sched *s, uint32_t i, sy_time_ns now);
+/* -- sched_failure.c -- */
+
+/* Follows a pod that was given, after its gang is known. O(its labels). */
+void sy_sched_failure_pod(struct sy_sched *s, uint32_t slot, const struct sy_pod *pod);
+/* Deletes a node. O(nominations). */
+void sy_sched_failure_node_gone(struct sy_sched *s, sy_sid name, sy_time_ns now);
+/* What stands in for pods that are to come is in no list of pods: it stays. O(holds). */
+void sy_sched_holds_seen(struct sy_sched *s);
+/* Nothing is held any more. O(holds). */
+void sy_sched_drop_holds(struct sy_sched *s);
+/* The pod is to be bound to the node: what was held for it is held no more. O(holds). */
+void sy_sched_take_hold(struct sy_sched *s, struct sy_entry *e, uint32_t node);
+/* It is bound. O(log buckets). */
+void sy_sched_failure_bound(struct sy_sched *s, const struct sy_entry *e, sy_time_ns now);
+/* Does what is due about failed nodes; returns when to be called again at the latest. O(1) while
+ * none has changed and nothing is due; else O(nodes + pods of failed nodes + holds x a look). */
+sy_time_ns sy_sched_tend_failures(struct sy_sched *s, bool active, sy_time_ns now);
 
 /* -- sched_gang.c -- */
 

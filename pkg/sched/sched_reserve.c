@@ -32,6 +32,7 @@ static void send_bind(struct sy_sched *s, uint32_t i, uint32_t node, sy_time_ns 
     struct sy_entry *e = sy_sched_entry(s, i);
     uint64_t gpus = s->cluster.pods.p[e->pod].gpu_devices;
 
+    sy_sched_take_hold(s, e, node);
     e->state = SY_ENTRY_BINDING;
     e->bind_ns = now;
     e->node = node;
@@ -60,6 +61,7 @@ static bool give_up_place(struct sy_sched *s, const struct sy_entry *e, sy_time_
         if (gang->give_up_ns != INT64_MAX && now < gang->give_up_ns &&
             (p->flags & (SY_POD_ASSUMED | SY_POD_TERMINATING)) == SY_POD_ASSUMED &&
             sy_cluster_node_is_alive(&s->cluster, p->node) &&
+            s->cluster.node_health[p->node] == SY_HEALTH_GOOD &&
             sy_sched_profile_of(s, p->spec->spec.scheduler_name))
             return true;
     }
@@ -341,6 +343,7 @@ static void bind_succeeded(struct sy_sched *s, uint32_t i, sy_time_ns now)
     struct sy_pod_slot *p = &s->cluster.pods.p[e->pod];
     char note[SY_SCHED_NOTE_MAX_BYTES];
 
+    sy_sched_failure_bound(s, e, now);
     s->stats.attempts_scheduled++;
     sy_sched_stats_of(s, e)->attempts_scheduled++;
     s->stats.rescued_by_sweep += e->swept;

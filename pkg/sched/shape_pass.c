@@ -225,6 +225,10 @@ static bool has_claim(const struct sy_shapes *s, const struct sy_nominee *n)
 {
     const struct sy_pod_slot *pods = s->cluster->pods.p;
 
+    /* What is held for a replacement is not held against it. */
+    if ((pods[n->pod].flags & SY_POD_HOLD) && s->asking != SY_NONE &&
+        !(pods[s->asking].flags & SY_POD_HOLD) && pods[n->pod].claimant == pods[s->asking].claimant)
+        return false;
     return s->asking != SY_NONE && n->pod != s->asking && pods[n->pod].node == SY_NONE &&
            (pods[n->pod].priority >= pods[s->asking].priority ||
             pods[n->pod].queue != pods[s->asking].queue);

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "sched/balance.h"
+#include "sched/health.h"
 
 enum { SHARE_DIGITS = 4, TERMS_MAX = 64 };
 static double seconds(sy_time_ns ns)
@@ -109,6 +110,35 @@ static void write_gpus(struct sy_json *j, const struct sy_cluster *c, uint32_t n
     sy_json_end_object(j);
 }
 
+/* What is thought of the node; nothing while nobody judges. */
+static void write_failure(struct sy_json *j, struct sy_sched *sched, uint32_t node, sy_time_ns now)
+{
+    const struct sy_cluster *c = sy_sched_cluster(sched);
+    const struct sy_recovery *r = sy_sched_recovery(sched);
+    const struct sy_node_failure *n = sy_failures_of(sy_sched_failures(sched), c, node);
+    uint32_t held = 0;
+
+    if (!n)
+        return;
+    for (size_t i = 0; i < r->holds.len; i++)
+        held += r->holds.p[i].node == node;
+    sy_json_object(j, "failure");
+    sy_json_text(j, "state", sy_failure_state_name((enum sy_failure_state)n->state));
+    sy_json_array(j, "causes");
+    for (int cause = 0; cause < SY_CAUSES; cause++) {
+        if (n->causes & 1U << cause)
+            sy_json_text(j, NULL, sy_failure_cause_name((enum sy_failure_cause)cause));
+    }
+    sy_json_end_array(j);
+    if (n->since_ns)
+        sy_json_real(j, "sinceSeconds", seconds(now - n->since_ns), 1);
+    if (n->state == SY_FAILURE_HELD_DOWN)
+        sy_json_real(j, "heldDownSeconds", seconds(n->until_ns - now), 1);
+    sy_json_real(j, "flaps", (double)n->flaps, SHARE_DIGITS);
+    sy_json_i64(j, "placesHeld", held);
+    sy_json_end_object(j);
+}
+
 static void write_node(struct sy_json *j, struct sy_sched *sched, uint32_t node, sy_time_ns now)
 {
     const struct sy_cluster *c = sy_sched_cluster(sched);
@@ -129,6 +159,7 @@ static void write_node(struct sy_json *j, struct sy_sched *sched, uint32_t node,
     sy_json_end_array(j);
     write_gpus(j, c, node);
     write_weight(j, sched, node);
+    write_failure(j, sched, node, now);
     sy_json_end_object(j);
 }
 

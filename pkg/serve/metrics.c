@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "serve/api_queues.h"
 #include "serve/expo.h"
+#include "serve/failure_metrics.h"
 #include "serve/model_metrics.h"
 
 static void counter(struct sy_expo *e, const char *name, const char *help)
@@ -342,6 +343,7 @@ int sy_metrics_write(struct sy_sched *sched, const struct sy_strings *strings,
     write_utilization(&e, sched, strings);
     sy_model_metrics_write(&e, sched, f->node_weights);
     sy_queue_metrics_write(&e, sched);
+    sy_failure_metrics_write(&e, sched);
     sy_load_metrics_write(&e, sy_sched_cluster(sched), f->loads, f->loads_len);
     write_reflectors(&e, f);
     write_client(&e, f);

@@ -229,14 +229,14 @@ static void test_condition(void **state)
 static void test_preemption(void **state)
 {
     (void)state;
-    sy_body_disruption(&out, "u1", "s: \"why\"", 1700000000000000000, 3);
+    sy_body_disruption(&out, "u1", "s: \"why\"", false, 1700000000000000000, 3);
     assert_string_equal(
         out.p, "{\"metadata\":{\"uid\":\"u1\"},\"status\":{\"conditions\":[{\"type\":"
                "\"DisruptionTarget\",\"status\":\"True\",\"lastProbeTime\":null,"
                "\"reason\":\"PreemptionByScheduler\",\"message\":\"s: \\\"why\\\"\","
                "\"observedGeneration\":3,\"lastTransitionTime\":\"2023-11-14T22:13:20Z\"}]}}");
     sy_buf_reset(&out);
-    sy_body_delete(&out, "u\"1");
+    sy_body_delete(&out, "u\"1", false);
     assert_string_equal(out.p, "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\","
                                "\"preconditions\":{\"uid\":\"u\\\"1\"}}");
 }

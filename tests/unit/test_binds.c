@@ -521,6 +521,62 @@ static void test_preempt(void **state)
     end();
 }
 
+static bool answers_evictions(struct fake *f SY_UNUSED, int fd, unsigned n, const char *method,
+                              const char *target, const char *head SY_UNUSED, const char *body)
+{
+    if (n < SY_ARRAY_LEN(bodies))
+        bodies[n] = strdup(body);
+    if (strcmp(method, "POST") == 0 && strstr(target, "/pods/guarded/"))
+        return fake_reply(fd, 429, "Retry-After: 7\r\n", STATUS(429, "TooManyRequests"));
+    if (strcmp(method, "POST") == 0 && strstr(target, "/pods/other/"))
+        return fake_reply(fd, 409, "", STATUS(409, "Conflict"));
+    return fake_reply(fd, 200, "", "{}");
+}
+
+static void test_evict(void **state)
+{
+    (void)state;
+    begin(answers_evictions, 0);
+    sy_actions_evict(actions, SY_EVICT_BUDGETED, "ns", "p", "u1", "why", 0);
+    run();
+    assert_int_equal(fake.requests, 1);
+    assert_string_equal(fake.log[0], "POST /api/v1/namespaces/ns/pods/p/eviction");
+    assert_string_equal(bodies[0], "{\"apiVersion\":\"policy/v1\",\"kind\":\"Eviction\","
+                                   "\"metadata\":{\"name\":\"p\",\"namespace\":\"ns\"},"
+                                   "\"deleteOptions\":{\"preconditions\":{\"uid\":\"u1\"}}}");
+    sy_actions_evict(actions, SY_EVICT_BUDGETED, "ns", "other", "u2", "why", 0);
+    run();
+    assert_int_equal(sy_actions_stats(actions)->evictions_done, 2);
+    /* A budget says no: once, and when to ask again. */
+    sy_actions_evict(actions, SY_EVICT_BUDGETED, "ns", "guarded", "u3", "why", 0);
+    run();
+    assert_int_equal(fake.requests, 3);
+    assert_string_equal(spared.p, "u3");
+    assert_int_equal(last_error.http_status, 429);
+    assert_int_equal(last_error.retry_after_ms, 7000);
+    free_bodies();
+    end();
+}
+
+static void test_evict_by_force(void **state)
+{
+    (void)state;
+    begin(answers_evictions, 0);
+    sy_actions_evict(actions, SY_EVICT_FORCE, "ns", "p", "u1", "why", 0);
+    run();
+    assert_int_equal(fake.requests, 2);
+    assert_string_equal(fake.log[0], "PATCH /api/v1/namespaces/ns/pods/p/status");
+    assert_string_equal(fake.log[1], "DELETE /api/v1/namespaces/ns/pods/p");
+    assert_non_null(strstr(bodies[0],
+                           "{\"metadata\":{\"uid\":\"u1\"},\"status\":{\"phase\":\"Failed\","
+                           "\"conditions\":[{\"type\":\"DisruptionTarget\""));
+    assert_non_null(strstr(bodies[0], "\"reason\":\"NodeFailed\""));
+    assert_non_null(strstr(bodies[1], "\"gracePeriodSeconds\":0,"));
+    assert_non_null(strstr(bodies[1], "\"preconditions\":{\"uid\":\"u1\"}"));
+    free_bodies();
+    end();
+}
+
 static void test_preempt_paused(void **state)
 {
     (void)state;
@@ -570,6 +626,7 @@ int main(void)
         cmocka_unit_test(test_event_series),    cmocka_unit_test(test_event_reporters),
         cmocka_unit_test(test_events_give_way), cmocka_unit_test(test_pause),
         cmocka_unit_test(test_free_early),      cmocka_unit_test(test_preempt),
+        cmocka_unit_test(test_evict),           cmocka_unit_test(test_evict_by_force),
         cmocka_unit_test(test_preempt_paused),  cmocka_unit_test(test_events_give_way_to_evictions),
     };
 
