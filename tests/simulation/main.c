@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum { TRACE_LINES = 120, LIE_SEEDS = 24 };
 
@@ -127,6 +128,17 @@ static int run_lies(const struct arguments *a)
     return failed != 0;
 }
 
+/* A run that goes wild is not to take the machine with it. ASan needs more than there is. */
+static void limit_memory(void)
+{
+#ifndef __SANITIZE_ADDRESS__
+    static const struct rlimit FOUR_GIB = {(rlim_t)4 << 30, (rlim_t)4 << 30};
+
+    if (setrlimit(RLIMIT_AS, &FOUR_GIB) != 0)
+        perror("simulation: no limit on memory");
+#endif
+}
+
 int main(int argc, char **argv)
 {
     static const struct option OPTIONS[] = {
@@ -158,6 +170,7 @@ int main(int argc, char **argv)
         }
     }
     const char *command = optind < argc ? argv[optind] : "";
+    limit_memory();
     setvbuf(stdout, NULL, _IOLBF, 0);
     sy_log_configure(a.is_loud ? SY_LOG_WARN : (enum sy_log_level)(SY_LOG_ERROR + 1), false);
     if (strcmp(command, "seeds") == 0)

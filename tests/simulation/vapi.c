@@ -640,8 +640,7 @@ static void namespace_object(struct vapi *a, enum sy_encoding enc, struct sy_buf
 }
 
 /* The whole list is known before its first byte goes out: its head tells its length. */
-void vapi_list(struct vapi *a, enum vkind kind, const char *api_path SY_UNUSED,
-               enum sy_encoding enc, vmessages *ret)
+void vapi_list(struct vapi *a, enum vkind kind, enum sy_encoding enc, vmessages *ret)
 {
     vmessages items = {0};
     struct sy_buf ns;

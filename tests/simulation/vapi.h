@@ -173,8 +173,7 @@ void version_unref(struct version *v);
 enum vkind vapi_kind_of_path(const char *path);
 const char *vapi_param(const char *path, const char *name, char *room, size_t size);
 /* The body of a list. */
-void vapi_list(struct vapi *a, enum vkind kind, const char *api_path, enum sy_encoding enc,
-               vmessages *ret);
+void vapi_list(struct vapi *a, enum vkind kind, enum sy_encoding enc, vmessages *ret);
 /* The first part of a watch: initial events (with their bookmark) or what happened since rv.
  * Returns 0, or 410 when history does not reach back that far, or 504 when rv is not there yet. */
 int vapi_watch(struct vapi *a, enum vkind kind, bool initial, uint64_t rv, enum sy_encoding enc,

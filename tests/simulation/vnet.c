@@ -403,7 +403,7 @@ static void serve_stream(struct vcall *c)
         if (is_initial && chance(n, n->faults.slow_list))
             c->gap_ns = between(n, 0, 2 * SY_NS_PER_S);
     } else {
-        vapi_list(n->api, c->kind, c->path, c->enc, &pieces);
+        vapi_list(n->api, c->kind, c->enc, &pieces);
         if (chance(n, n->faults.slow_list))
             c->gap_ns = between(n, 0, 2 * SY_NS_PER_S);
     }

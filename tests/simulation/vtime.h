@@ -43,8 +43,7 @@ const char *vtime_step(void);
 void vtime_advance(sy_time_ns to);
 sy_time_ns vtime_next_at(void); /* INT64_MAX: nothing is armed */
 
-/* The process of a loop stands still until then (at least until another such time): its events come
- * late, all at once. */
+/* The process of a loop stands still until then: its events come late, all at once. */
 void vloop_freeze(struct sy_loop *loop, sy_time_ns until);
 /* Each timer of the loop comes up to this much late. */
 void vloop_set_lateness(struct sy_loop *loop, int64_t most_ns);
