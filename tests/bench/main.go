@@ -398,6 +398,8 @@ func main() {
 	var err error
 	if len(os.Args) > 1 && os.Args[1] == ceilingCommand {
 		err = ceilingMain(ctx, os.Args[2:])
+	} else if len(os.Args) > 1 && os.Args[1] == gangCommand {
+		err = gangMain(ctx, os.Args[2:])
 	} else {
 		// Memory is cheap here and the collector's time is not: it is taken from
 		// what is measured.
