@@ -360,13 +360,12 @@ bool sy_shares_is_entitled(const struct sy_cluster *c, uint16_t queue, uint16_t 
 }
 
 bool sy_shares_has_borrowed(const struct sy_cluster *c, uint16_t from, uint16_t queue,
-                            uint32_t resource, int64_t less)
+                            uint32_t resource)
 {
     const struct sy_shares *s = &c->shares;
 
     for (uint16_t i = from; i != SY_NO_QUEUE && !is_under(s, queue, i); i = s->all.p[i].parent) {
-        const struct sy_queue *q = &s->all.p[i];
-        if (q->used.of[resource] - less <= q->guaranteed.of[resource])
+        if (s->all.p[i].used.of[resource] <= s->all.p[i].guaranteed.of[resource])
             return false;
     }
     return true;

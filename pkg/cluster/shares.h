@@ -149,10 +149,10 @@ struct sy_quota_answer sy_shares_ask(struct sy_cluster *c, uint16_t queue,
  * this is about. False for queues that are one. O(depth). */
 bool sy_shares_is_entitled(const struct sy_cluster *c, uint16_t queue, uint16_t from,
                            const struct sy_queue_amounts *asked, uint32_t *ret_named);
-/* Whether `from` has borrowed of the resource, on every level up to where it parts from `queue`,
- * once `less` of it is gone. O(depth). */
+/* Whether `from` uses more of the resource than is guaranteed, on every level up to where it parts
+ * from `queue`. O(depth). */
 bool sy_shares_has_borrowed(const struct sy_cluster *c, uint16_t from, uint16_t queue,
-                            uint32_t resource, int64_t less);
+                            uint32_t resource);
 
 /* What each queue deserves of each resource: what is guaranteed to it, as far as it wants that, and
  * of the rest by weight, as much as it wants and its limit lets it. ret: one for each queue.

@@ -90,6 +90,8 @@ static void collect_possible(struct search *s, uint32_t node)
             sy_vec_push(&s->possible, i);
     }
     sort_by_importance(c, s->possible.p, s->possible.len);
+    if (s->by->narrow)
+        s->possible.len = s->by->narrow(s->by->arg, node, s->possible.p, s->possible.len);
 }
 
 static bool is_disrupted(const struct sy_cluster *c, const struct sy_budget *b,
@@ -360,7 +362,7 @@ void sy_preempt_find(struct sy_shapes *shapes, const struct sy_preemptor *by,
         .shapes = shapes,
         .cluster = shapes->cluster,
         .by = by,
-        .priority = shapes->cluster->pods.p[by->pod].priority,
+        .priority = by->any_priority ? INT32_MAX : shapes->cluster->pods.p[by->pod].priority,
     };
     struct candidate best = {.node = SY_NONE};
     struct sy_slots helpful = {0};

@@ -25,6 +25,10 @@ struct sy_preemptor {
     /* What was found out about nodes that have not changed since may be used again, and is kept
      * with the shape. Finds the same. `arg` must be the same each time. */
     bool may_remember;
+    bool any_priority; /* pods of the same and of higher priority may go as well */
+    /* NULL, or takes those out of the possible victims of a node that may not go together, and
+     * returns how many are left: pods, most important first. In no what-if. */
+    size_t (*narrow)(const void *arg, uint32_t node, uint32_t *pods, size_t len);
 };
 
 /* ret: to be released with sy_preemption_done(). Cost: O(candidates x pods on them) filter runs, at

@@ -7,10 +7,11 @@
 #include "base/mem.h"
 #include "sched/gang_preempt.h"
 #include "sched/preempt.h"
+#include "sched/reclaim.h"
 
 #include <stdlib.h>
 
-/* Priority counts within a queue. Between queues it does not: see sched_reclaim.c. */
+/* Priority counts within a queue. Between queues, what is guaranteed does: see reclaim.h. */
 struct preempting {
     const struct sy_sched *s;
     uint16_t queue;
@@ -30,12 +31,46 @@ static bool is_ours(const void *arg, const struct sy_pod_slot *p)
     return is_anyones(arg, p) && sy_sched_profile_of(by->s, p->spec->spec.scheduler_name);
 }
 
+static bool is_of_a_profile(const void *arg, const struct sy_pod_slot *p)
+{
+    return sy_sched_profile_of(arg, p->spec->spec.scheduler_name) != NULL;
+}
+
+/* What was borrowed of what is guaranteed to the pod's queue. False: nothing helps; then
+ * found->violations tells of budgets that stand in the way. */
+static bool find_borrowed(struct sy_sched *s, const struct sy_entry *e, struct sy_preemption *found)
+{
+    struct sy_preemption borrowed;
+    struct sy_reclaimer by = {
+        .pod = e->pod,
+        .shape = sy_sched_shape_of(s, e),
+        .gangs = &s->gangs,
+        .is_ours = is_of_a_profile,
+        .arg = s,
+        .first_node = (uint32_t)sy_hash_u64(e->order),
+    };
+
+    if (!s->cluster.shares.is_on)
+        return false;
+    sy_reclaim_find(&s->shapes, &by, &borrowed);
+    if (borrowed.node == SY_NONE) {
+        found->violations = borrowed.violations;
+        sy_preemption_done(&borrowed);
+        return false;
+    }
+    sy_preemption_done(found);
+    *found = borrowed;
+    return true;
+}
+
 static void evict(struct sy_sched *s, const struct sy_entry *by, uint32_t victim, const char *node)
 {
     struct sy_pod_slot *p = &s->cluster.pods.p[victim];
     struct sy_entry about = {.pod = victim};
-    char *why = sy_xasprintf("%s: preempting to accommodate a higher priority pod",
-                             sy_sched_shape_of(s, by)->profile->scheduler_name);
+    bool is_reclaim = p->queue != s->cluster.pods.p[by->pod].queue;
+    char *why = sy_xasprintf("%s: %s", sy_sched_shape_of(s, by)->profile->scheduler_name,
+                             is_reclaim ? "reclaiming what is guaranteed to another queue"
+                                        : "preempting to accommodate a higher priority pod");
     char *note =
         sy_xasprintf("Preempted by pod %s on node %s", s->cluster.pods.p[by->pod].uid, node);
 
@@ -131,10 +166,11 @@ char *sy_sched_preempt(struct sy_sched *s, uint32_t i, const char **ret_node)
     sy_preempt_find(&s->shapes, &by, &found);
     if (s->options.exact)
         s->stats.exact_differences += differs_anew(s, by, &found);
-    if (found.node == SY_NONE) {
+    if (found.node == SY_NONE && !find_borrowed(s, e, &found)) {
         free(shape->no_help);
         shape->no_help = sy_xstrdup(found.message);
-        shape->no_help_generation = s->cluster.generation;
+        /* Budgets change without any node. */
+        shape->no_help_generation = found.violations ? 0 : s->cluster.generation;
         shape->no_help_priority = e->priority;
         sy_preemption_done(&found);
         return sy_xstrdup(shape->no_help);

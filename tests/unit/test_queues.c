@@ -6,7 +6,7 @@
 
 #include "base/rng.h"
 #include "core_sched.h"
-#include "model/group.h"
+#include "sched/inputs.h"
 
 #include <stdlib.h>
 
@@ -21,7 +21,9 @@ struct fixture {
     struct sy_queue_resource resources[QUEUES_MAX][2];
     char *namespaces[QUEUES_MAX];
     uint32_t queues_len;
+    SY_VEC(struct sy_pod) pods; /* that were given last; they live in the core's arena */
     uint64_t tickets[BINDS_MAX];
+    char nodes[BINDS_MAX][32];
     char bound[BINDS_MAX][32];
     uint32_t binds;
     char evicted[BINDS_MAX][32];
@@ -44,6 +46,7 @@ static void hear(void *arg, const struct sy_decision *d)
         core_keep(f->evicted[f->evictions++], sizeof(f->evicted[0]), d->name);
     } else if (d->kind == SY_DECIDE_BIND) {
         core_keep(f->bound[f->binds], sizeof(f->bound[0]), d->name);
+        core_keep(f->nodes[f->binds], sizeof(f->nodes[0]), d->node);
         f->tickets[f->binds++] = d->ticket;
     }
 }
@@ -80,6 +83,7 @@ static int teardown(void **state)
     struct fixture *f = *state;
 
     core_sched_end(f->s);
+    sy_vec_done(&f->pods);
     core_done(&f->k);
     free(f);
     return 0;
@@ -122,12 +126,22 @@ static struct sy_pod make(struct fixture *f, const char *ns, const char *name, i
     return pod;
 }
 
+static void put(struct fixture *f, struct sy_pod pod)
+{
+    size_t i = 0;
+
+    while (i < f->pods.len && !sy_str_eq(f->pods.p[i].uid, pod.uid))
+        i++;
+    if (i == f->pods.len)
+        sy_vec_push(&f->pods, pod);
+    f->pods.p[i] = pod;
+    assert_int_equal(sy_sched_pod(f->s, &pod, f->now), 0);
+}
+
 static void put_pod(struct fixture *f, const char *ns, const char *name, int64_t cores,
                     int32_t priority)
 {
-    struct sy_pod pod = make(f, ns, name, cores, priority);
-
-    assert_int_equal(sy_sched_pod(f->s, &pod, f->now), 0);
+    put(f, make(f, ns, name, cores, priority));
 }
 
 static void put_pods(struct fixture *f, const char *ns, uint32_t len, int64_t cores)
@@ -144,6 +158,10 @@ static void remove_pod(struct fixture *f, const char *name)
 {
     char uid[64];
 
+    for (size_t i = 0; i < f->pods.len; i++) {
+        if (sy_str_eqz(f->pods.p[i].name, name))
+            sy_vec_swap_remove(&f->pods, i);
+    }
     snprintf(uid, sizeof(uid), "uid-%s", name);
     sy_sched_pod_deleted(f->s, sy_str_from(uid), f->now);
 }
@@ -154,8 +172,14 @@ static void run(struct fixture *f)
     f->binds = f->evictions = f->conditions = 0;
     f->now += SY_NS_PER_MS;
     sy_sched_run(f->s, true, 0, f->now);
-    for (uint32_t i = 0; i < f->binds; i++)
+    for (uint32_t i = 0; i < f->binds; i++) {
+        size_t at = 0;
+        while (!sy_str_eqz(f->pods.p[at].name, f->bound[i]))
+            at++;
+        f->pods.p[at].node = core_id(&f->k, f->nodes[i]);
         sy_sched_bind_result(f->s, f->tickets[i], SY_BIND_RESULT_OK, NULL, f->now);
+        assert_int_equal(sy_sched_pod(f->s, &f->pods.p[at], f->now), 0);
+    }
 }
 
 static uint32_t bound_of(const struct fixture *f, const char *prefix)
@@ -265,7 +289,7 @@ static void test_nothing_owed_is_lent(void **state)
     put_node(f, "n", 10);
     struct sy_pod picky = make(f, "a", "a-0", 6, 0);
     picky.spec.node_selector = core_label(&f->k, "disk", "none");
-    assert_int_equal(sy_sched_pod(f->s, &picky, f->now), 0);
+    put(f, picky);
     put_pods(f, "b", 10, 1);
     run(f);
     assert_int_equal(bound_of(f, "b"), 4); /* 10 without the 6 that a waits for */
@@ -310,7 +334,7 @@ static void test_a_gang_counts_whole(void **state)
     for (int i = 0; i < 6; i++) {
         snprintf(name, sizeof(name), "a-%d", i);
         struct sy_pod pod = member(f, name, "6");
-        assert_int_equal(sy_sched_pod(f->s, &pod, f->now), 0);
+        put(f, pod);
     }
     run(f);
     assert_int_equal(f->binds, 0);
@@ -365,15 +389,15 @@ static void test_a_waiting_pod_changes(void **state)
     put_node(f, "n", 64);
     struct sy_pod pod = make(f, "x", "p", 3, 0);
     pod.labels = core_label(&f->k, "team", "one");
-    assert_int_equal(sy_sched_pod(f->s, &pod, f->now), 0);
+    put(f, pod);
     run(f);
     assert_int_equal(f->binds, 0);
     assert_int_equal(f->c->shares.all.p[1].pending.of[0], 3000);
     pod.spec.requests.requests = core_amounts(&f->k, 4000, 0, 0, 0);
-    assert_int_equal(sy_sched_pod(f->s, &pod, f->now), 0);
+    put(f, pod);
     assert_int_equal(f->c->shares.all.p[1].pending.of[0], 4000);
     pod.labels = core_label(&f->k, "team2", "one");
-    assert_int_equal(sy_sched_pod(f->s, &pod, f->now), 0);
+    put(f, pod);
     assert_int_equal(f->c->shares.all.p[1].pending.of[0], 0);
     assert_int_equal(f->c->shares.all.p[2].pending.of[0], 4000);
     run(f);
@@ -381,16 +405,218 @@ static void test_a_waiting_pod_changes(void **state)
     assert_int_equal(f->c->shares.all.p[2].pending_pods, 0);
 }
 
+/* -- reclaim -- */
+
+/* All evictions come true. */
+static void let_go(struct fixture *f)
+{
+    for (uint32_t i = 0; i < f->evictions; i++)
+        remove_pod(f, f->evicted[i]);
+    run(f);
+}
+
+static void test_what_is_guaranteed_comes_back(void **state)
+{
+    struct fixture *f = *state;
+
+    queue(f, "a", 1, 4, -1);
+    queue(f, "b", 1, 4, -1);
+    configure(f);
+    put_node(f, "n", 8);
+    put_pod(f, "b", "b-high", 1,
+            100); /* priority does not protect what is borrowed, it comes last */
+    put_pods(f, "b", 7, 1);
+    run(f);
+    assert_int_equal(f->binds, 8);
+    put_pods(f, "a", 6, 1);
+    for (int i = 0; i < 4; i++) {
+        run(f);
+        let_go(f);
+    }
+    assert_int_equal(f->c->shares.all.p[1].used.of[0], 4000);
+    assert_int_equal(f->c->shares.all.p[2].used.of[0], 4000);
+    run(f);
+    assert_int_equal(f->evictions, 0);
+    assert_int_not_equal(sy_cluster_pod_find(f->c, sy_str_from("uid-b-high")), SY_NONE);
+}
+
+static void test_a_minimal_set_is_reclaimed(void **state)
+{
+    struct fixture *f = *state;
+
+    queue(f, "a", 1, 4, -1);
+    queue(f, "b", 1, 2, -1);
+    configure(f);
+    put_node(f, "n", 8);
+    put_pods(f, "b", 8, 1);
+    run(f);
+    put_pod(f, "a", "a-0", 3, 0);
+    run(f);
+    assert_int_equal(f->evictions, 3);
+    assert_non_null(strstr(f->message, "preempting 3 victims"));
+    let_go(f);
+    assert_int_equal(f->binds, 1);
+    assert_string_equal(f->bound[0], "a-0");
+    put_pod(f, "a", "a-1", 2, 0); /* more than is guaranteed: nobody has to go for it */
+    run(f);
+    assert_int_equal(f->evictions, 0);
+}
+
+/* What room is being made for counts as if it were there. */
+static void test_no_more_than_is_guaranteed(void **state)
+{
+    struct fixture *f = *state;
+
+    queue(f, "a", 1, 2, -1);
+    configure(f);
+    put_node(f, "n", 8);
+    put_pods(f, "b", 8, 1);
+    run(f);
+    put_pods(f, "a", 5, 1);
+    run(f);
+    assert_int_equal(f->evictions, 2);
+    let_go(f);
+    assert_int_equal(bound_of(f, "a"), 2);
+    assert_int_equal(f->evictions, 0);
+}
+
+static void test_not_all_can_be_reclaimed(void **state)
+{
+    struct fixture *f = *state;
+    char name[16];
+
+    queue(f, "a", 1, 2, -1);
+    queue(f, "b", 1, 0, -1)->is_reclaimable = false;
+    queue(f, "c", 1, 2, -1);
+    configure(f);
+    put_node(f, "n", 8);
+    put_pods(f, "b", 2, 1);
+    put_pods(f, "c", 2, 1); /* its own */
+    struct sy_pod strange = make(f, "x", "strange-0", 1, 0);
+    strange.spec.scheduler_name = core_id(&f->k, "default-scheduler");
+    strange.node = core_id(&f->k, "n");
+    put(f, strange);
+    for (int i = 0; i < 3; i++) { /* a gang of the default queue, which has nothing of its own */
+        snprintf(name, sizeof(name), "g-%d", i);
+        struct sy_pod pod = member(f, name, "3");
+        pod.ns = core_id(&f->k, "y");
+        put(f, pod);
+    }
+    run(f);
+    assert_int_equal(f->binds, 7);
+    put_pods(f, "a", 1, 1);
+    run(f);
+    assert_int_equal(f->evictions, 0);
+    assert_string_equal(f->reason, "Unschedulable");
+    remove_pod(f, "strange-0");
+    struct sy_pod more = member(f, "g-3", "3"); /* one above the gang's minimum may go */
+    more.ns = core_id(&f->k, "y");
+    more.node = core_id(&f->k, "n");
+    put(f, more);
+    f->now += 60 * SY_NS_PER_S;
+    run(f);
+    assert_int_equal(f->evictions, 1);
+    assert_int_equal(f->evicted[0][0], 'g');
+}
+
+/* A budget of which nothing is left protects its pods. */
+static void test_budgets_are_respected(void **state)
+{
+    struct fixture *f = *state;
+
+    queue(f, "a", 1, 2, -1);
+    configure(f);
+    put_node(f, "n", 2);
+    struct sy_pod pod = make(f, "b", "b-0", 2, 0);
+    pod.labels = core_label(&f->k, "app", "db");
+    put(f, pod);
+    run(f);
+    struct sy_requirement app = {.key = core_id(&f->k, "app"), .op = SY_OP_EXISTS};
+    struct sy_budget budget = {.ns = core_id(&f->k, "b"),
+                               .name = core_id(&f->k, "db"),
+                               .selector = {.reqs = &app, .len = 1}};
+    assert_int_equal(sy_sched_budget(f->s, &budget), 0);
+    put_pods(f, "a", 1, 1);
+    run(f);
+    assert_int_equal(f->evictions, 0);
+    budget.disruptions_allowed = 1;
+    assert_int_equal(sy_sched_budget(f->s, &budget), 0);
+    f->now += 60 * SY_NS_PER_S;
+    run(f);
+    assert_int_equal(f->evictions, 1);
+}
+
+/* A pod of high priority has pods of its own queue evicted, never those of another. */
+static void test_priority_ends_with_the_queue(void **state)
+{
+    struct fixture *f = *state;
+
+    queue(f, "a", 1, 0, -1);
+    queue(f, "b", 1, 0, -1);
+    configure(f);
+    put_node(f, "n", 2);
+    put_pods(f, "b", 2, 1);
+    run(f);
+    put_pod(f, "a", "a-high", 1, 1000);
+    run(f);
+    assert_int_equal(f->evictions, 0);
+    put_pod(f, "b", "b-high", 1, 1000);
+    run(f);
+    assert_int_equal(f->evictions, 1);
+    assert_int_equal(f->evicted[0][0], 'b');
+}
+
+/* -- over time -- */
+
+/* Two queues that always want more than there is: pods end at random, and what each has had comes
+ * to its weight; guaranteed or not, each gets on. */
+static void test_time_converges_to_weights(void **state)
+{
+    struct fixture *f = *state;
+    struct sy_rng rng;
+    char running[64][32];
+    uint32_t len = 0, next[2] = {0}, had[2] = {0};
+    static const char *const NAMES[] = {"a", "b"};
+
+    sy_rng_seed(&rng, 7);
+    queue(f, "a", 1, 0, -1);
+    queue(f, "b", 3, 0, -1);
+    configure(f);
+    put_node(f, "n", 40);
+    for (int step = 0; step < 2000; step++) {
+        for (int q = 0; q < 2; q++) {
+            while (f->c->shares.all.p[q + 1].pending_pods < 5) {
+                char name[32];
+                snprintf(name, sizeof(name), "%s-%u", NAMES[q], next[q]++);
+                put_pod(f, NAMES[q], name, 1 + (int64_t)sy_rng_below(&rng, 2), 0);
+            }
+        }
+        run(f);
+        for (uint32_t i = 0; i < f->binds; i++)
+            core_keep(running[len++], sizeof(running[0]), f->bound[i]);
+        for (int q = 0; q < 2 && step > 200; q++)
+            had[q] += (uint32_t)f->c->shares.all.p[q + 1].used.of[0];
+        uint32_t gone = (uint32_t)sy_rng_below(&rng, len);
+        remove_pod(f, running[gone]);
+        memmove(running[gone], running[--len], sizeof(running[0]));
+    }
+    double ratio = (double)had[1] / had[0];
+    assert_true(ratio > 2.7 && ratio < 3.3);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_a_limit_holds_and_lets_go), TEST(test_a_limit_above),
-        TEST(test_shares_follow_weights),     TEST(test_priority_counts_within_a_queue),
-        TEST(test_nothing_owed_is_lent),      TEST(test_a_queue_that_must_not_borrow),
-        TEST(test_a_gang_counts_whole),       TEST(test_queues_come_and_go),
-        TEST(test_a_waiting_pod_changes),
+        TEST(test_a_limit_holds_and_lets_go),    TEST(test_a_limit_above),
+        TEST(test_shares_follow_weights),        TEST(test_priority_counts_within_a_queue),
+        TEST(test_nothing_owed_is_lent),         TEST(test_a_queue_that_must_not_borrow),
+        TEST(test_a_gang_counts_whole),          TEST(test_queues_come_and_go),
+        TEST(test_a_waiting_pod_changes),        TEST(test_what_is_guaranteed_comes_back),
+        TEST(test_a_minimal_set_is_reclaimed),   TEST(test_no_more_than_is_guaranteed),
+        TEST(test_not_all_can_be_reclaimed),     TEST(test_budgets_are_respected),
+        TEST(test_priority_ends_with_the_queue), TEST(test_time_converges_to_weights),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
