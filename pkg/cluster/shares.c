@@ -551,13 +551,15 @@ static void list_bottom_up(struct sy_shares *s, uint16_t queue)
 
 static void build_tree(struct sy_shares *s, const struct sy_queues_options *options)
 {
-    for (uint16_t i = 1; i < s->all.len; i++) {
+    uint16_t len = (uint16_t)s->all.len;
+
+    for (uint16_t i = 1; i < len; i++) {
         uint16_t parent =
             i <= options->len ? find_name(s, options->queues[i - 1].parent) : SY_NO_QUEUE;
         s->all.p[i].parent = parent == SY_NO_QUEUE || parent == i ? SY_QUEUE_ROOT : parent;
     }
     s->all.p[SY_QUEUE_ROOT].parent = SY_NO_QUEUE;
-    for (uint16_t i = (uint16_t)s->all.len; --i;) {
+    for (uint16_t i = len; --i;) {
         struct sy_queue *parent = &s->all.p[s->all.p[i].parent];
         s->all.p[i].next_sibling = parent->first_child;
         parent->first_child = i;
