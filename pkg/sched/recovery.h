@@ -53,10 +53,8 @@ struct sy_restart {
 
 struct sy_recovery_stats {
     uint64_t released; /* pods whose place on a failed node was given up before they were bound */
-    uint64_t nominations_dropped;
     uint64_t evicted, forced, gangs_restarted;
     uint64_t refused;            /* evictions that the server did not carry out */
-    uint64_t suspended;          /* pods that were not evicted when it was time */
     uint64_t holds_made;         /* that found room */
     uint64_t holds_expired;      /* and nobody came */
     struct sy_histogram hold_s;  /* from the failure to room being held */

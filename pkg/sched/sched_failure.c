@@ -9,10 +9,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 static const int64_t RETRY_NS = SY_NS_PER_S;
-enum { TOLD_MAX = 16, NODE_TEXT_MAX = 256 };
+enum { NODE_TEXT_MAX = 256 };
 
 bool sy_sched_node_lease(struct sy_sched *s, sy_sid name, int64_t wall_ns, int64_t duration_ns,
                          sy_time_ns now)
@@ -90,7 +89,6 @@ static void drop_nominations(struct sy_sched *s, uint32_t node)
         uint32_t i = s->cluster.pods.p[pods.p[n]].user;
         struct sy_entry *e = sy_sched_entry(s, i);
         sy_sched_end_nomination(s, e);
-        s->recovery.stats.nominations_dropped++;
         if (e->state == SY_ENTRY_WAITING || e->state == SY_ENTRY_BACKOFF)
             sy_sched_enter_active(s, i);
     }
@@ -438,7 +436,6 @@ static void tell_suspended(struct sy_sched *s, uint32_t pod, struct sy_recovery_
     if (t->flags & SY_RECOVERY_TOLD)
         return;
     t->flags |= SY_RECOVERY_TOLD;
-    s->recovery.stats.suspended++;
     snprintf(text, sizeof(text), "the pod is not evicted from its failed node: %s", why);
     sy_sched_emit_event(s, &about, NULL, "Warning", "RecoverySuspended", "Evicting", text);
 }
