@@ -90,13 +90,13 @@ check "and one whose resource a class serves" within 30 bound_is by-name 1
 
 create "{apiVersion: apps/v1, kind: ReplicaSet, metadata: {name: moved}, spec: {replicas: 1, selector: {matchLabels: {group: moved}}, template: {metadata: {labels: {group: moved, steelyard.dev/recovery: evict, steelyard.dev/recovery-grace: 0s}}, spec: {schedulerName: steelyard, containers: [{name: c, image: x}]}}}}"
 check "a pod that wants to be replaced" within 30 bound_is moved 1
-failed=$(k get pods -l group=moved -o jsonpath='{.items[0].spec.nodeName}')
-k label node "$failed" steelyard.dev/heartbeat=stopped >/dev/null
-k patch node "$failed" --subresource=status --type=strategic \
+down=$(k get pods -l group=moved -o jsonpath='{.items[0].spec.nodeName}')
+k label node "$down" steelyard.dev/heartbeat=stopped >/dev/null
+k patch node "$down" --subresource=status --type=strategic \
     -p '{"status":{"conditions":[{"type":"Ready","status":"Unknown"}]}}' >/dev/null
 evicted() { grep '"verb":"create"' "$audit" | grep -q '"subresource":"eviction"'; }
 check "its node fails, and it is evicted" within 30 evicted
-k label node "$failed" steelyard.dev/heartbeat- >/dev/null
+k label node "$down" steelyard.dev/heartbeat- >/dev/null
 
 k create serviceaccount viewer >/dev/null
 k create clusterrolebinding viewer --clusterrole steelyard-viewer --serviceaccount default:viewer >/dev/null
