@@ -16,6 +16,7 @@ static const char USAGE[] =
     "  run         schedule the pods of a cluster that name this scheduler\n"
     "  config      check a configuration file, or print one with all defaults\n"
     "  explain     say why a pod waits or went where it went, as the running scheduler knows\n"
+    "  whatif      say whether pods of a file would fit now, where, and whom they would displace\n"
     "  top         show how utilized the nodes are and what they weigh\n"
     "  queue       show the queues that share the cluster, and why their pods wait\n"
     "  simulate    run policies on a virtual cluster and compare them\n"
@@ -28,14 +29,9 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } COMMANDS[] = {
-    {"run", cmd_run},
-    {"config", cmd_config},
-    {"explain", cmd_explain},
-    {"top", cmd_top},
-    {"queue", cmd_queue},
-    {"simulate", cmd_simulate},
-    {"version", cmd_version},
-    {"completion", cmd_completion},
+    {"run", cmd_run},           {"config", cmd_config},   {"explain", cmd_explain},
+    {"whatif", cmd_what_if},    {"top", cmd_top},         {"queue", cmd_queue},
+    {"simulate", cmd_simulate}, {"version", cmd_version}, {"completion", cmd_completion},
 };
 
 int cmd_usage_error(const char *command, const char *fmt, ...)
@@ -54,11 +50,13 @@ int cmd_next_flag(int argc, char **argv, const struct option *flags, const char 
 {
     int before = optind ? optind : 1;
 
-    /* Not every command has -o. */
-    bool has_output = false;
-    for (const struct option *f = flags; f->name; f++)
+    /* Not every command has -o or -f. */
+    bool has_output = false, has_file = false;
+    for (const struct option *f = flags; f->name; f++) {
         has_output |= f->val == 'o';
-    const char *shorts = has_output ? ":ho:" : ":h";
+        has_file |= f->val == 'f';
+    }
+    const char *shorts = has_output ? (has_file ? ":ho:f:" : ":ho:") : ":h";
     opterr = 0;
     /* ':' first tells a missing value from an unknown flag. */
     int c = getopt_long(argc, argv, shorts, flags, NULL);

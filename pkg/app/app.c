@@ -20,6 +20,7 @@
 #include "app/leader.h"
 #include "app/measure.h"
 #include "app/outbox.h"
+#include "app/what_if.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rng.h"
@@ -737,6 +738,14 @@ static int start_server(struct app *a, struct sy_err *err)
     return 0;
 }
 
+static int what_if(void *arg, struct sy_str manifests, struct sy_buf *out, struct sy_err *err)
+{
+    struct app *a = arg;
+
+    return sy_what_if(a->sched, a->strings, manifests, "manifest", NULL, sy_loop_now_ns(a->loop),
+                      out, err);
+}
+
 static void start_endpoints(struct app *a)
 {
     a->serve = sy_serve_new(a->server, &(struct sy_serve_options){.sched = a->sched,
@@ -752,7 +761,9 @@ static void start_endpoints(struct app *a)
                                                             .gate_arg = a->access,
                                                             .now = sy_clock_boot_ns,
                                                             .wall_now = sy_clock_wall_ns,
-                                                            .version = a->options->version});
+                                                            .version = a->options->version,
+                                                            .what_if = what_if,
+                                                            .what_if_arg = a});
 }
 
 static void say_serving(const struct app *a)

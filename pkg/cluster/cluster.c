@@ -743,7 +743,7 @@ int sy_cluster_pod_upsert(struct sy_cluster *c, const struct sy_pod *pod, uint32
         sy_gpus_work_out(c, node);
         touch_node(c, node, true);
     }
-    if (is_new)
+    if (is_new && !c->trial_depth)
         sy_gpu_targets_arrive(c, &spec->spec, pod->created_wall_ns);
     change |= place_pod(c, slot, pod->node);
     *ret_slot = slot;

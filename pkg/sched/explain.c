@@ -366,6 +366,19 @@ int sy_sched_explain(struct sy_sched *s, struct sy_str ns, struct sy_str name,
     return 0;
 }
 
+void sy_sched_survey(struct sy_sched *s, uint32_t pod, const struct sy_profile *profile,
+                     struct sy_explanation *ret)
+{
+    struct sy_sched_inside in;
+
+    sy_sched_look_inside(s, &in);
+    *ret = (struct sy_explanation){.pod = &in.cluster->pods.p[pod],
+                                   .profile = profile,
+                                   .nodes_alive = in.cluster->nodes_alive};
+    survey(&in, pod, ret);
+    ret->pod = NULL;
+}
+
 void sy_explanation_done(struct sy_explanation *e)
 {
     for (size_t i = 0; i < e->filters.len; i++) {

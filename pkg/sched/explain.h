@@ -105,5 +105,10 @@ struct sy_explanation {
  * changes that might help, and a search for pods to evict. Loop thread, outside all other calls. */
 int sy_sched_explain(struct sy_sched *s, struct sy_str ns, struct sy_str name,
                      struct sy_explanation *ret) SY_NODISCARD;
+/* All nodes as they are now for a pod that the cluster has, by slot, and that no queue knows: fills
+ * that part of *ret alone. profile: to ask under, borrowed. To be released by
+ * sy_explanation_done(). Cost: that of sy_sched_explain() for one that waits. */
+void sy_sched_survey(struct sy_sched *s, uint32_t pod, const struct sy_profile *profile,
+                     struct sy_explanation *ret);
 /* Frees what an explanation owns; what it borrows is left alone. */
 void sy_explanation_done(struct sy_explanation *e);

@@ -151,6 +151,9 @@ bool sy_sched_is_held(struct sy_sched *s, uint32_t i, sy_time_ns now);
 /* The same for a gang as a whole. */
 bool sy_sched_is_gang_held(struct sy_sched *s, struct sy_gang *gang,
                            const struct sy_gang_plan *plan, sy_time_ns now);
+/* Why their queue may not have as many of the plan's pods as are needed, owned by the caller; NULL:
+ * it may. */
+char *sy_sched_why_no_quota(struct sy_sched *s, const struct sy_gang_plan *plan);
 /* Has those looked at again that a quota held up and does not any more. O(shapes) after a change.
  */
 void sy_sched_wake_quota(struct sy_sched *s);
@@ -208,6 +211,12 @@ char *sy_sched_preempt(struct sy_sched *s, uint32_t i, const char **ret_node);
 struct sy_gang_plan;
 char *sy_sched_preempt_for_gang(struct sy_sched *s, struct sy_gang *gang,
                                 const struct sy_gang_plan *plan);
+
+/* Whom the preemption of a plan that failed would evict, if it may; for one pod as for several.
+ * Evicts nobody. ret: to be released by sy_gang_preemption_done(). */
+struct sy_gang_preemption;
+void sy_sched_find_victims(struct sy_sched *s, const struct sy_gang_plan *plan,
+                           struct sy_gang_preemption *ret);
 
 /* -- sched_effort.c -- */
 

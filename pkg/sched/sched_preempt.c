@@ -204,7 +204,7 @@ static bool may_preempt(const struct sy_sched *s, const struct sy_gang_plan *pla
         if (k->priority < *ret_priority)
             *ret_priority = k->priority;
     }
-    return !s->options.gangs.never_preempts && !s->is_preemption_held;
+    return !s->is_preemption_held;
 }
 
 char *sy_sched_preempt_for_gang(struct sy_sched *s, struct sy_gang *gang,
@@ -220,7 +220,7 @@ char *sy_sched_preempt_for_gang(struct sy_sched *s, struct sy_gang *gang,
     };
     struct sy_gang_preemption found;
 
-    if (!may_preempt(s, plan, &preemptor.priority))
+    if (s->options.gangs.never_preempts || !may_preempt(s, plan, &preemptor.priority))
         return NULL;
     sy_gang_preempt_find(&s->shapes, &preemptor, &found);
     if (!found.fits || !found.victims.len) {
@@ -246,4 +246,34 @@ char *sy_sched_preempt_for_gang(struct sy_sched *s, struct sy_gang *gang,
                      found.victims.len);
     sy_gang_preemption_done(&found);
     return text;
+}
+
+void sy_sched_find_victims(struct sy_sched *s, const struct sy_gang_plan *plan,
+                           struct sy_gang_preemption *ret)
+{
+    const struct sy_gang_candidate *first = &plan->candidates.p[0];
+    bool any = first->shape->profile->args.preempts_any_scheduler;
+    bool is_gang = plan->candidates.len > 1 || plan->topology_key;
+    struct preempting by = {s, s->cluster.pods.p[first->pod].queue};
+    struct sy_gang_preemptor gang = {
+        .plan = plan, .gangs = &s->gangs, .is_ours = any ? is_anyones : is_ours, .arg = &by};
+    struct sy_preemptor one = {
+        .pod = first->pod, .shape = first->shape, .is_ours = gang.is_ours, .arg = &by};
+    struct sy_preemption found;
+
+    *ret = (struct sy_gang_preemption){0};
+    if (!may_preempt(s, plan, &gang.priority) || (is_gang && s->options.gangs.never_preempts))
+        return;
+    if (is_gang) {
+        sy_gang_preempt_find(&s->shapes, &gang, ret);
+        return;
+    }
+    sy_preempt_find(&s->shapes, &one, &found);
+    ret->fits = found.node != SY_NONE;
+    ret->violations = found.violations;
+    for (size_t i = 0; i < found.victims.len && ret->fits; i++)
+        sy_vec_push(&ret->victims, found.victims.p[i]);
+    if (ret->fits)
+        sy_vec_push(&ret->room, (struct sy_gang_room){0, found.node});
+    sy_preemption_done(&found);
 }

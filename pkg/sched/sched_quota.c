@@ -175,6 +175,15 @@ bool sy_sched_is_gang_held(struct sy_sched *s, struct sy_gang *gang,
     return true;
 }
 
+char *sy_sched_why_no_quota(struct sy_sched *s, const struct sy_gang_plan *plan)
+{
+    if (!s->cluster.shares.is_on)
+        return NULL;
+    uint16_t queue = s->cluster.pods.p[plan->candidates.p[0].pod].queue;
+    struct sy_quota_answer answer = ask_for_gang(s, plan, queue);
+    return answer.quota == SY_QUOTA_FREE ? NULL : quota_text(s, queue, &answer, "what is asked");
+}
+
 void sy_sched_wake_quota(struct sy_sched *s)
 {
     const struct sy_shares *shares = &s->cluster.shares;

@@ -125,6 +125,30 @@ static void handle_explain(void *arg, struct sy_exchange *x)
     check_then(arg, x, answer_explain);
 }
 
+static void answer_what_if(struct sy_api *a, struct sy_exchange *x)
+{
+    const char *manifests = sy_exchange_query(x, "manifest");
+    struct sy_err err = {0};
+    struct sy_buf out;
+
+    if (!manifests || !*manifests) {
+        refuse(x, 400, "give the pods: ?manifest=YAML-OR-JSON");
+        return;
+    }
+    sy_buf_init(&out, ANSWER_MAX_BYTES);
+    int r = a->options.what_if(a->options.what_if_arg, sy_str_from(manifests), &out, &err);
+    if (r)
+        refuse(x, 400, sy_err_text(&err, r));
+    else
+        reply(x, &out);
+    sy_buf_done(&out);
+}
+
+static void handle_what_if(void *arg, struct sy_exchange *x)
+{
+    check_then(arg, x, answer_what_if);
+}
+
 static void answer_nodes(struct sy_api *a, struct sy_exchange *x)
 {
     struct sy_buf out;
@@ -195,6 +219,8 @@ struct sy_api *sy_api_new(struct sy_server *server, const struct sy_api_options 
     sy_ui_add(server);
     sy_server_handle(server, "/steelyard/v1/stream", handle_stream, a);
     sy_server_handle(server, "/steelyard/v1/explain", handle_explain, a);
+    if (options->what_if)
+        sy_server_handle(server, "/steelyard/v1/whatif", handle_what_if, a);
     sy_server_handle(server, "/steelyard/v1/nodes", handle_nodes, a);
     sy_server_handle(server, "/steelyard/v1/balance", handle_balance, a);
     sy_server_handle(server, "/steelyard/v1/queues", handle_queues, a);

@@ -3,11 +3,14 @@
  * The endpoints for people and programs that ask what the scheduler does and why: the dashboard's
  * page at /ui/, open, and what it and others ask for: GET /steelyard/v1/stream (serve/live.h) and
  * /steelyard/v1/explain, /steelyard/v1/nodes and /steelyard/v1/balance, as docs/explain.md
- * describes their JSON. Each request must carry a bearer token, over TLS or from this machine;
- * whether its holder may is for the gate to say, and without a "yes" nothing is answered. */
+ * describes their JSON, and /steelyard/v1/whatif, as docs/tools.md does. Each request must carry a
+ * bearer token, over TLS or from this machine; whether its holder may is for the gate to say, and
+ * without a "yes" nothing is answered. */
 #pragma once
 
+#include "base/buf.h"
 #include "base/clock.h"
+#include "base/err.h"
 #include "net/server.h"
 #include "sched/sched.h"
 
@@ -28,6 +31,10 @@ struct sy_api_options {
     sy_time_ns (*now)(void);
     int64_t (*wall_now)(void);
     const char *version;
+    /* Appends the JSON of GET /steelyard/v1/whatif for manifests as people write them. errors:
+     * negative errno, and what is wrong with them in *err. NULL: there is no such endpoint. */
+    int (*what_if)(void *arg, struct sy_str manifests, struct sy_buf *out, struct sy_err *err);
+    void *what_if_arg;
 };
 
 struct sy_api;

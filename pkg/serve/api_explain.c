@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "serve/api_explain.h"
 
-#include "base/json.h"
-#include "sched/explain.h"
-
 enum { POINT_DIGITS = 3, FACTOR_DIGITS = 4, SECOND_DIGITS = 3 };
 
 struct writer {
@@ -214,6 +211,15 @@ static void write_survey(struct writer *w)
     write_changes(w);
     write_rank(w);
     sy_json_end_object(&w->j);
+}
+
+void sy_api_survey_write(struct sy_json *j, const struct sy_strings *strings,
+                         const struct sy_explanation *e)
+{
+    struct writer w = {.j = *j, .strings = strings, .e = e};
+
+    write_survey(&w);
+    *j = w.j;
 }
 
 int sy_api_explain_write(struct sy_sched *sched, const struct sy_strings *strings, const char *ns,
