@@ -329,10 +329,10 @@ static void on_feed_error(void *arg, const char *resource, const char *loss,
     else if (!is_said(a, error))
         sy_log_warn("list or watch failed", "resource", resource, "error", error, "retrying_in",
                     retry);
-    for (uint8_t source = 0; a->groups && source < SY_GROUP_SOURCES; source++) {
+    for (int source = 0; a->groups && source < SY_GROUP_SOURCES; source++) {
         const struct sy_feed *f = a->feeds[SY_FEED_GROUPS + source];
         if (f && sy_feed_is_absent(f))
-            sy_groups_lost(a->groups, source);
+            sy_groups_lost(a->groups, (uint8_t)source);
     }
     sy_deferred_trigger(a->turn);
 }
@@ -387,9 +387,9 @@ static void start_groups(struct app *a)
         return;
     sy_groups_free(a->groups);
     a->groups = NULL;
-    for (uint8_t source = 0; source < SY_GROUP_SOURCES; source++) {
+    for (int source = 0; source < SY_GROUP_SOURCES; source++) {
         if (a->feeds[SY_FEED_GROUPS + source])
-            on_groups_known(a, source, NULL);
+            on_groups_known(a, (uint8_t)source, NULL);
     }
 }
 

@@ -202,7 +202,8 @@ struct sy_groups *sy_groups_new(const struct sy_groups_options *options)
     struct sy_groups *g = sy_xcalloc(1, sizeof(*g));
 
     g->options = *options;
-    for (uint8_t source = 0; source < SY_GROUP_SOURCES; source++) {
+    for (int i = 0; i < SY_GROUP_SOURCES; i++) {
+        uint8_t source = (uint8_t)i;
         if (!sy_group_has_objects(source))
             continue;
         const char *version;
