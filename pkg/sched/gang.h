@@ -40,7 +40,9 @@ struct sy_gang {
     SY_VEC(struct sy_gang_member) members; /* in no order */
     uint32_t head;     /* QUEUED: the entry that stands for it in the active or the backoff heap */
     uint32_t attempts; /* in a row that failed */
-    uint32_t missing;  /* GATHERING: how many when that was last noted */
+    int32_t priority;  /* WAITING: of its first member, as the next */
+    uint64_t order;
+    uint32_t missing;         /* GATHERING: how many when that was last noted */
     sy_time_ns until_ns;      /* GATHERING: when to say so; WAITING: the sweep */
     sy_time_ns retry_ns;      /* not tried before */
     sy_time_ns give_up_ns;    /* members with a place that are not bound then are taken back */

@@ -13,6 +13,7 @@
 
 /* A gang that grows is not worth a word; one that has stopped growing is. */
 static const int64_t GATHER_SAY_NS = 2 * SY_NS_PER_S;
+static const int64_t HURRY_NS = 100 * SY_NS_PER_MS; /* many pods may leave one by one */
 static const int64_t TIMEOUT_NS = 60 * SY_NS_PER_S;
 static const char WAITING_FOR_GANG[] = "WaitingForGang"; /* a condition's reason */
 
@@ -347,6 +348,8 @@ static void fail_gang(struct sy_sched *s, struct sy_gang *gang, const struct sy_
         gang->retry_ns = now;
     }
     gang->state = SY_GANG_WAITING;
+    gang->priority = plan->candidates.p[0].priority; /* sorted */
+    gang->order = plan->candidates.p[0].order;
     gang->head = SY_NO_ENTRY;
     gang->relief_seen = s->cluster.relief.len;
     gang->until_ns = now + s->options.sweep_ns;
@@ -478,21 +481,48 @@ bool sy_sched_goes_with_gang(const struct sy_sched *s, const struct sy_entry *e)
            !(s->cluster.pods.p[e->pod].flags & SY_POD_ASSUMED);
 }
 
+static bool has_new_room(const struct sy_sched *s, struct sy_gang *gang)
+{
+    return gang->state == SY_GANG_WAITING && gang->relief_seen != s->cluster.relief.len &&
+           !sy_gang_is_room_being_made(gang, &s->cluster);
+}
+
+/* Of those that room may have come for, the first by priority and age is not to sit out its
+ * backoff: else the room would stand empty while all of them do. */
+static void hurry_first(struct sy_sched *s, sy_time_ns now)
+{
+    struct sy_gang *first = NULL;
+
+    for (uint32_t g = 0; g < s->gangs.all.len; g++) {
+        struct sy_gang *gang = &s->gangs.all.p[g];
+        bool backs_off = gang->state == SY_GANG_QUEUED && gang->head != SY_NO_ENTRY &&
+                         sy_sched_entry(s, gang->head)->state == SY_ENTRY_BACKOFF;
+        if ((backs_off || has_new_room(s, gang)) &&
+            (!first || gang->priority > first->priority ||
+             (gang->priority == first->priority && gang->order < first->order)))
+            first = gang;
+    }
+    if (!first || first->retry_ns <= now + HURRY_NS)
+        return;
+    first->retry_ns = now + HURRY_NS;
+    if (first->state == SY_GANG_QUEUED)
+        sy_sched_enter_backoff_until(s, first->head, first->retry_ns);
+}
+
 void sy_sched_wake_gangs(struct sy_sched *s, sy_time_ns now)
 {
     if (!s->gangs.used || (now < s->gangs.next_ns && s->gangs_relief == s->cluster.relief.len))
         return;
     s->gangs_relief = s->cluster.relief.len;
     s->gangs.next_ns = INT64_MAX;
+    hurry_first(s, now);
     for (uint32_t g = 0; g < s->gangs.all.len; g++) {
         struct sy_gang *gang = &s->gangs.all.p[g];
         if (!gang->state)
             continue;
         if (gang->give_up_ns <= now)
             roll_back_gang(s, g, now);
-        if (gang->state == SY_GANG_WAITING &&
-            (gang->until_ns <= now || (gang->relief_seen != s->cluster.relief.len &&
-                                       !sy_gang_is_room_being_made(gang, &s->cluster)))) {
+        if (gang->state == SY_GANG_WAITING && (gang->until_ns <= now || has_new_room(s, gang))) {
             sy_gangs_touch(&s->gangs, g, true);
         } else if (gang->state == SY_GANG_GATHERING && gang->until_ns <= now) {
             say_gathering(s, gang);

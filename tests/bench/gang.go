@@ -174,11 +174,13 @@ func (g *gangs) inTurn(ctx context.Context, count, members int) (time.Duration, 
 	var running, atOnce atomic.Int64
 	done := make(chan string, count)
 	bound := map[string]int{}
+	seen := map[string]bool{}
 	if err := g.bound(ctx, gangScheduler, func(e podEvent) {
-		if string(e.kind) == "DELETED" {
+		name := string(e.name)
+		if string(e.kind) == "DELETED" || seen[name] {
 			return
 		}
-		name := string(e.name)
+		seen[name] = true
 		gang := name[:strings.LastIndexByte(name, '-')]
 		if bound[gang]++; bound[gang] == 1 {
 			atOnce.Store(max(atOnce.Load(), running.Add(1)))

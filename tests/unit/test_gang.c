@@ -133,7 +133,10 @@ static void test_no_deadlock(void **state)
     }
     for (uint32_t turn = 0; turn < GANGS; turn++) {
         unsigned g = 0;
-        run_later(f, 11);
+        /* The first of them does not sit out its backoff when room has come. */
+        run(f);
+        for (int i = 0; i < 2 && !count(f, SY_DECIDE_BIND); i++)
+            run_later(f, 1);
         assert_int_equal(count(f, SY_DECIDE_BIND), MEMBERS);
         assert_int_equal(sscanf(heard(f, SY_DECIDE_BIND, NULL)->name, "g%u-", &g), 1);
         assert_true(g < GANGS && !done[g]);
