@@ -80,7 +80,7 @@ struct app {
     struct sy_kube *kube;
     struct sy_outbox *outbox;
     struct sy_feed *feeds[SY_FEEDS];
-    struct sy_groups *groups;   /* NULL: PodGroups are not read */
+    struct sy_groups *groups;                    /* NULL: PodGroups are not read */
     struct sy_config_failures_room failure_keys; /* as it was started with */
     struct sy_feed *leases;     /* of nodes; nothing waits for it; NULL: not wanted */
     struct sy_measure *measure; /* NULL: nothing measures load */
@@ -856,7 +856,6 @@ static void end(struct app *a)
     sy_feed_free(a->leases);
     sy_measure_free(a->measure);
     sy_access_free(a->access);
-    sy_api_stop(a->api);
     if (a->server)
         sy_server_free(a->server);
     sy_tls_server_free(a->tls);

@@ -227,15 +227,10 @@ struct sy_api *sy_api_new(struct sy_server *server, const struct sy_api_options 
     return a;
 }
 
-void sy_api_stop(struct sy_api *a)
+void sy_api_free(struct sy_api *a)
 {
     if (!a)
         return;
     sy_live_free(a->live);
-    a->live = NULL;
-}
-
-void sy_api_free(struct sy_api *a)
-{
     free(a);
 }

@@ -42,6 +42,4 @@ struct sy_api;
 /* Adds the endpoints to a server, which must be freed before what is returned; checks that are
  * under way must have ended before too. Loop thread. Free with sy_api_free(). */
 struct sy_api *sy_api_new(struct sy_server *server, const struct sy_api_options *options);
-/* Ends what is being told to dashboards: before the server is freed. NULL allowed. */
-void sy_api_stop(struct sy_api *a);
 void sy_api_free(struct sy_api *a); /* NULL allowed */

@@ -27,7 +27,7 @@ struct sy_live_options {
 
 struct sy_live;
 struct sy_live *sy_live_new(const struct sy_live_options *options);
-/* Ends the streams. NULL allowed. Before the server is freed. */
+/* Ends the streams; those of a server that is freed have ended. NULL allowed. */
 void sy_live_free(struct sy_live *l);
 /* Answers x, whose sender may see it, with a stream, or with 503 when there are too many. */
 void sy_live_add(struct sy_live *l, struct sy_exchange *x);

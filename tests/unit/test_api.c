@@ -86,7 +86,8 @@ static int setup(void **state)
     assert_int_equal(
         sy_http_new(f->loop, &(struct sy_http_config){.disable_http2 = true}, &f->http, NULL), 0);
     f->later = sy_timer_new(f->loop, pass_later, f);
-    f->api = sy_api_new(f->server, &(struct sy_api_options){.sched = f->s,
+    f->api = sy_api_new(f->server, &(struct sy_api_options){.loop = f->loop,
+                                                            .sched = f->s,
                                                             .strings = f->k.strings,
                                                             .gate = gate,
                                                             .gate_arg = f,
