@@ -21,6 +21,8 @@ int cmd_version(int argc, char **argv);
 int cmd_config(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_what_if(int argc, char **argv);
+int cmd_snapshot(int argc, char **argv);
+int cmd_replay(int argc, char **argv);
 int cmd_top(int argc, char **argv);
 int cmd_completion(int argc, char **argv);
 int cmd_queue(int argc, char **argv);

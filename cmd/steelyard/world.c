@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -36,14 +37,14 @@ static int start(struct cmd_world *w, struct sy_err *err)
 
     sy_arena_init(&w->arena, PROFILES_MAX_BYTES);
     w->profiles = sy_xcalloc(SY_PROFILES_MAX, sizeof(*w->profiles));
-    uint32_t len = sy_config_profiles(&w->config, w->strings, &w->arena, w->profiles);
-    if (!len)
+    w->profiles_len = sy_config_profiles(&w->config, w->strings, &w->arena, w->profiles);
+    if (!w->profiles_len)
         return sy_err_set(err, -ENOMEM, "no memory for the profiles' arguments");
     sy_config_pools(models, &w->pools_room, &w->pools);
     sy_config_queues(&w->config.queues, &w->queues_room, &w->queues);
     struct sy_sched_options options = {
         .profiles = w->profiles,
-        .profiles_len = len,
+        .profiles_len = w->profiles_len,
         .backoff_initial_ns = w->config.backoff_initial_ns,
         .backoff_max_ns = w->config.backoff_max_ns,
         .sweep_ns = w->config.sweep_ns,
@@ -102,7 +103,7 @@ static int give(struct cmd_world *w)
     }
     for (size_t i = 0; i < o->pods.len && !r; i++) {
         const struct sy_pod *pod = &o->pods.p[i].pod;
-        if (!sy_pod_is_terminal(pod) && (pod->node || w->with_pending))
+        if (!sy_pod_is_terminal(pod) && pod->node)
             r = sy_sched_pod(w->sched, pod, w->now);
     }
     return r;
@@ -125,6 +126,54 @@ int cmd_world_open(struct cmd_world *w, const char *file, const char *config, st
         return r;
     r = give(w);
     return r ? sy_err_set(err, r, "%s: more than fits in memory", file) : 0;
+}
+
+struct pending {
+    const struct sy_pod *pod;
+    size_t at;
+};
+
+static int by_age(const void *pa, const void *pb)
+{
+    const struct pending *a = pa, *b = pb;
+
+    if (a->pod->created_wall_ns != b->pod->created_wall_ns)
+        return a->pod->created_wall_ns < b->pod->created_wall_ns ? -1 : 1;
+    return a->at < b->at ? -1 : a->at > b->at;
+}
+
+static bool is_known(const struct cmd_world *w, sy_sid scheduler)
+{
+    for (uint32_t i = 0; i < w->profiles_len; i++) {
+        if (strcmp(w->profiles[i].scheduler_name, sy_strings_getz(w->strings, scheduler)) == 0)
+            return true;
+    }
+    return false;
+}
+
+int cmd_world_add_pending(struct cmd_world *w, struct sy_err *err)
+{
+    sy_sid first = sy_strings_addz(w->strings, w->profiles[0].scheduler_name);
+    SY_VEC(struct pending) all = {0};
+    int r = 0;
+
+    for (size_t i = 0; i < w->objects.pods.len; i++) {
+        const struct sy_pod *pod = &w->objects.pods.p[i].pod;
+        if (!pod->node && !sy_pod_is_terminal(pod))
+            sy_vec_push(&all, (struct pending){pod, i});
+    }
+    if (all.len)
+        qsort(all.p, all.len, sizeof(*all.p), by_age);
+    for (size_t i = 0; i < all.len && !r; i++) {
+        struct sy_pod pod = *all.p[i].pod;
+        if (!is_known(w, pod.spec.scheduler_name))
+            pod.spec.scheduler_name = first;
+        /* What was said of it before is not said anew. */
+        pod.scheduled = SY_CONDITION_ABSENT;
+        r = sy_sched_pod(w->sched, &pod, w->now);
+    }
+    sy_vec_done(&all);
+    return r ? sy_err_set(err, r, "more pods than fit in memory") : 0;
 }
 
 void cmd_world_close(struct cmd_world *w)

@@ -16,11 +16,11 @@ struct cmd_world {
     /* Set before opening: who hears its decisions. NULL: nobody. */
     sy_decision_fn *decide;
     void *decide_arg;
-    bool with_pending; /* pods without a node are given too, and wait in its queue */
     /* Private. */
     struct sy_config config;
     struct sy_arena arena;
     struct sy_profile *profiles;
+    uint32_t profiles_len;
     struct sy_config_pools_room pools_room;
     struct sy_pools_options pools;
     struct sy_config_queues_room queues_room;
@@ -32,4 +32,7 @@ struct cmd_world {
  * them in *err. */
 int cmd_world_open(struct cmd_world *w, const char *file, const char *config,
                    struct sy_err *err) SY_NODISCARD;
+/* Gives the pods that have no node too, the oldest first: they are in its queue then. One that
+ * names a scheduler that is not there gets the first profile. errors: -ENOMEM, -E2BIG. */
+int cmd_world_add_pending(struct cmd_world *w, struct sy_err *err) SY_NODISCARD;
 void cmd_world_close(struct cmd_world *w);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# `steelyard whatif` against a running scheduler and a real API server:
+# `steelyard whatif`, `snapshot` and `replay` against a running scheduler and a real API server:
 # what is answered is what then happens, and asking leaves nothing behind.
 # shellcheck source=tests/integration/lib_run.sh
 . "$(dirname "$0")/lib_run.sh"
@@ -74,3 +74,64 @@ check "which is still there" bound_is real 4
 check "what is no manifest is refused" live 1 <<<'kind: Nothing'
 check "nobody without the right gets an answer" what_if 1 --server "$url" --token nonsense \
     < <(job whole 1 1)
+
+echo '# snapshot and replay'
+kill "$pid" && ends_with 0 20
+k delete pods --all --force --grace-period=0 >/dev/null 2>&1
+within 20 equal "$(k get pods -o name | wc -l)" 0
+for i in 0 1 2 3 4 5 6; do
+    cat <<YAML
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: wait$i, labels: {group: wait}}
+spec:
+  schedulerName: steelyard
+  containers:
+  - name: main
+    image: x
+    env: [{name: PASSWORD, value: hunter2}]
+    resources: {requests: {cpu: "$cpu"}}
+YAML
+done | k create -f - >/dev/null
+check "a snapshot is taken" "$STEELYARD" snapshot -o "$WORK/lab.jsonl"
+check "it has the nodes and pods" equal \
+    "$(jq -r 'select(.kind == "Node" or .kind == "Pod") | .kind' "$WORK/lab.jsonl" | sort |
+        uniq -c | awk '{ print $1, $2 }' | paste -sd ' ')" '4 Node 7 Pod'
+check "the pods' environment was there" equal \
+    "$(k get pods -o json | grep -c hunter2)" 7
+check "and is not in it" equal "$(grep -c hunter2 "$WORK/lab.jsonl")" 0
+check "who may list nothing gets none" equal \
+    "$("$STEELYARD" snapshot --kubeconfig /nowhere -o "$WORK/none" 2>&1 | grep -c nowhere)" 1
+check "which leaves no file" test ! -e "$WORK/none"
+"$STEELYARD" replay "$WORK/lab.jsonl" -o json >"$WORK/replay.json"
+check "four of the seven are placed" equal "$(jq -c .total "$WORK/replay.json")" \
+    '{"placed":4,"waiting":3,"evicted":0}'
+check "the others are told why" equal \
+    "$(jq -r '.pods[].decision | select(.node == null).message' "$WORK/replay.json" |
+        grep -c '^0/4 nodes are available: 4 Insufficient cpu')" 3
+start_steelyard
+within 20 ready
+check "the scheduler places as many" within 20 bound_is wait 4
+placed() {
+    k get pods -o json |
+        jq -r '.items[] | select(.spec.nodeName) | "default/\(.metadata.name) \(.spec.nodeName)"'
+}
+check "the same ones, on the same nodes" equal \
+    "$(jq -r '.pods[] | select(.decision.node) | "\(.pod) \(.decision.node)"' "$WORK/replay.json")" \
+    "$(placed)"
+cat >"$WORK/unfit.yaml" <<'YAML'
+apiVersion: steelyard.dev/v1
+kind: SteelyardConfiguration
+profiles:
+- schedulerName: steelyard
+  filters: [NodeUnschedulable, NodeName]
+  scorers: [{name: Utilization}]
+YAML
+"$STEELYARD" replay "$WORK/lab.jsonl" --against "$WORK/unfit.yaml" >"$WORK/shown"
+check "another configuration is compared" shown \
+    '^4 placed, 3 wait, 0 evicted; against 7 placed, 0 wait, 0 evicted; [3-7] pods differ$'
+"$STEELYARD" config print >"$WORK/same.yaml"
+"$STEELYARD" replay "$WORK/lab.jsonl" --against "$WORK/same.yaml" >"$WORK/shown"
+check "the same one differs in nothing" shown '; 0 pods differ$'
+check "whatif on the snapshot" what_if 0 --snapshot "$WORK/lab.jsonl" < <(job whole 4 "$cpu")
