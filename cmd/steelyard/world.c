@@ -97,7 +97,8 @@ static int give(struct cmd_world *w)
         sy_sched_pod_group(w->sched, &o->groups.p[i]);
         groups[o->groups.p[i].source] = true;
     }
-    for (uint8_t source = 0; source < SY_GROUP_SOURCES; source++) {
+    for (int i = 0; i < SY_GROUP_SOURCES; i++) {
+        uint8_t source = (uint8_t)i;
         if (!groups[source] && sy_group_has_objects(source))
             sy_sched_pod_groups_absent(w->sched, source);
     }
