@@ -17,6 +17,7 @@ static const char USAGE[] =
     "  config      check a configuration file, or print one with all defaults\n"
     "  explain     say why a pod waits or went where it went, as the running scheduler knows\n"
     "  whatif      say whether pods of a file would fit now, where, and whom they would displace\n"
+    "  capacity    show what still fits, and what is free and of no use\n"
     "  snapshot    write what scheduling looks at of a cluster to a file\n"
     "  replay      decide the pods that wait in a snapshot, by one configuration or by two\n"
     "  top         show how utilized the nodes are and what they weigh\n"
@@ -31,10 +32,10 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } COMMANDS[] = {
-    {"run", cmd_run},         {"config", cmd_config},         {"explain", cmd_explain},
-    {"whatif", cmd_what_if},  {"snapshot", cmd_snapshot},     {"replay", cmd_replay},
-    {"top", cmd_top},         {"queue", cmd_queue},           {"simulate", cmd_simulate},
-    {"version", cmd_version}, {"completion", cmd_completion},
+    {"run", cmd_run},           {"config", cmd_config},     {"explain", cmd_explain},
+    {"whatif", cmd_what_if},    {"snapshot", cmd_snapshot}, {"replay", cmd_replay},
+    {"capacity", cmd_capacity}, {"top", cmd_top},           {"queue", cmd_queue},
+    {"simulate", cmd_simulate}, {"version", cmd_version},   {"completion", cmd_completion},
 };
 
 int cmd_usage_error(const char *command, const char *fmt, ...)

@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "serve/api_capacity.h"
 #include "serve/api_explain.h"
 #include "serve/api_nodes.h"
 #include "serve/api_queues.h"
@@ -179,6 +180,21 @@ static void handle_balance(void *arg, struct sy_exchange *x)
     check_then(arg, x, answer_balance);
 }
 
+static void answer_capacity(struct sy_api *a, struct sy_exchange *x)
+{
+    struct sy_buf out;
+
+    sy_buf_init(&out, ANSWER_MAX_BYTES);
+    sy_api_capacity_write(a->options.sched, &out);
+    reply(x, &out);
+    sy_buf_done(&out);
+}
+
+static void handle_capacity(void *arg, struct sy_exchange *x)
+{
+    check_then(arg, x, answer_capacity);
+}
+
 static void answer_queues(struct sy_api *a, struct sy_exchange *x)
 {
     struct sy_buf out;
@@ -221,6 +237,7 @@ struct sy_api *sy_api_new(struct sy_server *server, const struct sy_api_options 
     sy_server_handle(server, "/steelyard/v1/explain", handle_explain, a);
     if (options->what_if)
         sy_server_handle(server, "/steelyard/v1/whatif", handle_what_if, a);
+    sy_server_handle(server, "/steelyard/v1/capacity", handle_capacity, a);
     sy_server_handle(server, "/steelyard/v1/nodes", handle_nodes, a);
     sy_server_handle(server, "/steelyard/v1/balance", handle_balance, a);
     sy_server_handle(server, "/steelyard/v1/queues", handle_queues, a);

@@ -3,9 +3,9 @@
  * The endpoints for people and programs that ask what the scheduler does and why: the dashboard's
  * page at /ui/, open, and what it and others ask for: GET /steelyard/v1/stream (serve/live.h) and
  * /steelyard/v1/explain, /steelyard/v1/nodes and /steelyard/v1/balance, as docs/explain.md
- * describes their JSON, and /steelyard/v1/whatif, as docs/tools.md does. Each request must carry a
- * bearer token, over TLS or from this machine; whether its holder may is for the gate to say, and
- * without a "yes" nothing is answered. */
+ * describes their JSON, and /steelyard/v1/whatif and /steelyard/v1/capacity, as docs/tools.md does.
+ * Each request must carry a bearer token, over TLS or from this machine; whether its holder may is
+ * for the gate to say, and without a "yes" nothing is answered. */
 #pragma once
 
 #include "base/buf.h"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# `steelyard whatif`, `snapshot` and `replay` against a running scheduler and a real API server:
+# `steelyard whatif`, `capacity`, `snapshot` and `replay` against a running scheduler and a real API server:
 # what is answered is what then happens, and asking leaves nothing behind.
 # shellcheck source=tests/integration/lib_run.sh
 . "$(dirname "$0")/lib_run.sh"
@@ -71,6 +71,19 @@ check "a pod of higher priority would displace one" live 3 --output json < <(
 check "namely" equal "$(jq -r '.fitsByEviction, (.evictions | length), .evictions[0].name[:4]' \
     "$WORK/shown" | paste -sd ' ')" 'true 1 real'
 check "which is still there" bound_is real 4
+check "capacity: nothing is left of the nodes' cpu" equal \
+    "$("$STEELYARD" capacity --server "$url" --token "$viewer" -o json |
+        jq -r '.resources[] | select(.resource == "cpu") | "\(.free) \(.largest)"')" '0 0'
+check "so their memory is of no use" equal \
+    "$("$STEELYARD" capacity --server "$url" --token "$viewer" -o json |
+        jq -c '.resources[] | select(.resource == "memory") |
+            [.usable, .stranded[0].cause, .stranded[0].nodes]')" '["0","NoCPU",4]'
+k delete pod real0 --force --grace-period=0 >/dev/null 2>&1
+more() {
+    "$STEELYARD" capacity --server "$url" --token "$viewer" >"$WORK/shown"
+    grep -q "^ *3 *0 *1 *1  default/real.* cpu=$cpu\$" "$WORK/shown"
+}
+check "one pod less, and one more of its kind fits" within 10 more
 check "what is no manifest is refused" live 1 <<<'kind: Nothing'
 check "nobody without the right gets an answer" what_if 1 --server "$url" --token nonsense \
     < <(job whole 1 1)
