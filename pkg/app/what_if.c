@@ -7,6 +7,8 @@
 #include "sched/would.h"
 #include "serve/api_would.h"
 
+enum { NODES_MAX = 64 };
+
 /* Pods of one file go together: what the first says of its gang, or its PodGroup in the file, is
  * what all of them keep to. */
 static void read_gang(const struct sy_snapshot *s, struct sy_strings *strings,
@@ -62,6 +64,8 @@ int sy_what_if(struct sy_sched *sched, struct sy_strings *strings, struct sy_str
 
     sy_snapshot_init(&s, strings);
     s.decode.names = sy_sched_cluster(sched)->names;
+    /* Nodes of the file do not count; that they are read should not cost much either. */
+    s.nodes_max = NODES_MAX;
     s.pods_max = SY_WOULD_PODS_MAX;
     int code = sy_snapshot_read(&s, manifests, file, err);
     for (size_t i = 0; around && i < around->priorities.len; i++)

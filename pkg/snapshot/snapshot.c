@@ -158,9 +158,8 @@ static int add_node(struct sy_snapshot *s, const struct sy_doc *doc, struct sy_n
 {
     uint64_t hash = sy_hash_u64(node.name);
 
-    if (s->nodes.len == SY_SNAPSHOT_NODES_MAX)
-        return sy_doc_error(doc, err, -E2BIG, "there are more than %d nodes",
-                            SY_SNAPSHOT_NODES_MAX);
+    if (s->nodes.len >= s->nodes_max)
+        return sy_doc_error(doc, err, -E2BIG, "there are more than %u nodes", s->nodes_max);
     if (sy_map_get(&s->node_names, hash, NULL, NULL, NULL) != SY_MAP_NONE)
         return sy_doc_error(doc, err, -EINVAL, "a node \"%s\" is there twice",
                             sy_strings_getz(s->decode.strings, node.name));
@@ -452,7 +451,7 @@ static int read_doc(void *arg, const struct sy_doc *doc, struct sy_err *err)
 
 void sy_snapshot_init(struct sy_snapshot *s, struct sy_strings *strings)
 {
-    *s = (struct sy_snapshot){.pods_max = SY_SNAPSHOT_PODS_MAX};
+    *s = (struct sy_snapshot){.pods_max = SY_SNAPSHOT_PODS_MAX, .nodes_max = SY_SNAPSHOT_NODES_MAX};
     sy_decode_init(&s->decode, strings, ARENA_CAP_BYTES);
     s->decode.annotation_keys = sy_group_annotations;
 }

@@ -61,6 +61,7 @@ struct sy_snapshot {
     SY_VEC(struct sy_group_object) groups; /* PodGroups of all APIs */
     SY_VEC(struct sy_snapshot_priority) priorities;
     uint32_t pods_max;     /* SY_SNAPSHOT_PODS_MAX unless set lower */
+    uint32_t nodes_max;    /* SY_SNAPSHOT_NODES_MAX, likewise */
     uint64_t skipped;      /* objects of kinds that scheduling does not look at */
     bool is_snapshot;      /* a header was there: */
     int64_t taken_wall_ns; /* 0: it does not say */

@@ -85,6 +85,14 @@ more() {
 }
 check "one pod less, and one more of its kind fits" within 10 more
 check "what is no manifest is refused" live 1 <<<'kind: Nothing'
+node() {
+    echo 'apiVersion: v1'
+    echo 'kind: Node'
+    echo 'metadata: {name: n, annotations: {simulate.steelyard.dev/copies: "50000"}}'
+    echo 'status: {capacity: {cpu: 1}}'
+}
+check "nor are nodes in great numbers" live 1 < <(node)
+check "in words" shown 'more than 64 nodes'
 check "nobody without the right gets an answer" what_if 1 --server "$url" --token nonsense \
     < <(job whole 1 1)
 

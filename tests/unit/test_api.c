@@ -171,7 +171,7 @@ static struct json_object *first(struct json_object *o, const char *key)
 static void nobody_passes_unasked(void **state)
 {
     static const char *const PATHS[] = {"/steelyard/v1/explain?pod=p", "/steelyard/v1/nodes",
-                                        "/steelyard/v1/balance"};
+                                        "/steelyard/v1/capacity", "/steelyard/v1/balance"};
     struct fixture *f = *state;
 
     for (size_t i = 0; i < SY_ARRAY_LEN(PATHS); i++) {
