@@ -507,6 +507,10 @@ static void on_done(void *arg, const struct sy_kube_result *result)
      * else. */
     bool is_quiet = code == -ETIMEDOUT && r->phase == PHASE_WATCH && sy_kube_is_reachable(r->k) &&
                     sy_clock_boot_ns() - s->started >= WATCH_IDLE_MS * SY_NS_PER_MS;
+    /* A connection that breaks later says nothing about how long the server was away before. */
+    if (r->phase == PHASE_WATCH && is_transport(code, err.http_status) && !r->is_down &&
+        sy_clock_boot_ns() - s->started >= short_watch_ns)
+        r->backoff_ns = 0;
     if (is_quiet)
         begin(r);
     else if (code && r->phase != PHASE_WATCH)

@@ -6,7 +6,8 @@
  * (resourceVersion=0 first; pages of 500 when resourceVersion=""), then watch with bookmarks and
  * timeoutSeconds of 5-10 min; resume from the last resourceVersion; 410 and "too large resource
  * version" relist; 429 keeps the version and waits; refused connections back off without a relist;
- * backoff 0.8 s doubling to 30 s with jitter, reset after 2 min of health. Loop thread only. */
+ * backoff 0.8 s doubling to 30 s with jitter, reset after 2 min of health and when the
+ * connection of a watch that stood breaks. Loop thread only. */
 #pragma once
 
 #include "kube/client.h"

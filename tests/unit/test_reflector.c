@@ -403,6 +403,16 @@ static void stop_loop(void *arg)
     sy_loop_stop(arg);
 }
 
+static void run_for(int64_t ns)
+{
+    struct sy_timer *timer = sy_timer_new(client.loop, stop_loop, client.loop);
+
+    sy_timer_arm(timer, ns);
+    snprintf(stop_at, sizeof(stop_at), "never");
+    fake_client_run(&client, 20);
+    sy_timer_free(timer);
+}
+
 static void test_server_restart(void **state)
 {
     (void)state;
@@ -416,17 +426,20 @@ static void test_server_restart(void **state)
     assert_int_equal(last_error.code, -ECONNREFUSED);
     assert_false(sy_reflector_is_live(reflector));
     /* Let backoff grow, so that coming back early is seen. */
-    struct sy_timer *timer = sy_timer_new(client.loop, stop_loop, client.loop);
-    sy_timer_arm(timer, 6 * SY_NS_PER_S);
-    snprintf(stop_at, sizeof(stop_at), "never");
-    fake_client_run(&client, 20);
-    sy_timer_free(timer);
+    run_for(6 * SY_NS_PER_S);
     fake_start(&fake, holds, port);
     sy_time_ns back = sy_clock_boot_ns();
     run_until("Ab");
     assert_true(sy_clock_boot_ns() - back < 4 * SY_NS_PER_S);
     assert_request(0, "&resourceVersion=5");
     assert_no_part(0, "sendInitialEvents");
+    /* The watch stands, and breaks: that is a new fault, not one more of the old. */
+    run_for(2 * SY_NS_PER_S);
+    fake_stop(&fake);
+    run_until("Ab E");
+    assert_true(last_wait_ns < 2 * SY_NS_PER_S);
+    fake_free_log(&fake);
+    fake_start(&fake, holds, port);
     end();
 }
 
