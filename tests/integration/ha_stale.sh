@@ -70,7 +70,7 @@ done
 
 fake
 # The watch of the lease tells the first state, and then nothing.
-control POST "$fake_control/_fault" -d '{"method":"GET","path":"/leases","query":"watch=","times":1,"action":"watch-silence"}' >/dev/null
+control POST "$fake_control/_fault" -d '{"method":"GET","path":"/namespaces/kube-system/leases","query":"watch=","times":1,"action":"watch-silence"}' >/dev/null
 replica one "$conf" --kube-api-json
 check "it leads" within 10 leads one
 check "it finds that its renewals do not come by the watch" within 20 says one 'our own renewals do not come'

@@ -45,10 +45,8 @@ if ! bwrap --ro-bind / / true 2>/dev/null; then
 fi
 start_cluster --nodes 3
 k() { "$kubectl" "$@"; }
-k -n kube-system create serviceaccount steelyard >/dev/null
-for role in system:kube-scheduler system:volume-scheduler system:auth-delegator; do
-    k create clusterrolebinding "steelyard-${role#system:}" --clusterrole "$role" \
-        --serviceaccount kube-system:steelyard >/dev/null
+for role in account scheduling preemption volumes devices explain failures gangs; do
+    k apply -f "$root/manifests/rbac/$role.yaml" >/dev/null
 done
 account=$WORK/account
 mkdir "$account"
