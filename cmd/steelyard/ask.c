@@ -49,6 +49,26 @@ bool ask_flag(struct ask *ask, int flag, const char *value, const char **ret_wro
     }
 }
 
+int ask_flags(struct ask *ask, int argc, char **argv, const struct option *flags,
+              const char *command, const char *usage, const char **own)
+{
+    const char *wrong;
+
+    for (int c; (c = cmd_next_flag(argc, argv, flags, command)) != -1;) {
+        if (c == 'h') {
+            fputs(usage, stdout);
+            return CMD_OK;
+        }
+        if (c == '?')
+            return CMD_USAGE;
+        if (own && c < ASK_OWN_FLAGS)
+            own[c] = optarg;
+        else if (!ask_flag(ask, c, optarg, &wrong))
+            return cmd_usage_error(command, "%s", wrong);
+    }
+    return -1;
+}
+
 void ask_encode(struct sy_buf *path, const char *text)
 {
     static const char PLAIN[] =

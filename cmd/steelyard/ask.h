@@ -10,8 +10,9 @@
 #include <json-c/json.h>
 #include <stdbool.h>
 
-/* Flags that begin at this value are ask's own. */
-enum { ASK_FLAG_FIRST = 100 };
+/* Flags that begin at this value are ask's own, beyond those with a letter; a command's own ones
+ * without a letter are below the other. */
+enum { ASK_FLAG_FIRST = 256, ASK_OWN_FLAGS = 32 };
 
 struct ask {
     const char *server; /* NULL: https://127.0.0.1:10270 */
@@ -49,6 +50,11 @@ struct ask {
 /* Takes one flag. Returns false when it is not ask's, or its value is wrong (then *ret_wrong says
  * what). */
 bool ask_flag(struct ask *ask, int flag, const char *value, const char **ret_wrong);
+/* Takes all flags of a command whose own, if any, are of the kind that has a value: it is put into
+ * own[val], with val below ASK_OWN_FLAGS; NULL where a command has none. Returns the exit status
+ * when that was all (--help, or an error, which is printed), else -1. */
+int ask_flags(struct ask *ask, int argc, char **argv, const struct option *flags,
+              const char *command, const char *usage, const char **own);
 /* Gets a path of the scheduler's API. out: *ret, an object, to be put by the caller; *body its
  * text, to be freed too. Prints what goes wrong, as "COMMAND: what". Returns the exit status. */
 int ask_get(const struct ask *ask, const char *command, const char *path, struct sy_buf *body,

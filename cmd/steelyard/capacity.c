@@ -59,21 +59,13 @@ int cmd_capacity(int argc, char **argv)
     struct json_object *answer = NULL;
     struct ask ask = {0};
     struct sy_buf body;
-    const char *wrong;
 
-    for (int c; (c = cmd_next_flag(argc, argv, FLAGS, COMMAND)) != -1;) {
-        if (c == 'h') {
-            fputs(USAGE, stdout);
-            return CMD_OK;
-        }
-        if (c == '?')
-            return CMD_USAGE;
-        if (!ask_flag(&ask, c, optarg, &wrong))
-            return cmd_usage_error(COMMAND, "%s", wrong);
-    }
+    int status = ask_flags(&ask, argc, argv, FLAGS, COMMAND, USAGE, NULL);
+    if (status != -1)
+        return status;
     if (optind != argc)
         return cmd_usage_error(COMMAND, "there is no \"%s\" to it", argv[optind]);
-    int status = ask_get(&ask, COMMAND, "/steelyard/v1/capacity", &body, &answer);
+    status = ask_get(&ask, COMMAND, "/steelyard/v1/capacity", &body, &answer);
     if (status == CMD_OK && ask.as_json) {
         fwrite(body.p, 1, body.len, stdout);
     } else if (status == CMD_OK) {

@@ -251,18 +251,10 @@ int cmd_explain(int argc, char **argv)
 {
     static const struct option FLAGS[] = {ASK_FLAGS, {0}};
     struct ask ask = {0};
-    const char *wrong;
 
-    for (int c; (c = cmd_next_flag(argc, argv, FLAGS, COMMAND)) != -1;) {
-        if (c == 'h') {
-            fputs(USAGE, stdout);
-            return CMD_OK;
-        }
-        if (c == '?')
-            return CMD_USAGE;
-        if (!ask_flag(&ask, c, optarg, &wrong))
-            return cmd_usage_error(COMMAND, "%s", wrong);
-    }
+    int status = ask_flags(&ask, argc, argv, FLAGS, COMMAND, USAGE, NULL);
+    if (status != -1)
+        return status;
     if (argc - optind != 2 || strcmp(argv[optind], "pod") != 0)
         return cmd_usage_error(COMMAND, "give pod NAMESPACE/NAME");
     return explain_pod(&ask, argv[optind + 1]);

@@ -156,23 +156,15 @@ int cmd_queue(int argc, char **argv)
     struct json_object *answer = NULL;
     struct ask ask = {0};
     struct sy_buf body;
-    const char *wrong;
 
-    for (int c; (c = cmd_next_flag(argc, argv, FLAGS, COMMAND)) != -1;) {
-        if (c == 'h') {
-            fputs(USAGE, stdout);
-            return CMD_OK;
-        }
-        if (c == '?')
-            return CMD_USAGE;
-        if (!ask_flag(&ask, c, optarg, &wrong))
-            return cmd_usage_error(COMMAND, "%s", wrong);
-    }
+    int status = ask_flags(&ask, argc, argv, FLAGS, COMMAND, USAGE, NULL);
+    if (status != -1)
+        return status;
     if (argc - optind > 1)
         return cmd_usage_error(COMMAND, "give one queue at most");
     if (ask.as_json && optind < argc)
         return cmd_usage_error(COMMAND, "-o json has all queues; leave the name out");
-    int status = ask_get(&ask, COMMAND, "/steelyard/v1/queues", &body, &answer);
+    status = ask_get(&ask, COMMAND, "/steelyard/v1/queues", &body, &answer);
     if (status == CMD_OK && ask.as_json)
         fwrite(body.p, 1, body.len, stdout);
     else if (status == CMD_OK)

@@ -199,22 +199,13 @@ int cmd_top(int argc, char **argv)
         ASK_FLAGS, {"sort-by", required_argument, NULL, FLAG_SORT_BY}, {0}};
     static const char *const KEYS[] = {"name", "cpu", "memory", "gpu", "weight"};
     struct ask ask = {0};
-    const char *wrong;
+    const char *own[] = {[FLAG_SORT_BY] = "name"};
     bool is_known = false;
 
-    sort_by = "name";
-    for (int c; (c = cmd_next_flag(argc, argv, FLAGS, COMMAND)) != -1;) {
-        if (c == 'h') {
-            fputs(USAGE, stdout);
-            return CMD_OK;
-        }
-        if (c == '?')
-            return CMD_USAGE;
-        if (c == FLAG_SORT_BY)
-            sort_by = optarg;
-        else if (!ask_flag(&ask, c, optarg, &wrong))
-            return cmd_usage_error(COMMAND, "%s", wrong);
-    }
+    int status = ask_flags(&ask, argc, argv, FLAGS, COMMAND, USAGE, own);
+    if (status != -1)
+        return status;
+    sort_by = own[FLAG_SORT_BY];
     for (size_t i = 0; i < SY_ARRAY_LEN(KEYS); i++)
         is_known = is_known || strcmp(KEYS[i], sort_by) == 0;
     if (!is_known)

@@ -55,6 +55,8 @@ echo '# whatif'
 cpu=$(k get nodes -o jsonpath='{.items[0].status.allocatable.cpu}')
 check "four pods as large as the four nodes fit" live 0 < <(job whole 4 "$cpu")
 check "each of them has a node" equal "$(grep -c 'default/whole-[0-3] .*node-0' "$WORK/shown")" 4
+check "a context that there is not" what_if 1 --server "$url" --context nowhere < <(job whole 1 1)
+check "is named" shown nowhere
 check "five do not" live 3 < <(job whole 5 "$cpu")
 check "and it says how many would" shown '4 of 5 would find a place; default/whole-4 would not'
 check "and what the last one would be told" shown '0/4 nodes are available: 4 Insufficient cpu'
