@@ -9,6 +9,7 @@ proxy_control=''
 
 end_faults() {
     local rc=$? name
+    set +e # what is gone already cannot be killed
     for name in "${!program_pid[@]}"; do
         kill -CONT "${program_pid[$name]}" 2>/dev/null
         kill -KILL "${program_pid[$name]}" 2>/dev/null
@@ -54,11 +55,14 @@ YAML
 proxy() { curl -fsS -m 5 -X POST "$proxy_control/$1"; }
 proxy_lost() { curl -fsS -m 5 "$proxy_control/lost"; }
 
+# Gone: its first thread alone may be, while others still have its port.
+is_gone() {
+    ! kill -0 "$1" 2>/dev/null ||
+        { grep -q '^State:.Z' "/proc/$1/status" && [[ $(ls "/proc/$1/task") == "$1" ]]; } 2>/dev/null
+}
 kill_program() {
     kill -KILL "${program_pid[$1]}"
-    while kill -0 "${program_pid[$1]}" 2>/dev/null && ! grep -q '^State:.Z' "/proc/${program_pid[$1]}/status"; do
-        sleep 0.05
-    done
+    until is_gone "${program_pid[$1]}"; do sleep 0.05; done
 }
 start_program() {
     local -a args
