@@ -141,8 +141,9 @@ const struct sy_option sy_config_label_options[] = {
 const struct sy_option sy_config_pool_options[] = {
     {"name", SY_OPTION_TEXT, IN(sy_config_pool, name), .is_required = true,
      .check = check_pool_name, .help = "in metrics and messages"},
-    {"nodeLabels", SY_OPTION_MAPS, IN(sy_config_pool, labels), .is_required = true, .fields = sy_config_label_options,
-     .element_size = sizeof(struct sy_config_label), .elements_max = SY_POOL_LABELS_MAX,
+    {"nodeLabels", SY_OPTION_MAPS, IN(sy_config_pool, labels), .is_required = true,
+     .fields = sy_config_label_options, .element_size = sizeof(struct sy_config_label),
+     .elements_max = SY_POOL_LABELS_MAX,
      .help = "all of them; a node is in the first pool that it matches"},
     {"gate", SY_OPTION_MAP, IN(sy_config_pool, gate), .is_terse = true, .fields = POOL_GATE,
      .help = "of this pool"},

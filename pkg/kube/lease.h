@@ -17,8 +17,8 @@ enum { SY_LEASE_HOLDER_MAX = 511, SY_LEASE_ID_MAX = 63, SY_LEASE_NOTE_MAX = 1023
 
 /* What a holder of ours tells its successor, in sy_lease.note: "term=N after=Nms", the time after a
  * renewal in which its writes land; once it has let go "term=N" with what each of its watches had
- * seen, or once more after= when a write may still be on its way. Another program that holds the lease
- * keeps it as it is, so it counts only while its term is the lease's. */
+ * seen, or once more after= when a write may still be on its way. Another program that holds the
+ * lease keeps it as it is, so it counts only while its term is the lease's. */
 #define SY_LEASE_NOTE_KEY "steelyard.dev/leader"
 
 /* Texts that are longer are cut. Times are wall-clock and for people only. */
