@@ -103,6 +103,27 @@ static void write_node(struct sy_json *j, struct sy_live *l, uint32_t node)
     sy_json_end_object(j);
 }
 
+static void make_room_for_told(struct sy_live *l, const struct sy_cluster *c)
+{
+    if (l->told_len >= c->nodes_len)
+        return;
+    l->told = sy_xrealloc(l->told, c->nodes_len * sizeof(*l->told));
+    memset(l->told + l->told_len, 0, (c->nodes_len - l->told_len) * sizeof(*l->told));
+    l->told_len = c->nodes_len;
+}
+
+/* What follows is told from how the nodes are now. */
+static void take_as_told(struct sy_live *l)
+{
+    const struct sy_cluster *c = sy_sched_cluster(l->options.sched);
+
+    make_room_for_told(l, c);
+    for (uint32_t node = 0; node < l->told_len; node++) {
+        bool is_alive = node < c->nodes_len && sy_cluster_node_is_alive(c, node);
+        l->told[node] = is_alive ? c->node_generation[node] : 0;
+    }
+}
+
 /* all: every node, as for one who knows none; else those that differ from what was told, which is
  * noted. Writes nothing when there are none. */
 static void write_nodes(struct sy_live *l, bool all, struct sy_buf *out)
@@ -112,11 +133,7 @@ static void write_nodes(struct sy_live *l, bool all, struct sy_buf *out)
     size_t before = out->len;
     bool is_any = all;
 
-    if (l->told_len < c->nodes_len) {
-        l->told = sy_xrealloc(l->told, c->nodes_len * sizeof(*l->told));
-        memset(l->told + l->told_len, 0, (c->nodes_len - l->told_len) * sizeof(*l->told));
-        l->told_len = c->nodes_len;
-    }
+    make_room_for_told(l, c);
     begin_event(&j, all ? "allnodes" : "nodes");
     sy_json_object(&j, NULL);
     sy_json_array(&j, "nodes");
@@ -451,9 +468,7 @@ void sy_live_add(struct sy_live *l, struct sy_exchange *x)
     if (!sy_timer_is_armed(l->timer)) {
         /* Nobody has been told for a while: all is news to the first, and what follows is from now
          * on. */
-        sy_buf_init(&out, EVENT_MAX_BYTES);
-        write_nodes(l, false, &out);
-        sy_buf_done(&out);
+        take_as_told(l);
         l->decisions_told_ns = l->options.now();
         sy_timer_arm(l->timer, SY_LIVE_INTERVAL_MS * SY_NS_PER_MS);
     }
