@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "cmd.h"
 #include "kube/auth.h"
+#include "kube/json.h"
 #include "net/http.h"
 
 enum { TIMEOUT_MS = 20000, ANSWER_MAX_BYTES = 64 << 20, CA_MAX_BYTES = 1 << 20, DEPTH = 32 };
@@ -123,21 +124,6 @@ struct request {
     int status;
 };
 
-static struct json_object *parse(struct sy_str body)
-{
-    struct json_tokener *tokener = json_tokener_new_ex(DEPTH);
-    struct json_object *o = NULL;
-
-    if (tokener && body.len && body.len <= ANSWER_MAX_BYTES)
-        o = json_tokener_parse_ex(tokener, body.p, (int)body.len);
-    if (tokener)
-        json_tokener_free(tokener);
-    if (json_object_is_type(o, json_type_object))
-        return o;
-    json_object_put(o);
-    return NULL;
-}
-
 static int fail(const struct request *q, const char *what, const char *hint)
 {
     fprintf(stderr, "%s: %s%s%s\n", q->command, what, *hint ? ": " : "", hint);
@@ -146,7 +132,7 @@ static int fail(const struct request *q, const char *what, const char *hint)
 
 static int explain_refusal(const struct request *q, int http_status, struct sy_str body)
 {
-    struct json_object *status = parse(body);
+    struct json_object *status = sy_json_read(body, DEPTH, ANSWER_MAX_BYTES);
     const char *message = ask_text(status, "message");
     char what[1200];
 
@@ -175,7 +161,7 @@ static void on_done(void *arg, const struct sy_http_result *result)
                              : "is it running? `kubectl port-forward` or --server may help");
     } else if (result->http_status != 200) {
         q->status = explain_refusal(q, result->http_status, result->body);
-    } else if (!(*q->ret = parse(result->body))) {
+    } else if (!(*q->ret = sy_json_read(result->body, DEPTH, ANSWER_MAX_BYTES))) {
         q->status = fail(q, "the answer is no JSON object", q->server);
     } else {
         sy_buf_add(q->body, result->body.p, result->body.len);

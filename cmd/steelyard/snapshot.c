@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "cmd.h"
 #include "kube/client.h"
+#include "kube/json.h"
 #include "runs.h"
 #include "snapshot/redact.h"
 #include "snapshot/snapshot.h"
@@ -146,17 +147,10 @@ static void add_items(struct taking *t, struct json_object *list)
 /* Takes a page over; *ret_more tells whether the list goes on. */
 static int take_page(struct taking *t, struct sy_str body)
 {
-    struct json_tokener *tokener = json_tokener_new_ex(DEPTH);
-    struct json_object *list = NULL, *metadata = NULL;
+    struct json_object *list = sy_json_read(body, DEPTH, INT32_MAX - 1), *metadata = NULL;
 
-    if (tokener && body.len && body.len < INT32_MAX)
-        list = json_tokener_parse_ex(tokener, body.p, (int)body.len);
-    if (tokener)
-        json_tokener_free(tokener);
-    if (!json_object_is_type(list, json_type_object)) {
-        json_object_put(list);
+    if (!list)
         return sy_err_set(&t->err, -EINVAL, "%s: the answer is no JSON object", LISTS[t->at].path);
-    }
     add_items(t, list);
     free(t->more);
     t->more = NULL;

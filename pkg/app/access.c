@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/vec.h"
+#include "kube/json.h"
 
 enum { BODY_MAX_BYTES = 256 << 10, WHY_MAX = 512, JSON_DEPTH = 16 };
 
@@ -149,15 +150,9 @@ static bool is_true(struct json_object *o, const char *key)
 /* The answer as an object with a `status`, to be put by the caller; NULL when it is none. */
 static struct json_object *parse_review(struct sy_str body, struct json_object **ret_status)
 {
-    struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH);
-    struct json_object *o = NULL;
+    struct json_object *o = sy_json_read(body, JSON_DEPTH, BODY_MAX_BYTES - 1);
 
-    if (tokener && body.len && body.len < BODY_MAX_BYTES)
-        o = json_tokener_parse_ex(tokener, body.p, (int)body.len);
-    if (tokener)
-        json_tokener_free(tokener);
-    if (o && json_object_is_type(o, json_type_object) &&
-        json_object_object_get_ex(o, "status", ret_status) &&
+    if (o && json_object_object_get_ex(o, "status", ret_status) &&
         json_object_is_type(*ret_status, json_type_object))
         return o;
     json_object_put(o);

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "kube/json.h"
 
 enum { BODY_MAX_BYTES = 4 << 20, JSON_DEPTH = 16, VERSIONS_MAX = 8 };
 
@@ -65,18 +66,6 @@ static void settle(struct api *a, const char *found)
         sy_timer_arm(a->timer, ABSENT_RETRY_NS);
 }
 
-static struct json_object *parse(struct sy_str body)
-{
-    struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH);
-    struct json_object *o = NULL;
-
-    if (tokener && body.len && body.len < BODY_MAX_BYTES)
-        o = json_tokener_parse_ex(tokener, body.p, (int)body.len);
-    if (tokener)
-        json_tokener_free(tokener);
-    return o;
-}
-
 /* The array `key` of an object; NULL when it has none. Borrowed. */
 static struct json_object *list_at(struct json_object *o, const char *key)
 {
@@ -100,7 +89,7 @@ static const char *text_at(struct json_object *o, const char *key)
 
 static bool has_podgroups(struct sy_str body)
 {
-    struct json_object *o = parse(body);
+    struct json_object *o = sy_json_read(body, JSON_DEPTH, BODY_MAX_BYTES - 1);
     struct json_object *list = list_at(o, "resources");
     bool has = false;
 
@@ -113,7 +102,7 @@ static bool has_podgroups(struct sy_str body)
 /* The server lists versions with the best first. */
 static void take_versions(struct api *a, struct sy_str body)
 {
-    struct json_object *o = parse(body);
+    struct json_object *o = sy_json_read(body, JSON_DEPTH, BODY_MAX_BYTES - 1);
     struct json_object *list = list_at(o, "versions");
     size_t prefix = strlen(a->group);
 

@@ -6,22 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kube/json.h"
+
 enum { JSON_DEPTH = 32, BODY_MAX_BYTES = 1 << 20 };
-
-static struct json_object *parse(struct sy_str raw)
-{
-    struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH);
-    struct json_object *o = NULL;
-
-    if (tokener && raw.len && raw.len < BODY_MAX_BYTES)
-        o = json_tokener_parse_ex(tokener, raw.p, (int)raw.len);
-    if (tokener)
-        json_tokener_free(tokener);
-    if (o && json_object_is_type(o, json_type_object))
-        return o;
-    json_object_put(o);
-    return NULL;
-}
 
 /* The map of that name, or NULL. */
 static struct json_object *map_at(struct json_object *o, const char *key)
@@ -66,7 +53,7 @@ static int64_t time_at(struct json_object *o, const char *key)
 
 int sy_lease_parse(struct sy_str raw, struct sy_lease *ret, struct sy_err *err)
 {
-    struct json_object *o = parse(raw);
+    struct json_object *o = sy_json_read(raw, JSON_DEPTH, BODY_MAX_BYTES - 1);
     struct json_object *meta = map_at(o, "metadata"), *spec = map_at(o, "spec");
     struct sy_lease lease = {0};
 
@@ -130,7 +117,8 @@ static struct json_object *spec_of(const struct sy_lease *lease)
 int sy_lease_write(struct sy_str base, const char *ns, const char *name,
                    const struct sy_lease *lease, struct sy_buf *out, struct sy_err *err)
 {
-    struct json_object *o = base.len ? parse(base) : json_object_new_object();
+    struct json_object *o =
+        base.len ? sy_json_read(base, JSON_DEPTH, BODY_MAX_BYTES - 1) : json_object_new_object();
     struct json_object *meta = o ? make_map(o, "metadata") : NULL;
     struct json_object *notes = meta ? make_map(meta, "annotations") : NULL;
     struct json_object *spec = spec_of(lease);
