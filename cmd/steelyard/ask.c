@@ -18,7 +18,9 @@ enum { TIMEOUT_MS = 20000, ANSWER_MAX_BYTES = 64 << 20, CA_MAX_BYTES = 1 << 20, 
 
 static const char DEFAULT_SERVER[] = "https://127.0.0.1:" SY_DEFAULT_PORT_TEXT;
 
-bool ask_flag(struct ask *ask, int flag, const char *value, const char **ret_wrong)
+/* Takes one flag. Returns false when it is not ask's, or its value is wrong (then *ret_wrong says
+ * what). */
+static bool ask_flag(struct ask *ask, int flag, const char *value, const char **ret_wrong)
 {
     *ret_wrong = NULL;
     switch (flag) {

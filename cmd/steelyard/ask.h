@@ -10,9 +10,9 @@
 #include <json-c/json.h>
 #include <stdbool.h>
 
-/* Flags that begin at this value are ask's own, beyond those with a letter; a command's own ones
- * without a letter are below the other. */
-enum { ASK_FLAG_FIRST = 256, ASK_OWN_FLAGS = 32 };
+/* Flags that begin at this value are ask's own, beside -o; a command's own ones are below the
+ * other. */
+enum { ASK_FLAG_FIRST = 256, ASK_OWN_FLAGS = 'o' };
 
 struct ask {
     const char *server; /* NULL: https://127.0.0.1:10270 */
@@ -47,9 +47,6 @@ struct ask {
     "  --insecure-skip-tls-verify\n"                                                               \
     "                          do not check it; on this machine it is checked only with a CA\n"
 
-/* Takes one flag. Returns false when it is not ask's, or its value is wrong (then *ret_wrong says
- * what). */
-bool ask_flag(struct ask *ask, int flag, const char *value, const char **ret_wrong);
 /* Takes all flags of a command whose own, if any, are of the kind that has a value: it is put into
  * own[val], with val below ASK_OWN_FLAGS; NULL where a command has none. Returns the exit status
  * when that was all (--help, or an error, which is printed), else -1. */

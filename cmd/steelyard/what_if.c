@@ -203,24 +203,14 @@ int cmd_what_if(int argc, char **argv)
                                           ASK_FLAGS,
                                           {0}};
     struct what_if w = {0};
-    const char *wrong;
+    const char *own[ASK_OWN_FLAGS] = {0};
 
-    for (int c; (c = cmd_next_flag(argc, argv, FLAGS, COMMAND)) != -1;) {
-        if (c == 'h') {
-            fputs(USAGE, stdout);
-            return CMD_OK;
-        }
-        if (c == '?')
-            return CMD_USAGE;
-        if (c == 'f')
-            w.file = optarg;
-        else if (c == FLAG_SNAPSHOT)
-            w.snapshot = optarg;
-        else if (c == FLAG_CONFIG)
-            w.config = optarg;
-        else if (!ask_flag(&w.ask, c, optarg, &wrong))
-            return cmd_usage_error(COMMAND, "%s", wrong);
-    }
+    int status = ask_flags(&w.ask, argc, argv, FLAGS, COMMAND, USAGE, own);
+    if (status != -1)
+        return status;
+    w.file = own['f'];
+    w.snapshot = own[FLAG_SNAPSHOT];
+    w.config = own[FLAG_CONFIG];
     if (!w.file || optind != argc)
         return cmd_usage_error(COMMAND, "give one file of pods: -f FILE");
     if (w.config && !w.snapshot)
